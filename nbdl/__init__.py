@@ -1,0 +1,80 @@
+"""nbdl: neural networks compiled to machine code, in plain Python.
+
+Keras's workflow on Numba; every layer, activation, loss, optimizer and regularizer is a plugin.
+Importing this package loads neither Numba nor NumPy; what needs them loads them when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbdl.callback import Callback, History
+    from nbdl.hookspecs import hookimpl
+    from nbdl.layer import Layer
+    from nbdl.model import Sequential
+    from nbdl.registry import register
+    from nbdl.saving import load_model, model_from_json
+    from nbdl.seeding import set_random_seed
+    from nbdl.specs import (
+        Activation,
+        Constraint,
+        Initializer,
+        Loss,
+        Metric,
+        Optimizer,
+        Pair,
+        Regularizer,
+        Schedule,
+        elementwise_pair,
+    )
+
+_HOME = {
+    "Activation": "specs",
+    "Callback": "callback",
+    "Constraint": "specs",
+    "History": "callback",
+    "Initializer": "specs",
+    "Layer": "layer",
+    "Loss": "specs",
+    "Metric": "specs",
+    "Optimizer": "specs",
+    "Pair": "specs",
+    "Regularizer": "specs",
+    "Schedule": "specs",
+    "Sequential": "model",
+    "elementwise_pair": "specs",
+    "hookimpl": "hookspecs",
+    "load_model": "saving",
+    "model_from_json": "saving",
+    "register": "registry",
+    "set_random_seed": "seeding",
+}
+
+__all__ = [  # noqa: RUF022
+    "Activation", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Pair",
+    "Regularizer", "Schedule", "Sequential", "elementwise_pair", "hookimpl", "load_model", "model_from_json",
+    "register", "set_random_seed",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"nbdl.{_HOME[name]}"), name)
+    elif name == "__version__":
+        value = importlib.metadata.version("nbdl")
+    else:
+        try:  # nbdl.layers and the like work without an import of their own, as keras.layers does
+            value = importlib.import_module(f"nbdl.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"nbdl.{name}":
+                raise
+            raise AttributeError(f"module 'nbdl' has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, "__version__"])

@@ -1,0 +1,101 @@
+"""Callback: what users subclass to act during training; and History, which every fit returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nbdl.units import Unit
+
+if TYPE_CHECKING:
+    from nbdl.model import Sequential
+
+Logs = dict[str, float]
+BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+
+
+class Callback(Unit):
+    """Base class; the method names and arguments are Keras's.
+
+    `self.model` is the model and `self.params` has "epochs", "steps", "verbose". Set `self.model.stop_training`
+    to end training after the epoch.
+
+    The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
+    costs some 20 µs each; `on_progress` is called between slices at no such cost.
+    """
+
+    kind: ClassVar[str] = "callbacks"
+    model: Sequential
+    params: dict[str, Any]
+
+    def set_model(self, model: Sequential) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None: ...
+
+    def on_train_end(self, logs: Logs | None = None) -> None: ...
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None: ...
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None: ...
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_test_begin(self, logs: Logs | None = None) -> None: ...
+
+    def on_test_end(self, logs: Logs | None = None) -> None: ...
+
+    def on_progress(self, step: int, steps: int, logs: Logs) -> None:
+        """Between slices: `step` of `steps` are done in this epoch, `logs` are the means so far."""
+
+    def wants_batches(self) -> bool:
+        """Whether a batch hook is overridden."""
+        return any(getattr(type(self), name) is not getattr(Callback, name) for name in BATCH_HOOKS)
+
+
+class Record(dict[str, list[float]]):
+    """A history's lists by name; `acc` and `accuracy` answer to each other, as versions of Keras differ."""
+
+    def __missing__(self, key: str) -> list[float]:
+        prefix, name = ("val_", key[4:]) if key.startswith("val_") else ("", key)
+        other = {"acc": "accuracy", "accuracy": "acc"}.get(name)
+        if other is not None and prefix + other in self:
+            return self[prefix + other]
+        raise KeyError(key)
+
+
+class History(Callback):
+    """The figures of every epoch: `history` is a dict of lists of floats, `epoch` the epochs' numbers."""
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: Record = Record()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+
+
+class CallbackList:
+    """Calls each callback's method in order."""
+
+    def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
+        self.callbacks = callbacks
+        self.batches = any(callback.wants_batches() for callback in callbacks)
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a method of every callback."""
+        for callback in self.callbacks:
+            getattr(callback, name)(*arguments)

@@ -1,0 +1,110 @@
+"""Reading a source: a file or a stream, by the reader that its name asks for."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias
+
+from nbdl.data.arrays import Arrays
+from nbdl.data.table import Table, listed
+from nbdl.errors import DataError, did_you_mean
+
+Reader: TypeAlias = Callable[..., Table | Arrays]
+
+
+def read(
+    source: str | Path | TextIO,
+    readers: Mapping[str, Reader],
+    *,
+    format: str | None = None,
+    **options: Any,
+) -> Table | Arrays:
+    """Read a file or stream with the reader for its suffix.
+
+    Args:
+        source: A path, "-" for standard input, or an open text stream.
+        readers: File-name suffix (".abc", or any ending) to reader; the longest that fits is taken. The entry
+            "-", if there is one, reads streams whose format is not given.
+        format: A suffix, with or without its point, that replaces the one of the file name. Default: none.
+        **options: Passed to the reader; an option that is None is left out.
+
+    Returns:
+        A table, or arrays where the format has no column names.
+
+    Raises:
+        DataError: No such file, no reader for it, an option that its reader does not take, or bad data.
+    """
+    stream: TextIO | None = None if isinstance(source, str | Path) else source
+    if source == "-":
+        stream = sys.stdin
+    name = "-" if stream is not None else Path(str(source)).name
+    reader = find(name, readers, format)
+    given = {key: value for key, value in options.items() if value is not None}
+    check_options(reader, given, "standard input" if name == "-" else name)
+    if stream is not None:
+        return reader(stream, **given)
+    path = Path(str(source)).expanduser()
+    check_file(path)
+    try:
+        return reader(path, **given)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def find(name: str, readers: Mapping[str, Reader], format: str | None) -> Reader:
+    """Return the reader whose suffix is the longest that ends `name`, or the one of `format`."""
+    if format is not None:
+        for suffix in (format, f".{format}"):
+            if suffix in readers:
+                return readers[suffix]
+        raise DataError(f"no reader for the format {format!r}. {known_formats(readers)}")
+    suffixes = [suffix for suffix in readers if name.lower().endswith(suffix.lower()) and suffix != "-"]
+    if name == "-" and name in readers:
+        return readers[name]
+    if suffixes:
+        return readers[max(suffixes, key=len)]
+    what = "a stream has no suffix" if name == "-" else f"{name}: no reader for this kind of file"
+    raise DataError(f"{what}. Say which format it has. {known_formats(readers)}")
+
+
+def known_formats(readers: Mapping[str, Reader]) -> str:
+    """List the suffixes that can be read."""
+    return f"Known: {listed(sorted(suffix for suffix in readers if suffix != '-'))}."
+
+
+def check_options(reader: Reader, options: Mapping[str, Any], name: str) -> None:
+    """Refuse options that the reader does not take, and list those that it does."""
+    parameters = list(inspect.signature(reader).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in known:
+            raise DataError(
+                f"{name}: its reader has no option {option!r}.{did_you_mean(option, known)} "
+                f"Options: {listed(known) or 'none'}."
+            )
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path that is no file, and suggest a neighbour of similar name."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give a file in it.")
+    neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    raise DataError(f"{path}: no such file.{did_you_mean(path.name, neighbours)}")
+
+
+def path_only(source: Path | TextIO, kind: str) -> Path:
+    """Return the path of a source that must be a file, because `kind` of file is not text.
+
+    Raises:
+        DataError: It is a stream.
+    """
+    if isinstance(source, Path):
+        return source
+    raise DataError(f"{kind} cannot be read from standard input; give the name of a file.")

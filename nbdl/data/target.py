@@ -1,0 +1,181 @@
+"""Targets: what a target column is (classes or values), the names of its classes, their indices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from nbdl.data.arrays import Arrays
+from nbdl.data.table import Table, listed, not_finite, to_number
+from nbdl.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Task: TypeAlias = Literal["classification", "regression"]
+Data: TypeAlias = Table | Arrays
+
+MOST_WHOLE_NUMBER_CLASSES = 20
+
+
+def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
+    """Guess from the target alone whether it holds classes or values.
+
+    Text is classes; whole numbers with at most 20 distinct values are classes; one-hot rows are classes; all
+    else is values.
+
+    Args:
+        data: The training data.
+        target: The target column of a table; not used for arrays.
+
+    Returns:
+        The task and the reason, one line to show to the user.
+
+    Raises:
+        DataError: No such column, no targets, a cell of the target that is empty or not finite, or text
+            among numbers.
+    """
+    import numpy as np
+
+    values = target_values(data, target)
+    label = f"target {target!r}" if isinstance(data, Table) else "y"
+    if isinstance(values, list):
+        refuse_stray_text(data, target, values)
+        return "classification", f"{label} is text with {len(set(values))} classes"
+    if values.ndim == 2:
+        if one_hot(values):
+            return "classification", f"{label} is one-hot with {values.shape[1]} classes"
+        return "regression", f"{label} has {values.shape[1]} numbers in each row"
+    distinct = np.unique(values)
+    if not np.array_equal(distinct, np.round(distinct)):
+        return "regression", f"{label} holds numbers that are not whole"
+    few = len(distinct) <= MOST_WHOLE_NUMBER_CLASSES
+    reason = f"{label} holds whole numbers with {len(distinct)} distinct values"
+    return ("classification", reason) if few else ("regression", reason)
+
+
+def refuse_stray_text(data: Data, target: str | None, values: list[str]) -> None:
+    """Refuse to guess where text stands among many distinct numbers: it is a slip, not a class."""
+    distinct = {cell: to_number(cell) for cell in set(values)}
+    numbers = [number for number in distinct.values() if number is not None]
+    if len(numbers) <= MOST_WHOLE_NUMBER_CLASSES or len(numbers) < len(distinct) / 2:
+        return
+    row = next(row for row, cell in enumerate(values) if distinct[cell] is None)
+    place = data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
+    raise DataError(
+        f"{place}: {values[row]!r} stands among numbers. Mend or leave out the line; "
+        "if it is a class, say that the task is classification."
+    )
+
+
+def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[str]:
+    """Return the targets as float64 of shape (rows,) or (rows, outputs), or as text.
+
+    Raises:
+        DataError: There are none, or one is empty or not finite; the message names line or row.
+    """
+    if isinstance(data, Arrays):
+        return array_values(data)
+    if target is None:
+        raise DataError(f"{data.source}: say which column is the target. Columns: {listed(data.names)}.")
+    column = data.column(target)
+    if not isinstance(column, list):
+        return data.numbers(target)
+    if "" in column:
+        place = data.place(column.index(""), target)
+        raise DataError(f"{place}: the target is empty. Fill it in, or leave out the line.")
+    return column
+
+
+def array_values(data: Arrays) -> NDArray[np.float64] | list[str]:
+    """Return the targets of arrays; a single column counts as one value for each row."""
+    import numpy as np
+
+    if data.y is None:
+        raise DataError(f"{data.source}: no targets. Store x and y in one .npz file.")
+    y = data.y[:, 0] if data.y.ndim == 2 and data.y.shape[1] == 1 else data.y
+    if y.dtype.kind == "U":
+        if y.ndim == 2:
+            raise DataError(f"{data.source}: y holds text of shape {y.shape}; text needs shape (rows,).")
+        return [str(value).strip() for value in y]
+    values = y.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise DataError(f"{data.source}: y, row {bad[0][0]}: {not_finite(float(values[tuple(bad[0])]))}")
+    return values
+
+
+def one_hot(values: NDArray[Any]) -> bool:
+    """Return whether every row of a two-dimensional array is a single 1 among zeros."""
+    ones = values == 1
+    return bool(((values == 0) | ones).all() and (ones.sum(axis=1) == 1).all())
+
+
+def class_name(value: float | str) -> str:
+    """Return the one name of a class, however it was written: 3, 3.0, "3" and "3.0" are all "3"."""
+    number = to_number(value) if isinstance(value, str) else value
+    if number is None or number != number or number in (float("inf"), float("-inf")):
+        return str(value).strip()
+    return str(int(number)) if number == int(number) else repr(float(number))
+
+
+def class_names(values: NDArray[np.float64] | list[str]) -> tuple[str, ...]:
+    """Return the names of the classes: in order of their numbers where all are numbers, else of their text.
+
+    Args:
+        values: Targets as `target_values` returns them; one-hot rows name their columns 0, 1, 2, ...
+    """
+    import numpy as np
+
+    if isinstance(values, list):
+        names = set(values)
+    elif values.ndim == 2:
+        names = {str(column) for column in range(values.shape[1])}
+    else:
+        names = {class_name(value) for value in np.unique(values).tolist()}
+    numbers = {name: to_number(name) for name in names}
+    if any(number is None for number in numbers.values()):
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+
+
+def class_indices(data: Data, target: str | None, classes: tuple[str, ...]) -> NDArray[np.int32]:
+    """Return each row's position in `classes`, of shape (rows,).
+
+    Raises:
+        DataError: A class that is not among them; the message says where, and lists them.
+    """
+    import numpy as np
+
+    values = target_values(data, target)
+    if not isinstance(values, list) and values.ndim == 2:
+        if not one_hot(values) or values.shape[1] != len(classes):
+            raise DataError(
+                f"{data.source}: y has shape {values.shape}; "
+                f"{len(classes)} classes need labels of shape (rows,), or one-hot rows of {len(classes)}."
+            )
+        hot: NDArray[np.int32] = values.argmax(axis=1).astype(np.int32)
+        return hot
+    position = class_positions(classes)
+    # Text finds its class as it is written before it is read as a number; numbers have one name only.
+    cells = values if isinstance(values, list) else values.tolist()
+    of = {
+        cell: position.get(cell if isinstance(cell, str) else "", position.get(class_name(cell), -1))
+        for cell in set(cells)
+    }
+    indices = np.array([of[cell] for cell in cells], dtype=np.int32)
+    unknown = np.flatnonzero(indices < 0)
+    if unknown.size:
+        row = int(unknown[0])
+        place = data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
+        name = cells[row] if isinstance(values, list) else class_name(cells[row])
+        raise DataError(f"{place}: class {name!r} not seen in training. Classes: {listed(classes)}.")
+    return indices
+
+
+def class_positions(classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the position of each class under its name and, where that is free, its plain number."""
+    positions = {name: index for index, name in enumerate(classes)}
+    for index, name in enumerate(classes):
+        positions.setdefault(class_name(name), index)
+    return positions

@@ -1,0 +1,217 @@
+"""The CPU executor: lowers a schedule to addresses and descriptors, and runs slices of steps.
+
+An executor is immutable once made; every run has its own frame and work area, so `predict` may be called from many
+threads while nothing of it is shared but code and weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import numpy as np
+
+from nbdl.engine import frame as words
+from nbdl.engine import kernels
+from nbdl.engine.batches import Batches, Report, Words
+from nbdl.engine.blas import one_thread, sgemm_address
+from nbdl.engine.driver import parallel_driver, serial_driver
+from nbdl.engine.kernel import address, load
+from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.scalar import function_text
+from nbdl.engine.schedule import Chain, Partition, plan_memory
+from nbdl.engine.store import Floats, Store, aligned_zeros
+from nbdl.engine.threads import parallel_region, usable_threads
+from nbdl.errors import NbdlError
+
+GUARD = 16  # floats between buffers in a checked run
+PARALLEL_STAGE_US = 15.0
+
+
+class Executor:
+    """A program made ready to run on the CPU for up to `rows` rows a step.
+
+    Args:
+        program: what to run.
+        store: the weights it names.
+        rows: the largest number of rows of a batch.
+        gathered: dtype of each input that is gathered through indices, or None where the data is used itself.
+        plain: one tile for everything and no memory used twice, for checked runs.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        store: Store,
+        rows: int,
+        gathered: Sequence[str | None],
+        slots: Floats | None = None,
+        plain: bool = False,
+    ) -> None:
+        self.program, self.store, self.rows, self.gathered = program, store, rows, list(gathered)
+        self.slots = aligned_zeros(0) if slots is None else slots
+        self.constants = aligned_zeros(len(program.constants))
+        self.constants[: len(program.constants)] = program.constants
+        direct = {tensor.offset for tensor, dtype in zip(program.inputs, self.gathered, strict=True) if dtype is None}
+        self._live = [o for o in program.operations if not (o.kind == "gather" and o.outputs[0].offset in direct)]
+        running = Program(self._live, program.inputs, program.output, program.log, program.scalars,
+                          program.constants, program.training)  # fmt: skip
+        self.partition = Partition(running, rows, plain)
+        self.memory = plan_memory(running, self.partition, store.trainable_size, not plain, GUARD if plain else 0)
+        self.slow: set[str] = set()
+        self.listing: list[Operation] = []
+        self._lower()
+        self._areas: list[Floats] = []
+
+    # -- lowering ---------------------------------------------------------------------------------------
+
+    def _lower(self) -> None:
+        stages, tasks, rows = [], [], []
+        for stage in self.partition.stages:
+            first = len(tasks)
+            for chain in stage:
+                begin = len(rows)
+                for operation in chain.operations:
+                    rows.append(self._descriptor(operation, chain))
+                    self.listing.append(operation)
+                for tile in chain.tiles:
+                    tasks.append([begin, len(rows), *tile, chain.block, 0])
+            work = sum(chain.cost(self.rows) for chain in stage)
+            stages.append([first, len(tasks), int(len(tasks) - first > 1 and work > PARALLEL_STAGE_US)])
+        self.stages = np.array(stages, np.int64).reshape(-1, 3)
+        self.tasks = np.array(tasks, np.int64).reshape(-1, words.TASK_WORDS)
+        self.ops = np.array(rows, np.int64).reshape(-1, words.OP_WORDS)
+        self.parallel = bool(self.stages[:, words.STAGE_PARALLEL].any())
+
+    def _descriptor(self, operation: Operation, chain: Chain) -> list[int]:
+        """One row: kernel address, loop, operands (outputs first), and what else the kernel reads."""
+        text, operands, extra, slow = self._kernel(operation, chain)
+        self.slow |= slow
+        compiled = load(text)
+        row = [address(compiled), -1 if operation.domain[0] is None else operation.domain[0], operation.domain[1]]
+        for tensor, partial in operands:
+            row += self._operand(tensor, partial)
+        row += extra
+        return row + [0] * (words.OP_WORDS - len(row))
+
+    def _kernel(
+        self, operation: Operation, chain: Chain
+    ) -> tuple[str, list[tuple[Tensor | None, bool]], list[int], set[str]]:
+        """Text, operands (and whether the partial result is meant), further words, slow functions."""
+        kind, inputs, outputs = operation.kind, operation.inputs, operation.outputs
+        partial = chain.split == "blocks"
+        operands = [(t, partial and t in self.partition.partials) for t in outputs] + [(t, False) for t in inputs]
+        patterns = [kernels.pattern(tensor, operation.domain) for tensor in inputs]
+        if kind == "map":
+            assert operation.function is not None
+            text, slow = kernels.map_text(operation.function, patterns, len(outputs))
+            return text, operands, [], slow
+        if kind == "sum":
+            assert operation.function is not None
+            over, reduction = operation.attributes["over"], operation.attributes["reduction"]
+            over = "column" if over == "rows" and operation.domain[1] == 1 else over
+            text, slow = kernels.sum_text(operation.function, patterns, over, reduction)
+            return text, operands, [], slow
+        if kind == "gemm":
+            text = function_text(kernels.gemm, "kernel")
+            return text, [*operands, *([(None, False)] * (3 - len(inputs)))], self._product(operation, partial), set()
+        if kind == "combine":
+            body = kernels.combine_max if operation.attributes["reduction"] == "max" else kernels.combine
+            chunks = self.partition.partials[outputs[0]]
+            return function_text(body, "kernel"), [(outputs[0], False), (outputs[0], True)], [chunks], set()
+        if kind == "check":
+            return function_text(kernels.check, "kernel"), operands, [], set()
+        if kind == "gather":
+            source = operation.outputs[0].offset
+            dtype = self.gathered[source]
+            assert dtype is not None
+            return kernels.gather_text(dtype), operands, [source], set()
+        if kind == "uniform":
+            return kernels.uniform_text(), operands, [operation.attributes["site"]], set()
+        return kernels.kernel_text(operation), operands, [], set()
+
+    def _product(self, operation: Operation, split: bool) -> list[int]:
+        a, b = operation.inputs[:2]
+        m, n, k = operation.product(-1)
+        flags = int(operation.attributes["transpose_a"]) | 2 * int(operation.attributes["transpose_b"])
+
+        def leading(tensor: Tensor) -> int:
+            return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
+
+        over_rows = int(split and k == -1)
+        return [flags, over_rows, m, k, leading(a), leading(b), int(len(operation.inputs) == 3)]
+
+    def _operand(self, tensor: Tensor | None, partial: bool) -> list[int]:
+        """(slot, byte offset), checked against the extent of its base."""
+        if tensor is None or tensor.space == "index":
+            return [0, 0]
+        storage = tensor.storage
+        places: dict[str, tuple[int, int, int]] = {
+            "weight": (words.STORE, storage.offset, self.store.data.size),
+            "slot": (words.SLOTS, storage.offset, self.slots.size),
+            "constant": (words.CONSTANTS, storage.offset, self.constants.size),
+            "scalar": (words.SCALARS, storage.offset, len(self.program.scalars)),
+            "log": (words.LOG, storage.offset, self.program.log_width),
+            "batch": (words.BATCH + storage.offset, 0, self.rows * storage.features),
+            "output": (words.OUTPUT, 0, self.rows * storage.features),
+        }
+        if partial:
+            slot, offset, size = words.WORK, self.memory.partial[id(tensor)], self.memory.size
+        elif storage.space == "work":
+            slot, offset, size = words.WORK, self.memory.offsets[id(storage)], self.memory.size
+        elif storage.space == "gradient":
+            slot, offset, size = words.WORK, self.memory.gradients + storage.offset, self.memory.size
+        else:
+            slot, offset, size = places[storage.space]
+        extent = storage.features * (self.rows if storage.rows else 1)
+        if offset < 0 or offset + extent > size:
+            raise NbdlError(f"engine: {tensor.describe()} at {offset}+{extent} lies outside its base of {size} floats")
+        return [slot, 4 * offset]
+
+    # -- running ----------------------------------------------------------------------------------------
+
+    def frame_for(self, batches: Batches, work: Floats) -> Words:
+        """The frame of one run."""
+        frame = np.zeros(words.FRAME_WORDS, np.int64)
+        frame[words.STORE] = self.store.data.ctypes.data
+        frame[words.SLOTS] = self.slots.ctypes.data
+        frame[words.WORK] = work.ctypes.data
+        frame[words.CONSTANTS] = self.constants.ctypes.data
+        frame[words.SEED_LOW], frame[words.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
+        frame[words.SGEMM] = sgemm_address()
+        for number, (source, dtype) in enumerate(zip(batches.sources, self.gathered, strict=True)):
+            frame[words.SOURCE + number] = source.ctypes.data
+            if dtype is None:
+                frame[words.STRIDE + number] = 4 * self.program.inputs[number].features
+            else:
+                frame[words.BATCH + number] = work.ctypes.data + 4 * self.memory.batch[number]
+        if batches.output is not None and self.program.output is not None:
+            frame[words.OUTPUT_START] = batches.output.ctypes.data
+            frame[words.OUTPUT_STRIDE] = 4 * self.program.output.features
+        return frame
+
+    def run(self, batches: Batches, threads: int | None = None) -> Report:
+        """Run all steps, or up to the one that reports something; its update has then not been made."""
+        work = self._borrow()
+        try:
+            frame = self.frame_for(batches, work)
+            report = np.zeros(2, np.int64)
+            tables = (self.stages, self.tasks, self.ops, frame, batches.steps, batches.scalars, batches.log, report)
+            count = usable_threads(threads) if self.parallel else 1
+            with one_thread() if self.partition.mode != "whole" else nullcontext():
+                if count > 1:
+                    with parallel_region(count):
+                        parallel_driver()(*tables)
+                else:
+                    serial_driver()(*tables)
+        finally:
+            self._areas.append(work)
+        status = int(report[words.REPORT_STATUS])
+        return Report(int(report[words.REPORT_STEPS]), self.listing[status - 1] if status else None)
+
+    def _borrow(self) -> Floats:
+        """A work area that nobody else uses; list.pop and append are atomic."""
+        try:
+            return self._areas.pop()
+        except IndexError:
+            return aligned_zeros(self.memory.size)

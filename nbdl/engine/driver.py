@@ -1,0 +1,138 @@
+"""The drivers: one compiled function for all models walks a schedule for a slice of steps.
+
+They are compiled as text through `nbdl.engine.kernel`, like the kernels. The serial and the parallel one run the same
+tasks over the same tiles; sums have a fixed order, so they give the same bits.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from nbdl.engine.frame import (
+    BATCH,
+    INPUTS,
+    LOG,
+    OP_HEIGHT,
+    OP_KERNEL,
+    OP_WIDTH,
+    OP_WORDS,
+    ORDER,
+    OUTPUT,
+    OUTPUT_START,
+    OUTPUT_STRIDE,
+    REPORT_STATUS,
+    REPORT_STEPS,
+    ROWS,
+    SCALARS,
+    SOURCE,
+    STAGE_END,
+    STAGE_FIRST,
+    STAGE_PARALLEL,
+    STEP,
+    STRIDE,
+    TASK_BLOCK,
+    TASK_C0,
+    TASK_C1,
+    TASK_END,
+    TASK_FIRST,
+    TASK_PART,
+    TASK_PARTS,
+)
+from nbdl.engine.intrinsics import call
+from nbdl.engine.kernel import load
+from nbdl.engine.scalar import function_text
+
+
+def begin_step(frame: Any, steps: Any, step: int, scalars: Any, log: Any) -> int:
+    """Point the frame at this step's rows, scalars and results."""
+    first = steps[step, 0]
+    frame[ROWS] = steps[step, 1]
+    frame[STEP] = steps[step, 2]
+    frame[ORDER] = steps[step, 3]
+    frame[SCALARS] = scalars.ctypes.data + 4 * step * scalars.shape[1]
+    frame[LOG] = log.ctypes.data + 4 * step * log.shape[1]
+    frame[OUTPUT] = frame[OUTPUT_START] + first * frame[OUTPUT_STRIDE]
+    for k in range(INPUTS):
+        if frame[STRIDE + k] != 0:
+            frame[BATCH + k] = frame[SOURCE + k] + first * frame[STRIDE + k]
+    return 0
+
+
+def run_task(tasks: Any, ops: Any, frame: Any, task: int) -> int:
+    """Run one chain over one tile; stop at the first operation that reports something."""
+    rows, here, descriptors = frame[ROWS], frame.ctypes.data, ops.ctypes.data
+    part, parts, block = tasks[task, TASK_PART], tasks[task, TASK_PARTS], tasks[task, TASK_BLOCK]
+    c0, c1 = tasks[task, TASK_C0], tasks[task, TASK_C1]
+    if block == 0:
+        for o in range(tasks[task, TASK_FIRST], tasks[task, TASK_END]):
+            height = ops[o, OP_HEIGHT] if ops[o, OP_HEIGHT] >= 0 else rows
+            r0, r1 = 0, height
+            if parts > 0:
+                r0, r1 = height * part // parts, height * (part + 1) // parts
+            end = c1 if c1 > 0 else ops[o, OP_WIDTH]
+            if call(ops[o, OP_KERNEL], here, descriptors + 8 * OP_WORDS * o, r0, r1, c0, end, 0, 1) != 0:
+                return o + 1
+        return 0
+    begin, stop, first = rows * part // parts, rows * (part + 1) // parts, 1
+    while begin < stop or first == 1:  # an empty chunk still clears its part of each sum
+        end = min(begin + block, stop)
+        for o in range(tasks[task, TASK_FIRST], tasks[task, TASK_END]):
+            if call(ops[o, OP_KERNEL], here, descriptors + 8 * OP_WORDS * o, begin, end, 0, ops[o, OP_WIDTH], part, first) != 0:
+                return o + 1
+        begin, first = end, 0
+    return 0
+
+
+def serial(
+    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
+) -> int:
+    """Run a slice of steps on the calling thread."""
+    for step in range(steps.shape[0]):
+        begin_step(frame, steps, step, scalars, log)
+        for task in range(tasks.shape[0]):
+            status = run_task(tasks, ops, frame, task)
+            if status != 0:
+                report[REPORT_STATUS] = status
+                return status
+        report[REPORT_STEPS] = step + 1
+    return 0
+
+
+def parallel(
+    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
+) -> int:
+    """Run a slice of steps, the tasks of a stage on all threads; small stages on the calling thread."""
+    results = np.zeros(tasks.shape[0], np.int64)
+    for step in range(steps.shape[0]):
+        begin_step(frame, steps, step, scalars, log)
+        for stage in range(stages.shape[0]):
+            begin, end = stages[stage, STAGE_FIRST], stages[stage, STAGE_END]
+            if stages[stage, STAGE_PARALLEL] != 0:
+                for task in prange(begin, end):
+                    results[task] = run_task(tasks, ops, frame, task)
+            else:
+                for task in range(begin, end):
+                    results[task] = run_task(tasks, ops, frame, task)
+            for task in range(begin, end):
+                if results[task] != 0:
+                    report[REPORT_STATUS] = results[task]
+                    return results[task]
+        report[REPORT_STEPS] = step + 1
+    return 0
+
+
+@functools.cache
+def serial_driver() -> Any:
+    """The compiled serial driver."""
+    return load(function_text(serial, "driver"))
+
+
+@functools.cache
+def parallel_driver() -> Any:
+    """The compiled parallel driver."""
+    return load(function_text(parallel, "parallel_driver"))
+

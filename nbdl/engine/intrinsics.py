@@ -1,0 +1,173 @@
+"""What kernels are written with below Python: memory by address, calls by address, BLAS by address.
+
+Everything here uses public Numba and llvmlite API. An address is an int64 made into a pointer where it is used
+(inttoptr), so LLVM cannot trace two operands to one base. Loads and stores carry alias scopes: without them LLVM
+guards a loop over four or more operands with overlap checks, and an operation in place would always fail them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
+
+I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+KERNEL_ARGUMENTS = 8
+
+
+def _scope(module: Any, name: str) -> Any:
+    domain = module.add_metadata(["nbdl operands"])
+    return module.add_metadata([f"nbdl {name}", domain])
+
+
+def _mark(builder: Any, instruction: Any, own: str, others: list[str]) -> None:
+    module = builder.module
+    instruction.set_metadata("alias.scope", module.add_metadata([_scope(module, own)]))
+    instruction.set_metadata("noalias", module.add_metadata([_scope(module, name) for name in others]))
+
+
+def _element(builder: Any, address: Any, index: Any, item: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, item.as_pointer()), [index])
+
+
+STORES = [f"store {k}" for k in range(8)]
+
+
+@intrinsic
+def word(typingctx: Any, address: Any, index: Any) -> Any:
+    """The int64 number `index` of a descriptor or frame."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        loaded = builder.load(_element(builder, args[0], args[1], I64))
+        # Descriptors never change while kernels run; kernels only write floats.
+        _mark(builder, loaded, "words", STORES)
+        return loaded
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def _loader(item: Any, numba_type: Any) -> Any:
+    @intrinsic
+    def load(typingctx: Any, address: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            loaded = builder.load(_element(builder, args[0], args[1], item), align=1 if item is I8 else None)
+            _mark(builder, loaded, "loads", STORES)
+            return loaded
+
+        return numba_type(types.int64, types.int64), codegen
+
+    return load
+
+
+load = _loader(F32, types.float32)
+load_float64 = _loader(ir.DoubleType(), types.float64)
+load_int64 = _loader(I64, types.int64)
+load_uint64 = _loader(I64, types.uint64)
+load_int32 = _loader(I32, types.int32)
+load_uint32 = _loader(I32, types.uint32)
+load_int16 = _loader(ir.IntType(16), types.int16)
+load_uint16 = _loader(ir.IntType(16), types.uint16)
+load_int8 = _loader(I8, types.int8)
+load_uint8 = _loader(I8, types.uint8)
+
+
+def _storer(own: str) -> Any:
+    @intrinsic
+    def store(typingctx: Any, address: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            instruction = builder.store(args[2], _element(builder, args[0], args[1], F32))
+            _mark(builder, instruction, own, ["loads", "words", *(name for name in STORES if name != own)])
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.float32), codegen
+
+    return store
+
+
+@intrinsic
+def reload(typingctx: Any, address: Any, index: Any) -> Any:
+    """A float32 of the first output, as `store_0` left it: sums that go on in memory must read it so."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        loaded = builder.load(_element(builder, args[0], args[1], F32))
+        _mark(builder, loaded, STORES[0], ["loads", "words", *STORES[1:]])
+        return loaded
+
+    return types.float32(types.int64, types.int64), codegen
+
+
+# One per output of an operation: outputs never overlap one another, and may overlap an input only in place.
+store_0, store_1, store_2, store_3, store_4, store_5, store_6, store_7 = map(_storer, STORES)
+
+
+@intrinsic
+def call(
+    typingctx: Any, address: Any, frame: Any, op: Any, r0: Any, r1: Any, c0: Any, c1: Any, chunk: Any, first: Any
+) -> Any:
+    """Call a compiled kernel, `int64(int64 × 8)` in the C convention, by its address."""
+    signature = types.int64(types.int64, *([types.int64] * KERNEL_ARGUMENTS))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = ir.FunctionType(I64, [I64] * KERNEL_ARGUMENTS)
+        return builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
+
+    return signature, codegen
+
+
+@intrinsic
+def sgemm(
+    typingctx: Any, function: Any, flags: Any, m: Any, n: Any, k: Any,
+    a: Any, lda: Any, b: Any, ldb: Any, beta: Any, c: Any, ldc: Any,
+) -> Any:  # fmt: skip
+    """BLAS sgemm by address, row-major: C[m, n] = op(A)·op(B) + beta·C.
+
+    BLAS is column-major, so the call computes Cᵀ = op(B)ᵀ·op(A)ᵀ: operands, flags and m, n swap. `flags`: bit 0
+    transposes A, bit 1 transposes B.
+    """
+    i, f = types.int64, types.float32
+    signature = types.void(i, i, i, i, i, i, i, i, i, f, i, i)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function, flags, m, n, k, a, lda, b, ldb, beta, c, ldc = args
+        pointer = I8.as_pointer()
+        fnty = ir.FunctionType(ir.VoidType(), [pointer] * 13)
+
+        def spill(value: Any) -> Any:
+            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
+
+        def flag(bit: int) -> Any:
+            chosen = builder.and_(flags, ir.Constant(I64, bit))
+            is_set = builder.icmp_signed("!=", chosen, ir.Constant(I64, 0))
+            return spill(builder.select(is_set, ir.Constant(I8, ord("T")), ir.Constant(I8, ord("N"))))
+
+        def size(value: Any) -> Any:
+            return spill(builder.trunc(value, I32))
+
+        def data(address: Any) -> Any:
+            return builder.inttoptr(address, pointer)
+
+        builder.call(
+            builder.inttoptr(function, fnty.as_pointer()),
+            [flag(2), flag(1), size(n), size(m), size(k), spill(ir.Constant(F32, 1.0)), data(b), size(ldb),
+             data(a), size(lda), spill(beta), data(c), size(ldc)],
+        )  # fmt: skip
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def _pointer(typingctx: Any, address: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], F32.as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), codegen
+
+
+@register_jitable
+def view(address: int, rows: int, features: int) -> Any:
+    """A rows × features float32 array over memory that someone else owns."""
+    return carray(_pointer(address), (rows, features))

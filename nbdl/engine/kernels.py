@@ -1,0 +1,326 @@
+"""The CPU kernels: text for `map` and `sum` around a scalar function, plain functions for the rest.
+
+A kernel is `run(frame, op, r0, r1, c0, c1, chunk, first)`: the caller's frame, the operation's descriptor, a tile of
+rows and columns, and for sums over blocks of rows the partial result to add to. It returns a status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbdl.engine.frame import (
+    OP_OPERANDS,
+    OP_WIDTH,
+    ORDER,
+    ROWS,
+    SEED_HIGH,
+    SEED_LOW,
+    SGEMM,
+    SOURCE,
+    STEP,
+)
+from nbdl.engine.intrinsics import load, reload, sgemm, store_0, word
+from nbdl.engine.program import Operation, Tensor
+from nbdl.engine.scalar import Emitter, Function
+
+HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
+INTRINSICS = "nbdl.engine.intrinsics"
+
+
+def pattern(tensor: Tensor, domain: tuple[int | None, int]) -> str:
+    """How an operand lies in the loop: "full", "feature" (one row for all), "row" (one column for all), "scalar"."""
+    height, width = domain
+    if tensor.space == "index":
+        return "index"
+    if tensor.rows:
+        return "full" if tensor.features == width else "row"
+    if tensor.features == 1 and (height != 1 or width != 1):
+        return "scalar"
+    return "feature" if height is None or tensor.features < height * width else "full"
+
+
+def operand_word(position: int) -> int:
+    """Where the pair (slot, offset) of an operand stands in the descriptor."""
+    return OP_OPERANDS + 2 * position
+
+
+def _address(name: str, position: int) -> str:
+    at = operand_word(position)
+    return f"    {name} = word(frame, word(op, {at})) + word(op, {at + 1})"
+
+
+class _Loop:
+    """The text that reads the operands of an elementwise loop."""
+
+    def __init__(self, patterns: Sequence[str], first_position: int) -> None:
+        self.patterns = patterns
+        self.before: list[str] = []
+        self.per_row: list[str] = []
+        self.values: list[str] = []
+        for number, how in enumerate(patterns):
+            if how == "index":
+                self.values.append("np.float32(c0 + j)")
+                continue
+            self.before.append(_address(f"a{number}", first_position + number))
+            if how == "full":
+                self.per_row.append(f"        p{number} = a{number} + 4 * (start + i * width)")
+                self.values.append(f"load(p{number}, j)")
+            elif how == "feature":
+                self.before.append(f"    p{number} = a{number} + 4 * c0")
+                self.values.append(f"load(p{number}, j)")
+            elif how == "row":
+                self.per_row.append(f"        v{number} = load(a{number}, r0 + i)")
+                self.values.append(f"v{number}")
+            else:
+                self.before.append(f"    v{number} = load(a{number}, 0)")
+                self.values.append(f"v{number}")
+
+    @property
+    def flat(self) -> bool:
+        """Whether whole rows may be run as one long row."""
+        return all(how in ("full", "scalar") for how in self.patterns)
+
+
+def map_text(function: Function, patterns: Sequence[str], outputs: int) -> tuple[str, set[str]]:
+    """The text of a `map` kernel, and the slow functions it calls. Outputs come first in the descriptor."""
+    emitter = Emitter()
+    name = emitter.function(function)
+    loop = _Loop(patterns, outputs)
+    stores = [f"store_{number}" for number in range(outputs)]
+    emitter.imported(INTRINSICS, "load", "word", *stores)
+    results = [f"y{number}" for number in range(outputs)]
+    lines = [
+        "@kernel",
+        HEAD,
+        f"    width = word(op, {OP_WIDTH})",
+        "    start, rows, columns = r0 * width + c0, r1 - r0, c1 - c0",
+        *(["    if columns == width:", "        rows, columns = 1, rows * columns"] if loop.flat else []),
+        *(_address(f"o{number}", number) for number in range(outputs)),
+        *loop.before,
+        "    for i in range(rows):",
+        *(f"        q{number} = o{number} + 4 * (start + i * width)" for number in range(outputs)),
+        *loop.per_row,
+        "        for j in range(columns):",
+        f"            {', '.join(results)} = {name}({', '.join(loop.values)})",
+        *(f"            store_{number}(q{number}, j, {result})" for number, result in enumerate(results)),
+        "    return 0",
+    ]
+    return emitter.text(f"map {function.__name__} over {', '.join(patterns)}", "\n".join(lines) + "\n"), emitter.slow
+
+
+_START = {"sum": "np.float32(0.0)", "max": "np.float32(-np.inf)", "argmax": "np.float32(-np.inf)"}
+# A NaN must win against any number, or a maximum would hide it.
+_STEP = {
+    "sum": "total = total + value",
+    "max": "total = value if value > total or value != value else total",
+}
+
+
+def sum_text(function: Function, patterns: Sequence[str], over: str, reduction: str) -> tuple[str, set[str]]:
+    """The text of a `sum` kernel, and the slow functions it calls.
+
+    `over` is "rows", "features", or "column" (over rows, one feature: contiguous, so it vectorises).
+    """
+    emitter = Emitter()
+    name = emitter.function(function)
+    emitter.imported(INTRINSICS, "load", "reload", "store_0", "word")
+    loop = _Loop(patterns, 1)
+    body = {"rows": _over_rows, "features": _over_features, "column": _over_column}[over]
+    lines = [
+        "@kernel",
+        HEAD,
+        f"    width = word(op, {OP_WIDTH})",
+        "    start, rows, columns = r0 * width + c0, r1 - r0, c1 - c0",
+        _address("o0", 0),
+        *loop.before,
+        *body(loop, f"{name}({', '.join(loop.values)})", reduction),
+        "    return 0",
+    ]
+    title = f"{reduction} {function.__name__} over {over} of {', '.join(patterns)}"
+    return emitter.text(title, "\n".join(lines) + "\n"), emitter.slow
+
+
+def _over_rows(loop: _Loop, value: str, reduction: str) -> list[str]:
+    return [
+        "    q0 = o0 + 4 * (chunk * width + c0)",
+        "    if first != 0:",
+        "        for j in range(columns):",
+        f"            store_0(q0, j, {_START[reduction]})",
+        "    for i in range(rows):",
+        *loop.per_row,
+        "        for j in range(columns):",
+        f"            total, value = reload(q0, j), {value}",
+        f"            {_STEP[reduction]}",
+        "            store_0(q0, j, total)",
+    ]
+
+
+def _over_column(loop: _Loop, value: str, reduction: str) -> list[str]:
+    # One feature: a full operand is contiguous over the rows, so the rows are the loop that vectorises.
+    return [
+        "    i = 0",
+        *(line.removeprefix("    ") for line in loop.per_row),
+        f"    total = {_START[reduction]} if first != 0 else reload(o0, chunk)",
+        "    for j in range(rows):",
+        f"        value = {value}",
+        f"        {_STEP[reduction]}",
+        "    store_0(o0, chunk, total)",
+    ]
+
+
+def _over_features(loop: _Loop, value: str, reduction: str) -> list[str]:
+    step = [f"            {_STEP.get(reduction, '')}"]
+    result = "total"
+    if reduction == "argmax":
+        step = ["            if value > total:", "                total, best = value, j"]
+        result = "np.float32(best)"
+    return [
+        "    for i in range(rows):",
+        *loop.per_row,
+        f"        total, best = {_START[reduction]}, 0",
+        "        for j in range(columns):",
+        f"            value = {value}",
+        *step,
+        f"        store_0(o0, r0 + i, {result})",
+    ]
+
+
+GATHERED = {
+    "float32": "load", "float64": "load_float64", "int64": "load_int64", "uint64": "load_uint64",
+    "int32": "load_int32", "uint32": "load_uint32", "int16": "load_int16", "uint16": "load_uint16",
+    "int8": "load_int8", "uint8": "load_uint8",
+}  # fmt: skip
+
+
+def gather_text(dtype: str) -> str:
+    """The text of the kernel that gathers a batch: the only place where data becomes float32."""
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, GATHERED[dtype], "word", "store_0")
+    size = int("".join(filter(str.isdigit, dtype))) // 8
+    body = f"""@kernel
+{HEAD}
+    width = word(op, {OP_WIDTH})
+    data = word(frame, {SOURCE} + word(op, {operand_word(1)}))
+    order = word(frame, {ORDER})
+    out = word(frame, word(op, {operand_word(0)})) + word(op, {operand_word(0) + 1})
+    for i in range(r0, r1):
+        p, q = data + {size} * width * word(order, i), out + 4 * width * i
+        for j in range(c0, c1):
+            store_0(q, j, np.float32({GATHERED[dtype]}(p, j)))
+    return 0
+"""
+    return emitter.text(f"gather {dtype}", body)
+
+
+# Words of a product's descriptor after its operands: out, a, b, bias.
+GEMM_FLAGS, GEMM_SPLIT, GEMM_M, GEMM_K, GEMM_LDA, GEMM_LDB, GEMM_BIAS = range(operand_word(4), operand_word(4) + 7)
+
+
+def gemm(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
+    """out = op(a)·op(b) + bias for a tile of the output, or (split) a partial sum over the rows [r0, r1)."""
+    flags, n = word(op, GEMM_FLAGS), word(op, OP_WIDTH)
+    lda, ldb = word(op, GEMM_LDA), word(op, GEMM_LDB)
+    out = word(frame, word(op, 3)) + word(op, 4)
+    a = word(frame, word(op, 5)) + word(op, 6)
+    b = word(frame, word(op, 7)) + word(op, 8)
+    beta = 0.0
+    if word(op, GEMM_SPLIT) != 0:
+        m, k = word(op, GEMM_M), r1 - r0
+        a += 4 * (r0 * lda if flags & 1 else r0)
+        b += 4 * (r0 if flags & 2 else r0 * ldb)
+        out += 4 * chunk * m * n
+        if first == 0:
+            beta = 1.0
+    else:
+        m, k = r1 - r0, word(op, GEMM_K)
+        if k < 0:
+            k = word(frame, ROWS)
+        a += 4 * (r0 if flags & 1 else r0 * lda)
+        b += 4 * (c0 * ldb if flags & 2 else c0)
+        out += 4 * (r0 * n + c0)
+        if word(op, GEMM_BIAS) != 0:
+            bias = word(frame, word(op, 9)) + word(op, 10) + 4 * c0
+            for i in range(m):
+                q = out + 4 * i * n
+                for j in range(c1 - c0):
+                    store_0(q, j, load(bias, j))
+            beta = 1.0
+    if m > 0 and (k > 0 or beta == 0.0):
+        sgemm(word(frame, SGEMM), flags, m, c1 - c0, k, a, lda, b, ldb, beta, out, n)
+    return 0
+
+
+def combine(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
+    """Add partial results in order: out[j] = Σ_chunk partial[chunk, j]; the number of chunks is in word 7."""
+    width, chunks = word(op, OP_WIDTH), word(op, 7)
+    out = word(frame, word(op, 3)) + word(op, 4)
+    partial = word(frame, word(op, 5)) + word(op, 6)
+    for j in range(c0, c1):
+        store_0(out, j, load(partial, j))
+    for part in range(1, chunks):
+        p = partial + 4 * part * width
+        for j in range(c0, c1):
+            store_0(out, j, reload(out, j) + load(p, j))
+    return 0
+
+
+def combine_max(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
+    """The same for maxima; NaN wins."""
+    width, chunks = word(op, OP_WIDTH), word(op, 7)
+    out = word(frame, word(op, 3)) + word(op, 4)
+    partial = word(frame, word(op, 5)) + word(op, 6)
+    for j in range(c0, c1):
+        store_0(out, j, load(partial, j))
+    for part in range(1, chunks):
+        p = partial + 4 * part * width
+        for j in range(c0, c1):
+            value, total = load(p, j), reload(out, j)
+            store_0(out, j, value if value > total or value != value else total)
+    return 0
+
+
+def check(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
+    """Status 1 if any element is not finite: 0·x is 0 for finite x, NaN otherwise."""
+    p = word(frame, word(op, 3)) + word(op, 4)
+    total = 0.0
+    for j in range(c0, c1):
+        total += 0.0 * load(p, j)
+    return 0 if total == 0.0 else 1
+
+
+def uniform_text() -> str:
+    """The text of the random numbers' kernel: rows and columns of a tile, the site in the descriptor."""
+    from nbdl.engine.random import uniform_rows
+
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, "view", "word")
+    name = emitter.function(uniform_rows, scalar=False)
+    at = operand_word(0)
+    body = f"""@kernel
+{HEAD}
+    width = word(op, {OP_WIDTH})
+    out = view(word(frame, word(op, {at})) + word(op, {at + 1}) + 4 * width * r0, r1 - r0, width)
+    {name}(out, r0, r1 - r0, width, word(frame, {SEED_LOW}), word(frame, {SEED_HIGH}), word(op, {at + 2}), word(frame, {STEP}))
+    return 0
+"""
+    return emitter.text("uniform", body)
+
+
+def kernel_text(operation: Operation) -> str:
+    """The text around a hand-written body: an array for each operand, rows of the tile only."""
+    assert operation.function is not None
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, "view", "word")
+    name = emitter.function(operation.function, scalar=False)
+    operands = (*operation.outputs, *operation.inputs)
+    lines = ["@kernel", HEAD]
+    for number, tensor in enumerate(operands):
+        lines.append(_address(f"a{number}", number))
+        rows, width = ("r1 - r0", tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+        start = f"a{number} + 4 * {width} * r0" if tensor.rows else f"a{number}"
+        lines.append(f"    x{number} = view({start}, {rows}, {width})")
+    count = len(operation.outputs)
+    arguments = [f"x{number}" for number in (*range(count, len(operands)), *range(count))]
+    lines += [f"    {name}({', '.join(arguments)})", "    return 0"]
+    return emitter.text(f"kernel {operation.function.__name__}", "\n".join(lines) + "\n")
+

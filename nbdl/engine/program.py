@@ -1,0 +1,453 @@
+"""Program: what a model computes, as a list of device-free operations.
+
+Layers, losses and optimizers record on a `Recorder`. There are four operations:
+
+    map      a scalar function, element by element, over tensors, per-feature vectors, per-row columns, scalars
+    sum      an ordered reduction (sum, max, argmax) of a scalar function over rows or features
+    gemm     a matrix product, with an optional bias
+    kernel   a hand-written body over whole rows; `uniform` (random numbers) and `gather` (a batch) are such
+
+A tensor is rows × features, where the number of rows is known only when the program runs, or has a fixed shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbdl.engine.scalar import compose, label, used_arguments
+from nbdl.errors import ConfigError
+
+Shape = tuple[int, ...]
+Function = Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """One operand.
+
+    Attributes:
+        shape: without the rows.
+        rows: whether there is a leading dimension of run-time length.
+        space: where it lives: "work", "weight", "slot", "gradient", "constant", "scalar", "log", "batch",
+            "output", or "index" (the number of the column, which lives nowhere).
+        offset: its place in that space in floats, once known; for "batch" the number of the input.
+        root: the tensor whose memory a reshaped one shares.
+    """
+
+    shape: Shape
+    rows: bool
+    space: str = "work"
+    name: str = ""
+    offset: int = -1
+    root: Tensor | None = None
+
+    @property
+    def features(self) -> int:
+        """Elements of one row, or of the whole if there are no rows."""
+        return math.prod(self.shape)
+
+    @property
+    def storage(self) -> Tensor:
+        """The tensor that owns the memory."""
+        return self if self.root is None else self.root.storage
+
+    def describe(self) -> str:
+        """As listings show it: "rows×500", "784×500 dense_1/kernel", "0.5"."""
+        sizes = (["rows"] if self.rows else []) + [str(size) for size in self.shape]
+        shape = "×".join(sizes)
+        if self.space in ("weight", "slot", "constant", "scalar", "log"):
+            return f"{self.name}" if shape == "1" else f"{self.name}[{shape}]"
+        return f"{self.name}[{shape}]" if self.name else shape
+
+
+@dataclass(eq=False, slots=True)
+class Operation:
+    """One line of a program.
+
+    Attributes:
+        kind: "map", "sum", "gemm", "kernel", "uniform", "gather" or "check".
+        domain: (rows or None for run-time rows, columns) of the loop over its operands.
+        attributes: by kind: `over`, `reduction`, `transpose_a`, `transpose_b`, `site`, `body`.
+        layer: whose recording it is; named in listings and when NaN is found.
+    """
+
+    kind: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    domain: tuple[int | None, int]
+    function: Function | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    layer: str = ""
+    phase: str = "forward"
+
+    @property
+    def title(self) -> str:
+        """The operation in one word or two."""
+        return f"{self.kind} {label(self.function)}" if self.function else self.kind
+
+    def flops(self, rows: int) -> int:
+        """Floating-point operations of a product; one per element for anything else."""
+        if self.kind == "gemm":
+            m, n, k = self.product(rows)
+            return 2 * m * n * k
+        return self.elements(rows)
+
+    def elements(self, rows: int) -> int:
+        """Size of the loop."""
+        height, width = self.domain
+        return (rows if height is None else height) * width
+
+    def product(self, rows: int) -> tuple[int, int, int]:
+        """m, n, k of a product."""
+        a, b = self.inputs[:2]
+        size_a = (rows, a.features) if a.rows else (a.shape[0], a.features // a.shape[0])
+        size_b = (rows, b.features) if b.rows else (b.shape[0], b.features // b.shape[0])
+        m, k = size_a[::-1] if self.attributes["transpose_a"] else size_a
+        n = size_b[0] if self.attributes["transpose_b"] else size_b[1]
+        return m, n, k
+
+    def bytes(self, rows: int) -> int:
+        """Bytes of all operands."""
+        return sum(
+            4 * tensor.features * (rows if tensor.rows else 1)
+            for tensor in {id(tensor): tensor for tensor in (*self.inputs, *self.outputs)}.values()
+            if tensor.space != "index"
+        )
+
+
+@dataclass(eq=False, slots=True)
+class Program:
+    """A finished recording.
+
+    Attributes:
+        inputs: the tensors of a batch: x, and for training and evaluation y and the row weights.
+        output: the predictions.
+        log: name and width of each per-step result, in order.
+        scalars: names of the per-step scalars, in order; the first is the number of rows.
+        constants: values of the run-time constants.
+    """
+
+    operations: list[Operation]
+    inputs: list[Tensor]
+    output: Tensor | None
+    log: list[tuple[str, int]]
+    scalars: list[str]
+    constants: list[float]
+    training: bool
+
+    @property
+    def log_width(self) -> int:
+        """Floats in one row of the log."""
+        return sum(width for _, width in self.log)
+
+
+def same(a: float) -> float:
+    """The identity, for plain sums and copies."""
+    return a
+
+
+def add(a: float, b: float) -> float:
+    """a + b."""
+    return a + b
+
+
+def times(a: float, b: float) -> float:
+    """a·b."""
+    return a * b
+
+
+def per(a: float, b: float) -> float:
+    """a / b."""
+    return a / b
+
+
+class Recorder:
+    """What layers, losses and optimizers record on.
+
+    Attributes:
+        training: a Python bool; training and inference are two recordings.
+        rows: the number of rows of the batch, as a scalar operand.
+    """
+
+    def __init__(self, training: bool = False) -> None:
+        self.training = training
+        self.rows = Tensor((1,), False, "scalar", "rows", 0)
+        self.gradients: dict[Tensor, Tensor] = {}
+        self.assignments: list[tuple[Tensor, Tensor]] = []
+        self._operations: list[Operation] = []
+        self._inputs: list[Tensor] = []
+        self._scalars = ["rows"]
+        self._constants: list[float] = []
+        self._log: list[tuple[str, int]] = []
+        self._sites = 0
+        self._layer, self._phase = "", "forward"
+
+    # -- the four operations ----------------------------------------------------------------------------
+
+    def map(
+        self, function: Function, *operands: Tensor | float, into: Sequence[Tensor] | None = None
+    ) -> Any:
+        """Apply a scalar function to each element; operands broadcast.
+
+        Args:
+            function: scalar function of as many arguments as there are operands.
+            operands: rows × features, a vector of features, a column of rows × 1, a scalar or a number.
+            into: tensors to write to, one for each value that the function returns; by default a new one.
+
+        Returns:
+            The result, or a tuple of them where `into` has several.
+        """
+        tensors = self._operands(operands)
+        domain, shape = _broadcast(tensors)
+        outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
+        self._record("map", tensors, outputs, domain, function)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def sum(
+        self,
+        function: Function,
+        *operands: Tensor | float,
+        over: str = "rows",
+        reduction: str = "sum",
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Reduce a scalar function of the operands, in a fixed order.
+
+        Args:
+            over: "rows" gives a vector of features, "features" a column of rows × 1.
+            reduction: "sum", "max", or "argmax" (over features: the first column that has the maximum).
+        """
+        tensors = self._operands(operands)
+        domain, shape = _broadcast(tensors)
+        if over == "rows":
+            if reduction == "argmax":
+                raise ConfigError("r.sum: argmax goes over features")
+            result = into or Tensor((domain[1],), False)
+        else:
+            if domain[0] is not None:
+                domain = (math.prod(shape[:-1]), shape[-1])
+            result = into or Tensor((1,) if domain[0] in (None, 1) else (domain[0],), domain[0] is None)
+        self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
+        return result
+
+    def gemm(
+        self,
+        a: Tensor,
+        b: Tensor,
+        bias: Tensor | None = None,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+    ) -> Tensor:
+        """The product op(a)·op(b), plus a bias for each column.
+
+        A product over the rows (`transpose_a` of a tensor with rows) gives a fixed-shape result.
+        """
+        inputs = (a, b) if bias is None else (a, b, bias)
+        operation = Operation("gemm", inputs, (), (None, 0), None,
+                              {"transpose_a": transpose_a, "transpose_b": transpose_b})  # fmt: skip
+        m, n, _ = operation.product(-1)
+        result = Tensor((n,), True) if m == -1 else Tensor((m, n), False)
+        domain = (None if m == -1 else m, n)
+        self._check_product(a, b, transpose_a, transpose_b)
+        self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
+        return result
+
+    def kernel(self, body: Function, *operands: Tensor, shapes: Sequence[Shape], name: str = "") -> Any:
+        """A hand-written body over rows: `body(*inputs, *outputs)` on rows × features arrays (or fixed ones).
+
+        Args:
+            body: plain Python over arrays; it may be given any range of rows, so rows must be independent.
+            shapes: the shape of one row of each output.
+
+        Returns:
+            The output, or a tuple of them.
+        """
+        outputs = tuple(Tensor(tuple(shape), True) for shape in shapes)
+        width = max(tensor.features for tensor in outputs)
+        self._record("kernel", operands, outputs, (None, width), body, name=name)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Random numbers in [0, 1) of the shape of a tensor with rows, drawn anew each step."""
+        result = Tensor(like.shape, True)
+        self._record("uniform", (), (result,), (None, like.features), site=self._sites)
+        self._sites += 1
+        return result
+
+    # -- made of them -----------------------------------------------------------------------------------
+
+    def chain_rule(self, df: Function, dy: Tensor, x: Tensor, y: Tensor, *parameters: float) -> Tensor:
+        """dx = dy·df(x, y, ...); an operand that `df` does not read is not kept alive for it."""
+        used = used_arguments(df)
+        names = [argument for argument in df.__code__.co_varnames[: df.__code__.co_argcount]]
+        operands: list[Tensor | float] = [dy]
+        arguments, values = ["dy"], []
+        for name, operand in zip(names, (x, y, *parameters), strict=False):
+            if name in used:
+                arguments.append(f"{name}_")
+                operands.append(operand)
+            values.append(f"{name}_" if name in used else "0.0")
+        return self.map(compose("chain", arguments, f"dy * df({', '.join(values)})", df=df), *operands)  # type: ignore[no-any-return]
+
+    def mean(self, function: Function, *operands: Tensor | float) -> Tensor:
+        """The mean of a scalar function over the features of each row: rows × 1."""
+        domain, _ = _broadcast(self._operands(operands))
+        if domain[1] == 1:
+            return self.map(function, *operands)  # type: ignore[no-any-return]
+        total = self.sum(function, *operands, over="features")
+        return self.map(times, total, 1.0 / domain[1])  # type: ignore[no-any-return]
+
+    def total(self, function: Function, weight: Tensor, *parameters: float) -> Tensor:
+        """The sum of a scalar function over a whole weight: one scalar."""
+        partial = self.sum(function, weight, *parameters, over="features")
+        return partial if partial.features == 1 else self.sum(same, partial, over="features")
+
+    def add_to(self, target: Tensor, function: Function, *operands: Tensor | float) -> Tensor:
+        """target + function(operands), in place."""
+        arguments = [f"a{number}" for number in range(len(operands))]
+        added = compose("add", ["target", *arguments], f"target + f({', '.join(arguments)})", f=function)
+        return self.map(added, target, *operands, into=[target])  # type: ignore[no-any-return]
+
+    def one_hot(self, labels: Tensor, classes: int) -> Tensor:
+        """Rows × classes with 1 in the column that the label names; labels are rows × 1."""
+        return self.map(_is_column, labels, Tensor((classes,), False, "index", "column"))  # type: ignore[no-any-return]
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        """The same memory under another shape."""
+        if math.prod(shape) != x.features:
+            raise ConfigError(f"r.reshape: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
+        return Tensor(tuple(shape), x.rows, x.space, x.name, x.offset, x)
+
+    def gradient(self, weight: Tensor, value: Tensor) -> None:
+        """The gradient of a weight; where a weight is used twice, gradients add up."""
+        known = self.gradients.get(weight)
+        if known is not None:
+            value = self.map(add, known, value)
+        elif value.space != "work" or value.root is not None or value in self.gradients.values():
+            value = self.map(same, value)
+        self.gradients[weight] = value
+
+    def assign(self, state: Tensor, value: Tensor) -> None:
+        """A new value for a state without gradient, written in the update phase."""
+        self.assignments.append((state, value))
+
+    # -- for the engine ---------------------------------------------------------------------------------
+
+    def input(self, shape: Shape, name: str) -> Tensor:
+        """A tensor that a batch brings."""
+        tensor = Tensor(shape, True, "batch", name, len(self._inputs))
+        self._inputs.append(tensor)
+        self._record("gather", (), (tensor,), (None, tensor.features), source=tensor.offset)
+        return tensor
+
+    def scalar(self, name: str) -> Tensor:
+        """A scalar that Python sets for each step."""
+        if name not in self._scalars:
+            self._scalars.append(name)
+        return Tensor((1,), False, "scalar", name, self._scalars.index(name))
+
+    def log(self, name: str, width: int = 1) -> Tensor:
+        """A place in the log, to be given as `into`."""
+        place = Tensor((width,), False, "log", name, sum(width for _, width in self._log))
+        self._log.append((name, width))
+        return place
+
+    def check(self, gradients: Tensor) -> None:
+        """Stop the run, before the update, where a gradient is not finite."""
+        self._record("check", (gradients,), (), (1, gradients.features))
+
+    @contextmanager
+    def recording(self, layer: str, phase: str) -> Iterator[None]:
+        """Name the layer and phase of what is recorded within."""
+        previous = self._layer, self._phase
+        self._layer, self._phase = layer, phase
+        try:
+            yield
+        finally:
+            self._layer, self._phase = previous
+
+    def finish(self, output: Tensor | None = None) -> Program:
+        """The program: without operations whose results nobody reads."""
+        if output is not None:
+            if output.space != "work" or output.root is not None:
+                output = self.map(same, output)
+            assert output is not None
+            output.space, output.offset = "output", 0
+        return Program(
+            _live(self._operations), self._inputs, output, self._log, self._scalars, self._constants, self.training
+        )
+
+    def _operands(self, operands: Sequence[Tensor | float]) -> tuple[Tensor, ...]:
+        return tuple(one if isinstance(one, Tensor) else self._constant(float(one)) for one in operands)
+
+    def _constant(self, value: float) -> Tensor:
+        if value not in self._constants:
+            self._constants.append(value)
+        return Tensor((1,), False, "constant", f"{value:g}", self._constants.index(value))
+
+    def _check_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> None:
+        def inner(tensor: Tensor, transposed: bool, first: bool) -> int:
+            sizes = (-1, tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+            return sizes[1] if first != transposed else sizes[0]
+
+        left, right = inner(a, transpose_a, True), inner(b, transpose_b, False)
+        if left != right:
+            raise ConfigError(
+                f"{self._layer or 'r.gemm'}: the inner sizes of {a.describe()} and {b.describe()} differ: "
+                f"{'rows' if left == -1 else left} and {'rows' if right == -1 else right}"
+            )
+
+    def _record(
+        self,
+        kind: str,
+        inputs: Sequence[Tensor],
+        outputs: tuple[Tensor, ...],
+        domain: tuple[int | None, int],
+        function: Function | None = None,
+        **attributes: Any,
+    ) -> None:
+        self._operations.append(
+            Operation(kind, tuple(inputs), outputs, domain, function, attributes, self._layer, self._phase)
+        )
+
+
+def _is_column(label: float, column: float) -> float:
+    return 1.0 if label == column else 0.0
+
+
+def _broadcast(operands: Sequence[Tensor]) -> tuple[tuple[int | None, int], Shape]:
+    """The loop's domain and the result's shape.
+
+    With rows: rows × the widest. Without: as flat as possible, but (all but last, last) where a vector meets a
+    matrix.
+    """
+    widest = max(operands, key=lambda tensor: tensor.features)
+    if any(tensor.rows for tensor in operands):
+        width = widest.features
+        for tensor in operands:
+            if tensor.features not in (1, width):
+                raise ConfigError(f"r.map: {tensor.describe()} does not broadcast to {width} features")
+        shaped = next((t for t in operands if t.rows and t.features == width), widest)
+        return (None, width), shaped.shape
+    flat = all(tensor.features in (1, widest.features) for tensor in operands)
+    domain = (1, widest.features) if flat else (math.prod(widest.shape[:-1]), widest.shape[-1])
+    for tensor in operands:
+        if tensor.features not in (1, domain[1], widest.features):
+            raise ConfigError(f"r.map: {tensor.describe()} does not broadcast to {widest.describe()}")
+    return domain, widest.shape
+
+
+def _live(operations: list[Operation]) -> list[Operation]:
+    """Only what leads to the log, the output or the store; a frozen weight's gradient and the first dx go."""
+    wanted: set[int] = set()
+    kept = []
+    for operation in reversed(operations):
+        lasting = any(tensor.space in ("log", "output", "weight", "slot", "gradient") for tensor in operation.outputs)
+        if lasting or operation.kind == "check" or any(id(t.storage) in wanted for t in operation.outputs):
+            wanted.update(id(tensor.storage) for tensor in operation.inputs)
+            kept.append(operation)
+    return kept[::-1]

@@ -1,0 +1,377 @@
+"""Schedule: how a program runs on a CPU: stages of tasks, tiles, and a place for every tensor.
+
+Operations that can pass through one tile together form a *chain*. The chains that do not depend on one another form
+a *stage*; a stage's tasks (a chain and a tile of it) may run at once. All of it follows from shapes alone, never from
+the number of threads, so the bits do not depend on it:
+
+    whole    one tile: small work, every operation over its full range
+    columns  tiles over the columns of the output, that is over the weight matrix
+    rows     tiles over the rows, of a batch or of a weight's gradient
+    grid     both, for large batches
+    blocks   chunks of rows, in blocks that pass through all operations of the chain while they are in cache; each
+             chunk sums its own part of a reduction over rows, and the parts are added in order
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nbdl.engine.kernels import pattern
+from nbdl.engine.program import Operation, Program, Tensor
+
+# Costs in µs of one core, good enough to tell small work from large.
+GEMM_FLOPS_PER_US = 60_000.0
+ELEMENTS_PER_US = 2_500.0
+OPERATION_US = 0.05
+
+SMALL_STEP_US = 150.0  # a whole step below this runs on one thread
+SMALL_CHAIN_US = 12.0  # a chain below this is one task
+TILE_US = 90.0  # a tile should not be much smaller
+MOST_TILES = 8
+NARROWEST = 64  # columns or rows of a tile of a product: BLAS is slow, and rounds differently, below
+ALIGN = 16  # floats: a cache line
+
+# Phases that begin when all before them is done: they write what earlier operations read.
+ORDERED_PHASES = ("check", "regularize", "update", "assign", "constrain")
+
+BLOCK_ROWS = 256
+MOST_CHUNKS = 32
+MANY_ROWS = 1024
+PARTIAL_BYTES = 2 << 20
+BLOCK_BYTES = 512 << 10
+
+
+class Tile(NamedTuple):
+    """A part of a chain: rows part `part` of `parts` (0: all), columns [c0, c1) (c1 = 0: all)."""
+
+    part: int = 0
+    parts: int = 0
+    c0: int = 0
+    c1: int = 0
+
+
+@dataclass(eq=False)
+class Chain:
+    """Operations that run one after another on each tile."""
+
+    split: str
+    height: int | None
+    width: int
+    tiles: list[Tile]
+    block: int = 0
+    operations: list[Operation] = field(default_factory=list)
+
+    def cost(self, rows: int) -> float:
+        """Estimated µs on one core."""
+        return sum(cost(operation, rows) for operation in self.operations)
+
+
+def cost(operation: Operation, rows: int) -> float:
+    """Estimated µs of one operation on one core."""
+    if operation.kind == "gemm":
+        return OPERATION_US + operation.flops(rows) / GEMM_FLOPS_PER_US
+    return OPERATION_US + operation.elements(rows) / ELEMENTS_PER_US
+
+
+class Partition:
+    """Arranges a program's operations into stages of chains.
+
+    Attributes:
+        stages: lists of chains, in order.
+        partials: for a tensor reduced over chunks of rows, the number of chunks.
+    """
+
+    def __init__(self, program: Program, rows: int, plain: bool = False) -> None:
+        self.rows = rows
+        self.stages: list[list[Chain]] = []
+        self.partials: dict[Tensor, int] = {}
+        self._writer: dict[int, tuple[int, Chain]] = {}
+        self._operations = program.operations
+        total = sum(cost(operation, rows) for operation in program.operations)
+        self.mode = "whole" if plain or total < SMALL_STEP_US else "tiles"
+        if self.mode == "tiles" and self._fits_blocks():
+            self.mode = "blocks"
+        phase, self._barrier = "", 0
+        for operation in program.operations:
+            if operation.phase in ORDERED_PHASES and operation.phase != phase and self.mode != "whole":
+                self._barrier = len(self.stages)
+            phase = operation.phase
+            self._place(operation)
+
+    def _fits_blocks(self) -> bool:
+        """Whether blocks of rows pay: many rows, a small net."""
+        gradients = sum(t.features for o in self._operations for t in o.outputs if t.space == "gradient")
+        widths = sum(t.features for o in self._operations for t in o.outputs if t.rows)
+        products = max((o.domain[1] for o in self._operations if o.kind == "gemm"), default=0)
+        return (
+            self.rows >= MANY_ROWS
+            and self._chunks() * gradients * 4 <= PARTIAL_BYTES
+            and BLOCK_ROWS * widths * 4 <= BLOCK_BYTES
+            and products <= BLOCK_ROWS
+        )
+
+    def _chunks(self) -> int:
+        return min(MOST_CHUNKS, -(-self.rows // BLOCK_ROWS))
+
+    def _place(self, operation: Operation) -> None:
+        """Into the chain of what it depends on, if tiles allow; else into a new chain of the next stage."""
+        level, producers = self._barrier, []
+        touched = [*operation.inputs, *(t for t in operation.outputs if t.space not in ("work", "gradient"))]
+        for tensor in touched:
+            known = self._writer.get(id(tensor.storage))
+            if known is not None and known[0] >= level:
+                if known[0] > level:
+                    level, producers = known[0], []
+                producers.append(known[1])
+        chain = self._joinable(operation, level, producers)
+        if chain is None:
+            level += 1 if producers else 0
+            chain = self._new_chain(operation)
+            while len(self.stages) <= level:
+                self.stages.append([])
+            self.stages[level].append(chain)
+        chain.operations.append(operation)
+        self._note_results(operation, chain, level)
+
+    def _joinable(self, operation: Operation, level: int, producers: list[Chain]) -> Chain | None:
+        if self.mode == "whole":
+            return self.stages[0][0] if self.stages else None
+        candidates = {id(chain): chain for chain in producers}
+        if len(candidates) == 1:
+            chain = producers[0]
+            return chain if accepts(chain, operation) else None
+        if not candidates and self.mode == "blocks" and level < len(self.stages):
+            # Independent operations (gathering y, random numbers) pass through the same blocks.
+            return next((c for c in self.stages[level] if c.split == "blocks" and accepts(c, operation)), None)
+        return None
+
+    def _note_results(self, operation: Operation, chain: Chain, level: int) -> None:
+        reduced = chain.split == "blocks" and not all(tensor.rows for tensor in operation.outputs)
+        for tensor in operation.outputs:
+            self._writer[id(tensor.storage)] = (level, chain)
+            if reduced:
+                self.partials[tensor] = len(chain.tiles)
+                self._combine(operation, tensor, level + 1)
+
+    def _combine(self, operation: Operation, tensor: Tensor, level: int) -> None:
+        reduction = operation.attributes.get("reduction", "sum")
+        combining = Operation(
+            "combine", (tensor,), (tensor,), (1, tensor.features), None, {"reduction": reduction},
+            operation.layer, operation.phase,
+        )  # fmt: skip
+        while len(self.stages) <= level:
+            self.stages.append([])
+        small = next((c for c in self.stages[level] if c.split == "whole"), None)
+        chain = small or Chain("whole", 1, 0, [Tile()])
+        if small is None:
+            self.stages[level].append(chain)
+        chain.operations.append(combining)
+        self._writer[id(tensor.storage)] = (level, chain)
+
+    def _new_chain(self, operation: Operation) -> Chain:
+        height, width = operation.domain
+        if self.mode == "whole":
+            return Chain("whole", height, width, [Tile()])
+        if self.mode == "blocks" and height is None:
+            chunks = self._chunks()
+            return Chain("blocks", None, width, [Tile(part, chunks) for part in range(chunks)], BLOCK_ROWS)
+        split, tiles = tiling(operation, self.rows)
+        return Chain(split, height, width, tiles)
+
+
+def accepts(chain: Chain, operation: Operation) -> bool:
+    """Whether an operation that depends on a chain can run on each of its tiles right after it.
+
+    It can if what it reads of the chain's results lies within the tile, and its own loop splits the same way.
+    """
+    height, width = operation.domain
+    results = {id(t.storage) for o in chain.operations for t in o.outputs}
+    read = [tensor for tensor in operation.inputs if id(tensor.storage) in results]
+    if chain.split == "whole":
+        return operation.kind == "combine" or cost(operation, 256) < SMALL_CHAIN_US
+    if chain.split == "columns":
+        return _accepts_columns(chain, operation, read)
+    if height is not None or (chain.split == "rows" and chain.height is not None):
+        return chain.split == "rows" and chain.height == height and operation.kind == "map" and width == chain.width
+    if any(not tensor.rows for tensor in read):
+        return False  # a sum over all rows, of which only a part is there
+    if chain.split == "grid":
+        return operation.kind == "map" and width == chain.width
+    if operation.kind == "sum" and operation.attributes["over"] == "rows":
+        return chain.split == "blocks"
+    return True
+
+
+def _accepts_columns(chain: Chain, operation: Operation, read: list[Tensor]) -> bool:
+    if operation.domain[1] != chain.width or operation.kind not in ("map", "sum"):
+        return False
+    if operation.kind == "sum" and operation.attributes["over"] != "rows":
+        return False
+    return all(pattern(tensor, operation.domain) in ("full", "feature") for tensor in read)
+
+
+def tiling(operation: Operation, rows: int) -> tuple[str, list[Tile]]:
+    """How the loop of a chain's first operation is split, by its shape alone."""
+    height, width = operation.domain
+    count = rows if height is None else height
+    work = cost(operation, rows)
+    if work < SMALL_CHAIN_US or operation.kind in ("combine",):
+        return "whole", [Tile()]
+    wanted = max(2, min(MOST_TILES, round(work / TILE_US)))
+    wanted = 1 << (wanted.bit_length() - 1)  # powers of two share out evenly
+    by_columns = operation.kind in ("map", "check", "gather") or operation.kind == "gemm"
+    if operation.kind == "sum":
+        by_columns = operation.attributes["over"] == "rows"
+        if by_columns and width < 2 * ALIGN:
+            return "whole", [Tile()]
+    if operation.kind == "gemm" and count > 2 * width and height is None and width >= 2 * NARROWEST and wanted > 2:
+        return "grid", _grid(wanted // 2, 2, width)
+    if operation.kind == "gemm" and (height is not None or width < 2 * NARROWEST or count > 2 * width):
+        return "rows", _parts(min(wanted, max(1, count // (NARROWEST if height is not None else ALIGN))))
+    if operation.kind == "gather" or not by_columns or width < 2 * NARROWEST:
+        return "rows", _parts(min(wanted, max(1, count // ALIGN)))
+    return "columns", _columns(min(wanted, width // NARROWEST), width)
+
+
+def _parts(count: int) -> list[Tile]:
+    return [Tile(part, count) for part in range(count)] if count > 1 else [Tile()]
+
+
+def _columns(count: int, width: int) -> list[Tile]:
+    edges = [width * part // count // ALIGN * ALIGN for part in range(count)] + [width]
+    return [Tile(0, 0, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _grid(row_parts: int, column_parts: int, width: int) -> list[Tile]:
+    return [
+        Tile(part, row_parts, tile.c0, tile.c1)
+        for part in range(row_parts)
+        for tile in _columns(column_parts, width)
+    ]
+
+
+# -- memory -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Memory:
+    """Where the tensors of the work area lie, in floats.
+
+    Attributes:
+        offsets: by the storage tensor.
+        partial: where the parts of a tensor reduced over chunks lie, by the tensor.
+        batch: where a gathered input lies, by its number.
+        gradients: where the gradients start; they lie as the weights do.
+        size: floats in all.
+    """
+
+    offsets: dict[int, int] = field(default_factory=dict)
+    partial: dict[int, int] = field(default_factory=dict)
+    batch: dict[int, int] = field(default_factory=dict)
+    gradients: int = 0
+    size: int = 0
+
+
+def aligned(size: int) -> int:
+    """Rounded up to a cache line."""
+    return -(-size // ALIGN) * ALIGN
+
+
+def plan_memory(
+    program: Program, partition: Partition, gradient_size: int, reuse: bool = True, guard: int = 0
+) -> Memory:
+    """A place for every tensor: memory is used again once nobody reads it, and in place where a map allows."""
+    memory = Memory()
+
+    def take(size: int) -> int:
+        start = memory.size
+        memory.size += aligned(size) + guard
+        return start
+
+    memory.gradients = take(gradient_size)
+    for tensor in program.inputs:
+        memory.batch[tensor.offset] = take(partition.rows * tensor.features)
+    for tensor, chunks in partition.partials.items():
+        memory.partial[id(tensor)] = take(chunks * tensor.features)
+    _Allocation(partition, memory, take, reuse).run()
+    return memory
+
+
+class _Allocation:
+    """First fit over the order in which chains run."""
+
+    def __init__(self, partition: Partition, memory: Memory, take: object, reuse: bool) -> None:
+        self.partition, self.memory, self.take, self.reuse = partition, memory, take, reuse
+        self.when: dict[int, int] = {}
+        self.last: dict[int, int] = {}
+        self.readers: dict[int, set[int]] = {}
+        self.free: list[tuple[int, int]] = []  # start, size
+
+    def run(self) -> None:
+        timeline = self._timeline()
+        sizes: dict[int, int] = {}
+        expiring: dict[int, list[int]] = {}
+        for time, _, operation in timeline:
+            for past in [moment for moment in expiring if moment < time]:
+                for key in expiring.pop(past):
+                    self.free.append((self.memory.offsets[key], aligned(sizes[key])))
+            for tensor in operation.outputs:
+                storage = tensor.storage
+                key = id(storage)
+                if storage.space != "work" or key in self.memory.offsets:
+                    continue
+                sizes[key] = storage.features * (self.partition.rows if storage.rows else 1)
+                donor = self._donor(operation, storage, time)
+                if donor is not None:
+                    self.memory.offsets[key] = self.memory.offsets[donor]
+                    expiring[self.last[donor]].remove(donor)
+                else:
+                    self.memory.offsets[key] = self._place(aligned(sizes[key]))
+                expiring.setdefault(self.last.get(key, time), []).append(key)
+
+    def _timeline(self) -> list[tuple[int, int, Operation]]:
+        """(time, chain, operation): tasks of one stage overlap, so a stage is one moment unless it has one task."""
+        timeline, time, chains = [], 0, 0
+        for stage in self.partition.stages:
+            alone = len(stage) == 1 and len(stage[0].tiles) == 1
+            for chain in stage:
+                chains += 1
+                for operation in chain.operations:
+                    timeline.append((time, chains, operation))
+                    for tensor in operation.inputs:
+                        self.last[id(tensor.storage)] = time
+                        self.readers.setdefault(id(tensor.storage), set()).add(chains)
+                    time += 1 if alone else 0
+            time += 1
+        self.order = {id(operation): (time, chain) for time, chain, operation in timeline}
+        self.final = {}
+        for _, _, operation in timeline:
+            for tensor in operation.inputs:
+                self.final[id(tensor.storage)] = operation
+        return timeline
+
+    def _donor(self, operation: Operation, output: Tensor, time: int) -> int | None:
+        """An input of the same extent that dies here, whose memory the map can write over in place."""
+        if operation.kind != "map" or len(operation.outputs) != 1 or not self.reuse:
+            return None
+        for tensor in operation.inputs:
+            key = id(tensor.storage)
+            if (
+                tensor.storage.space == "work"
+                and tensor.rows == output.rows
+                and tensor.features == output.features
+                and pattern(tensor, operation.domain) == "full"
+                and self.final.get(key) is operation
+                and len(self.readers[key]) == 1
+                and key in self.memory.offsets
+            ):
+                return key
+        return None
+
+    def _place(self, size: int) -> int:
+        for number, (start, room) in enumerate(self.free):
+            if self.reuse and room >= size:
+                self.free[number] = (start + size, room - size)
+                return start
+        return self.take(size)  # type: ignore[operator, no-any-return]

@@ -1,0 +1,78 @@
+"""Store: the named weights and states of a model in one aligned block that never moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbdl.engine.program import Tensor
+
+Floats = NDArray[np.float32]
+LINE = 16  # floats in a cache line
+
+
+def aligned_zeros(size: int) -> Floats:
+    """Zeros that start on a cache line."""
+    raw = np.zeros(max(size, 1) + LINE, np.float32)
+    start = -(raw.ctypes.data // 4) % LINE
+    return raw[start : start + max(size, 1)]
+
+
+@dataclass(eq=False)
+class Weight:
+    """One weight or state of a layer.
+
+    Attributes:
+        tensor: how programs name it.
+        trainable: whether it has a gradient (a state has none).
+        regularizer, constraint: units, or None.
+    """
+
+    tensor: Tensor
+    layer: Any
+    initializer: Any
+    trainable: bool = True
+    regularizer: Any = None
+    constraint: Any = None
+    value: Floats = field(default_factory=lambda: aligned_zeros(0))
+
+    @property
+    def name(self) -> str:
+        """layer/weight, as files name it."""
+        return self.tensor.name
+
+
+class Store:
+    """All weights of a model, contiguous: the trainable ones first, each on a cache line.
+
+    Attributes:
+        weights: in the order of creation, layer by layer.
+        data: the block.
+        trainable_size: floats that have a gradient, gaps included.
+    """
+
+    def __init__(self, weights: Iterable[Weight]) -> None:
+        self.weights = list(weights)
+        offset = 0
+        for weight in sorted(self.weights, key=lambda weight: not weight.trainable):
+            weight.tensor.offset = offset
+            offset = end_of(weight)
+        self.trainable_size = max((end_of(weight) for weight in self.weights if weight.trainable), default=0)
+        self.size = offset
+        self.data = aligned_zeros(offset)
+        for weight in self.weights:
+            weight.value = self.view(self.data, weight)
+
+    def view(self, block: Floats, weight: Weight) -> Floats:
+        """A weight's part of a block laid out as the store."""
+        start = weight.tensor.offset
+        return block[start : start + weight.tensor.features].reshape(weight.tensor.shape)
+
+
+def end_of(weight: Weight) -> int:
+    """Where the next weight may start."""
+    return weight.tensor.offset + -(-weight.tensor.features // LINE) * LINE

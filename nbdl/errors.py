@@ -1,0 +1,55 @@
+"""Errors that teach: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NbdlError(Exception):
+    """Any error that nbdl raises on purpose; its text is meant for the user."""
+
+
+class DataError(NbdlError, ValueError):
+    """The data cannot be used as it is: wrong shape, missing values, labels out of range."""
+
+
+class ConfigError(NbdlError, ValueError):
+    """A model, an argument or a file asks for something that does not fit."""
+
+
+class UnknownNameError(ConfigError, AttributeError):
+    """No unit of that kind is registered under that name."""
+
+
+class PluginError(NbdlError):
+    """A plugin breaks the contract of `nbdl.hookspecs`."""
+
+
+class FileFormatError(NbdlError, ValueError):
+    """A file is not a model that this version can read."""
+
+
+class DivergenceError(NbdlError, ArithmeticError):
+    """Training met a value that is not finite; the weights are those from before that step.
+
+    Attributes:
+        epoch: the epoch, counted from 1.
+        step: the step within the epoch, counted from 1.
+        layer: the layer whose operation first gave NaN or infinity, if the replay found it.
+    """
+
+    def __init__(self, message: str, epoch: int = 0, step: int = 0, layer: str = "") -> None:
+        super().__init__(message)
+        self.epoch, self.step, self.layer = epoch, step, layer
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: " Did you mean 'relu'?", or an empty string.
+
+    >>> did_you_mean("sigmod", ["relu", "sigmoid"])
+    " Did you mean 'sigmoid'?"
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

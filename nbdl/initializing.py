@@ -1,0 +1,46 @@
+"""What initializers are given: a stream of random numbers that is a function of seed and place alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Stream:
+    """The random numbers of one weight: the same seed and site give the same bits on any machine.
+
+    Args:
+        seed: the model's seed.
+        site: the number of the weight in the order of creation.
+    """
+
+    def __init__(self, seed: int, site: int) -> None:
+        self.seed, self.site = seed, site
+
+    def uniform(self, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
+        """Uniform in [low, high)."""
+        from nbdl.engine.random import uniform_array
+
+        return uniform_array(shape, low, high, self.seed, self.site)
+
+    def normal(self, shape: tuple[int, ...], mean: float, deviation: float) -> NDArray[np.float32]:
+        """Normal with that mean and standard deviation."""
+        from nbdl.engine.random import normal_array
+
+        return normal_array(shape, mean, deviation, self.seed, self.site)
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Fan in and fan out of a weight: of a matrix its sizes, of a vector its length twice.
+
+    >>> fans((784, 500))
+    (784, 500)
+    """
+    if len(shape) < 2:
+        return shape[0], shape[0]
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field

@@ -1,0 +1,144 @@
+"""What users pass to fit, evaluate and predict: checked, and made into C-contiguous rows × features.
+
+Nothing is converted to float32 here unless it must be: a batch is converted where it is gathered.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbdl.errors import DataError
+
+if TYPE_CHECKING:
+    from nbdl.layer import Shape
+    from nbdl.specs import Loss
+
+Array = NDArray[Any]
+
+PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
+CHUNK = 1 << 20  # elements looked at together
+EXACT = 1 << 24  # integers above are not exact in float32
+
+
+def as_array(data: Any, what: str) -> Array:
+    """A numeric array of anything that `np.asarray` takes."""
+    if data is None:
+        raise DataError(f"{what} is missing")
+    if hasattr(data, "toarray"):
+        raise DataError(f"{what} is a sparse matrix; pass {what}.toarray()")
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(f"{what} cannot be made into an array: {error}. Are its rows of different lengths?") from None
+    if array.dtype == object:
+        array = _from_objects(array, what)
+    if array.dtype.kind == "b":
+        return array.view(np.uint8)
+    if array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{what} holds {array.dtype}, not numbers"
+            + ("; turn class names into integers or one-hot columns first" if array.dtype.kind in "US" else "")
+        )
+    if array.ndim == 0:
+        raise DataError(f"{what} is a single number; rows of samples are needed")
+    if array.dtype.name not in PLAIN or not array.dtype.isnative:
+        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return array
+
+
+def _from_objects(array: Array, what: str) -> Array:
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        place = next((index for index, value in np.ndenumerate(array) if not isinstance(value, int | float)), None)
+        found = "rows of different lengths" if place is None or array.ndim < 2 else f"{array[place]!r} at {list(place)}"
+        raise DataError(f"{what} must hold numbers of one shape; it has {found}") from None
+
+
+def rows_of(array: Array, shape: Shape, what: str, owner: str = "the model") -> Array:
+    """Rows × features, C-contiguous, for rows of that shape; raises DataError with what to do."""
+    if array.shape[1:] == shape or (array.ndim == 1 and shape == (1,)):
+        return np.ascontiguousarray(array).reshape(len(array), math.prod(shape))
+    wanted = f"(rows, {', '.join(map(str, shape))})"
+    text = f"{owner} takes {what} of shape {wanted}, got {array.shape}"
+    if len(shape) == 1 and array.ndim == 2 and array.shape[0] == shape[0]:
+        raise DataError(f"{text}: did you pass the transpose? Rows are samples; use {what}.T")
+    if array.shape == shape:
+        raise DataError(f"{text}: for a single row use {what}[None]")
+    if math.prod(array.shape[1:]) == math.prod(shape) and array.ndim > 1:
+        raise DataError(f"{text}: use {what}.reshape(len({what}), {', '.join(map(str, shape))}), or a Flatten layer")
+    raise DataError(text)
+
+
+def check_finite(array: Array, what: str) -> tuple[float, float]:
+    """Smallest and largest value; raises DataError naming the row of the first NaN or infinity."""
+    flat = array.reshape(-1)
+    low, high = math.inf, -math.inf
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
+        part_low, part_high = float(part.min()), float(part.max())
+        if not (math.isfinite(part_low) and math.isfinite(part_high)):
+            at = start + int(np.argmin(np.isfinite(part)))
+            row, column = divmod(at, max(1, flat.size // len(array)))
+            bad = "NaN" if np.isnan(flat[at]) else "infinity"
+            raise DataError(f"{what} holds {bad} in row {row}, column {column} (counted from 0); fill or drop such rows")
+        low, high = min(low, part_low), max(high, part_high)
+    return low, high
+
+
+def inputs(x: Any, shape: Shape | None) -> Array:
+    """x as rows × features. Warns where it looks like pixels of 0 to 255."""
+    array = as_array(x, "x")
+    if shape is None:
+        shape = array.shape[1:] or (1,)
+    rows = rows_of(array, shape, "x")
+    low, high = check_finite(rows, "x") if rows.size else (0.0, 0.0)
+    if low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16):
+        warnings.warn(
+            f"x goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
+            "divide by 255",
+            stacklevel=4,
+        )
+    if max(abs(low), abs(high)) > 3.4e38:
+        raise DataError(f"x holds values up to {max(abs(low), abs(high)):g}, more than float32 can hold; scale it")
+    return rows
+
+
+def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
+    """y as rows × features, as the loss wants them."""
+    if y is None:
+        raise DataError("y is missing: the loss compares predictions with targets")
+    array = as_array(y, "y")
+    if len(array) != rows:
+        hint = "; did you pass the transpose?" if array.ndim == 2 and array.shape[1] == rows else ""
+        raise DataError(f"x has {rows} rows, y has {len(array)}{hint}")
+    if array.size:
+        low, high = check_finite(array, "y")
+        if array.dtype.kind in "iu" and max(abs(low), abs(high)) > EXACT:
+            raise DataError(f"y holds integers up to {high:g}; float32 is exact only up to {EXACT}")
+        problem = loss.check_targets(array, output_shape)
+        if problem:
+            raise DataError(problem)
+    return rows_of(array, loss.target_shape(output_shape), "y", f"loss {loss.unit_name!r}")
+
+
+def row_weights(weights: Any, rows: int) -> NDArray[np.float32]:
+    """One float32 weight per row; ones where none are given."""
+    if weights is None:
+        return np.ones(rows, np.float32)
+    array = as_array(weights, "sample_weight")
+    if array.shape not in ((rows,), (rows, 1)):
+        raise DataError(f"sample_weight has one number for each of the {rows} rows, got shape {array.shape}")
+    check_finite(array, "sample_weight")
+    return np.ascontiguousarray(array.reshape(-1), np.float32)
+
+
+def gathered(array: Array, shuffled: bool) -> str | None:
+    """The dtype to gather from, or None where batches can be read in place."""
+    aligned = array.ctypes.data % 4 == 0
+    return None if not shuffled and array.dtype == np.float32 and aligned else array.dtype.name

@@ -1,0 +1,131 @@
+"""Layer: what a layer is written in terms of: build, forward, backward."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nbdl.errors import ConfigError
+from nbdl.registry import registry
+from nbdl.specs import Activation
+from nbdl.units import Unit, remembering
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.model import Builder
+
+Shape = tuple[int, ...]
+
+COMMON = ("name", "input_shape", "input_dim")
+
+
+class Layer(Unit):
+    """One layer of a model.
+
+    A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
+    size or a NumPy array. Any layer also takes `name`, `input_shape` (without the rows) and `input_dim`.
+    `activation`, if a subclass sets it, is applied by the engine after `forward`.
+
+    Nothing per call is kept on `self`, so a layer may be used twice.
+    """
+
+    kind = "layers"
+    activation: Activation | None = None
+    renamed: ClassVar[dict[str, str]] = {}
+    name: str = ""
+    input_shape: Shape | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        own = cls.__dict__.get("__init__")
+        if own is not None:
+            cls.__init__ = _with_common_arguments(own)  # type: ignore[method-assign]
+        super().__init_subclass__(**options)
+
+    def __init__(self) -> None:
+        pass
+
+    def unit(self, kind: str, given: Any) -> Any:
+        """A unit for one of this layer's arguments, from a name, a config or an instance."""
+        return registry.make(kind, given, f"{type(self).__name__}'s {kind}")
+
+    def set_input_shape(self, shape: Any) -> None:
+        """Say what one row of inputs looks like."""
+        self.input_shape = shape_of(shape, type(self).__name__)
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        """Create weights with `b.weight(...)`; return the shape of one row of outputs."""
+        return shape
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        """Record y from x; return y and whatever `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        """Record `r.gradient(weight, ...)` for each weight and return dx."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["name"] = self.name
+        if self.input_shape is not None:
+            config["input_shape"] = list(self.input_shape)
+        config.pop("input_dim", None)
+        return config
+
+
+def _with_common_arguments(init: Any) -> Any:
+    """Let a layer's constructor take the arguments that every layer has."""
+    signature = inspect.signature(init)
+    parameters = list(signature.parameters.values())
+    extra = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+        for name in COMMON
+        if name not in signature.parameters
+    ]
+    variable = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
+    fixed = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        common = {p.name: kwargs.pop(p.name, None) for p in extra}
+        init(self, *args, **kwargs)
+        if extra:
+            _apply_common(self, **common)
+
+    wrapper.__signature__ = signature.replace(parameters=[*fixed, *extra, *variable])  # type: ignore[attr-defined]
+    wrapper.__doc__ = init.__doc__
+    return wrapper
+
+
+def _apply_common(
+    layer: Layer, name: str | None = None, input_shape: Any = None, input_dim: int | None = None
+) -> None:
+    if name:
+        layer.name = str(name)
+    if input_shape is not None and input_dim is not None:
+        raise ConfigError(f"{type(layer).__name__}: give either input_shape or input_dim, not both")
+    if input_dim is not None:
+        input_shape = (input_dim,)
+    if input_shape is not None:
+        layer.set_input_shape(input_shape)
+
+
+def shape_of(shape: Any, where: str) -> Shape:
+    """A shape without rows, from an int or a sequence; each dimension a positive integer."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for size in sizes:
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
+            raise ConfigError(
+                f"{where}: a shape is one or more positive integers without the rows, got {shape!r}"
+            )
+    return tuple(int(size) for size in sizes)
+
+
+# Layers without a constructor of their own share this one.
+Layer.__init__ = remembering(_with_common_arguments(Layer.__init__))  # type: ignore[method-assign]
+
+
+def snake_case(name: str) -> str:
+    """`LayerNormalization` → `layer_normalization`, as Keras names layers."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+

@@ -1,0 +1,6 @@
+"""Every registered layer, by name, third parties' included."""
+
+from nbdl.layer import Layer as Layer
+from nbdl.namespace import namespace
+
+__getattr__, __dir__ = namespace("layers", __name__)

@@ -1,0 +1,539 @@
+"""Sequential: layers one after another, with Keras's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import ConfigError, did_you_mean
+from nbdl.initializing import Stream
+from nbdl.layer import Layer, Shape, shape_of, snake_case
+from nbdl.registry import registry
+from nbdl.seeding import new_seed
+from nbdl.specs import Loss, Metric, Optimizer
+from nbdl.units import serialize
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.callback import Callback, History
+    from nbdl.engine.program import Program, Tensor
+    from nbdl.engine.store import Floats, Store, Weight
+
+
+@dataclass
+class Compiled:
+    """What `compile` set: optimizer, loss, named metrics."""
+
+    optimizer: Optimizer
+    loss: Loss
+    metrics: list[tuple[str, Metric]]
+
+
+@dataclass
+class TrainingState:
+    """What going on with training needs: the optimizer's slots, steps and epochs done."""
+
+    slots: Floats
+    iterations: int = 0
+    epochs: int = 0
+
+
+class Builder:
+    """What a layer's `build` creates weights with."""
+
+    def __init__(self, layer: Layer, weights: list[Weight]) -> None:
+        self._layer, self._weights = layer, weights
+
+    def weight(
+        self, name: str, shape: Shape, initializer: Any = "zeros", regularizer: Any = None, constraint: Any = None
+    ) -> Tensor:
+        """A trainable weight; give `backward`'s result for it to `r.gradient`.
+
+        Args:
+            name: unique in the layer.
+            shape: of the weight.
+            initializer, regularizer, constraint: names or units.
+        """
+        return self._add(name, shape, initializer, True, regularizer, constraint)
+
+    def state(self, name: str, shape: Shape, initializer: Any = "zeros") -> Tensor:
+        """A weight without gradient, changed by `r.assign`."""
+        return self._add(name, shape, initializer, False, None, None)
+
+    def _add(
+        self, name: str, shape: Shape, initializer: Any, trainable: bool, regularizer: Any, constraint: Any
+    ) -> Tensor:
+        from nbdl.engine.program import Tensor
+        from nbdl.engine.store import Weight
+
+        full = f"{self._layer.name}/{name}"
+        if any(weight.name == full for weight in self._weights):
+            raise ConfigError(f"{self._layer.name}: two weights are called {name!r}")
+        weight = Weight(
+            Tensor(tuple(shape), False, "weight", full),
+            self._layer,
+            registry.make("initializers", initializer, full),
+            trainable,
+            registry.make("regularizers", regularizer, full),
+            registry.make("constraints", constraint, full),
+        )
+        self._weights.append(weight)
+        return weight.tensor
+
+
+class Sequential:
+    """Layers one after another.
+
+    Args:
+        layers: the layers, if they are not added one by one.
+        name: shown in `summary`.
+        seed: an integer from which all randomness of this model follows. By default one is drawn, from
+            `set_random_seed`'s stream if that was called; `model.seed` tells it.
+
+    >>> from nbdl.layers import Dense
+    >>> model = Sequential([Dense(500, input_dim=784, activation="sigmoid"), Dense(10)])
+    >>> model.count_params()
+    397510
+    """
+
+    def __init__(self, layers: Iterable[Layer] | None = None, name: str = "sequential", seed: int | None = None) -> None:
+        self.name = name
+        self.seed = new_seed() if seed is None else _checked_seed(seed)
+        self.stop_training = False
+        self.history: History | None = None
+        self.encoding: Any = None
+        self.compiled: Compiled | None = None
+        self.training_state: TrainingState | None = None
+        self._layers: list[Layer] = []
+        self._store: Store | None = None
+        self._shapes: list[Shape] = []
+        self._input_shape: Shape | None = None
+        self._executors: dict[Any, Any] = {}
+        for layer in layers or []:
+            self.add(layer)
+
+    # -- layers -----------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in order."""
+        return list(self._layers)
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer; it gets a name unless it has one."""
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ConfigError(f"add an instance: {layer.__name__}(...), not the class {layer.__name__}")
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"a model is made of layers, got {layer!r}")
+        if layer not in self._layers:
+            self._name(layer)
+        if self._layers and layer.input_shape is not None and self._shapes and layer.input_shape != self._shapes[-1]:
+            raise ConfigError(
+                f"{type(layer).__name__} {layer.name!r} says input_shape={layer.input_shape}, but layer "
+                f"{self._layers[-1].name!r} outputs (None, {', '.join(map(str, self._shapes[-1]))})"
+            )
+        self._layers.append(layer)
+        self._changed()
+        if self.input_shape is not None:
+            try:
+                self.build()
+            except ConfigError:
+                self._layers.pop()
+                self._changed()
+                raise
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it."""
+        if not self._layers:
+            raise ConfigError("the model has no layers to remove")
+        layer = self._layers.pop()
+        self._changed()
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by name or by index."""
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ConfigError(f"there is no layer {index}: the model has {len(self._layers)} layers")
+            return self._layers[index]
+        found = next((layer for layer in self._layers if layer.name == name), None)
+        if found is None:
+            known = [layer.name for layer in self._layers]
+            raise ConfigError(f"no layer is called {name!r}.{did_you_mean(str(name), known)} Layers: {', '.join(known)}")
+        return found
+
+    def _name(self, layer: Layer) -> None:
+        taken = {other.name for other in self._layers}
+        if not layer.name:
+            base, number = snake_case(type(layer).__name__), 1
+            while f"{base}_{number}" in taken:
+                number += 1
+            layer.name = f"{base}_{number}"
+        elif layer.name in taken:
+            raise ConfigError(f"two layers are called {layer.name!r}; give them different names")
+
+    def _changed(self) -> None:
+        self._executors.clear()
+        self._shapes = []
+        self.training_state = None
+
+    # -- building ---------------------------------------------------------------------------------------
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape of one row of inputs, once known."""
+        if self._layers and self._layers[0].input_shape is not None:
+            return self._layers[0].input_shape
+        return self._input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one row of outputs."""
+        self.build()
+        return self._shapes[-1] if self._shapes else self._known_input_shape()
+
+    @property
+    def built(self) -> bool:
+        """Whether the weights exist."""
+        return self._store is not None and len(self._shapes) == len(self._layers)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights; layers that had some keep their values.
+
+        Args:
+            input_shape: the shape of one row; a leading None (the rows) is dropped. Not needed where the first
+                layer has `input_shape`, or before `fit`, which takes it from the data.
+
+        Raises:
+            ConfigError: no input shape is known, or a layer does not fit the one before it.
+        """
+        if input_shape is not None:
+            given = tuple(input_shape) if not isinstance(input_shape, int) else (input_shape,)
+            given = shape_of(given[1:] if given and given[0] is None else given, "build")
+            known = self.input_shape
+            if known is not None and known != given:
+                raise ConfigError(f"the model takes inputs of shape {known}, build was given {given}")
+            self._input_shape = given
+        if self.built:
+            return
+        from nbdl.engine.store import Store
+
+        shape, weights = self._known_input_shape(), []
+        shapes, done = [], {}
+        for layer in self._layers:
+            if id(layer) not in done:
+                done[id(layer)] = (shape, layer.build(Builder(layer, weights), shape))
+            elif done[id(layer)][0] != shape:
+                raise ConfigError(f"layer {layer.name!r} is used twice, with inputs {done[id(layer)][0]} and {shape}")
+            shape = done[id(layer)][1]
+            shapes.append(shape)
+        self._fill(Store(weights))
+        self._shapes = shapes
+
+    def _known_input_shape(self) -> Shape:
+        shape = self.input_shape
+        if shape is None:
+            raise ConfigError(
+                "the shape of the inputs is not known yet: give the first layer input_dim=... or input_shape=..., "
+                "call build(...), or fit"
+            )
+        return shape
+
+    def _fill(self, store: Store) -> None:
+        """Initial values, or those that the layer had before."""
+        old = {} if self._store is None else {(id(w.layer), w.name): w.value for w in self._store.weights}
+        for site, weight in enumerate(store.weights):
+            kept = old.get((id(weight.layer), weight.name))
+            if kept is not None and kept.shape == weight.value.shape:
+                weight.value[...] = kept
+            else:
+                weight.value[...] = weight.initializer(weight.tensor.shape, Stream(self.seed, site))
+        self._store = store
+
+    @property
+    def store(self) -> Store:
+        """The weights' memory; builds the model if need be."""
+        self.build()
+        assert self._store is not None
+        return self._store
+
+    # -- weights ----------------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights and states, layer by layer."""
+        return self.store.weights
+
+    def count_params(self) -> int:
+        """The number of weights."""
+        return sum(weight.tensor.features for weight in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights, in the order kernel, bias, layer by layer."""
+        return [weight.value.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights, in the order of `get_weights`; all or none.
+
+        Raises:
+            ConfigError: number or shapes differ.
+        """
+        import numpy as np
+
+        arrays = [np.asarray(array) for array in weights]
+        if len(arrays) != len(self.weights):
+            raise ConfigError(f"the model has {len(self.weights)} weights, {len(arrays)} were given")
+        for weight, array in zip(self.weights, arrays, strict=True):
+            if array.shape != weight.tensor.shape:
+                raise ConfigError(f"{weight.name} has shape {weight.tensor.shape}, the given array {array.shape}")
+            if not np.issubdtype(array.dtype, np.number):
+                raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
+        for weight, array in zip(self.weights, arrays, strict=True):
+            weight.value[...] = array
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights alone to an npz file."""
+        from nbdl.saving import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Read weights that `save_weights` wrote, or those of a saved model."""
+        from nbdl.saving import load_weights
+
+        load_weights(self, path)
+
+    # -- training ---------------------------------------------------------------------------------------
+
+    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Sequence[Any] | None = None) -> None:
+        """Choose what is minimised, how, and what is reported.
+
+        Args:
+            optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
+            loss: name or unit.
+            metrics: names or units, reported beside the loss; any loss's name too.
+        """
+        if loss is None:
+            raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
+        if optimizer is None:
+            default = registry.default("optimizers")
+            optimizer = default.name if default else ""
+        if isinstance(metrics, str):
+            metrics = [metrics]
+        from nbdl.training import named_metrics
+
+        self.compiled = Compiled(
+            registry.make("optimizers", optimizer, "compile's optimizer"),
+            registry.make("losses", loss, "compile's loss"),
+            named_metrics(metrics or []),
+        )
+        self.training_state = None
+        self._executors.clear()
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; its `learning_rate` may be changed at any time."""
+        return self._compiled().optimizer
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self._compiled().loss
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, in order."""
+        return ["loss", *(name for name, _ in self._compiled().metrics)]
+
+    def _compiled(self) -> Compiled:
+        if self.compiled is None:
+            raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
+        return self.compiled
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        threads: int | None = None,
+        nb_epoch: int | None = None,
+    ) -> History:
+        """Train.
+
+        Args:
+            x: inputs, rows × features: anything that `np.asarray` takes.
+            y: targets, as the loss wants them.
+            batch_size: rows of a step; default 32. The last, short batch is kept.
+            epochs: number of the last epoch; default 1. `nb_epoch` is the Keras 1 spelling.
+            verbose: 0 nothing, 1 a bar on a terminal and else a line per epoch, 2 a line per epoch; "auto" is 1.
+            callbacks: units or instances of `Callback`.
+            validation_split: share of the rows, from the end and before shuffling, to validate on.
+            validation_data: (x, y) or (x, y, weights) to validate on; wins over the split.
+            shuffle: a new order each epoch, from the model's seed.
+            sample_weight: one weight per row, for the loss.
+            initial_epoch: number of the first epoch, for going on.
+            threads: at most so many threads; the results do not depend on it.
+
+        Returns:
+            The history.
+
+        Raises:
+            DataError: the data does not fit, with what to do.
+            DivergenceError: a value was not finite; the weights are those before that step.
+        """
+        from nbdl.training import fit
+
+        if nb_epoch is not None and epochs is not None:
+            raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
+        return fit(
+            self, x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch, verbose=verbose,
+            callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
+            shuffle=shuffle, sample_weight=sample_weight, initial_epoch=initial_epoch, threads=threads,
+        )  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        threads: int | None = None,
+    ) -> Any:
+        """The loss and metrics on data.
+
+        Args:
+            batch_size: accepted; the engine takes batches that suit the machine, and the figures do not depend on it.
+            return_dict: a dict by name rather than a list.
+
+        Returns:
+            [loss, metrics...], or the loss alone if there are no metrics.
+        """
+        from nbdl.training import evaluate
+
+        figures = evaluate(self, x, y, sample_weight, threads)
+        if return_dict:
+            return figures
+        values = list(figures.values())
+        return values if len(values) > 1 else values[0]
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, threads: int | None = None
+    ) -> np.ndarray:
+        """Predictions, rows × outputs; may be called from many threads at once."""
+        from nbdl.training import predict
+
+        return predict(self, x, threads)
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """Predictions for a few rows; a single row without the leading axis gives a single row."""
+        import numpy as np
+
+        array = np.asarray(x)
+        if self.input_shape is not None and array.shape == self.input_shape:
+            return self.predict(array[None])[0]
+        return self.predict(array)
+
+    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
+        """The same as `predict`, under its Keras 1 name."""
+        return self.predict(x)
+
+    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
+        """The column of the largest output; of a single output, whether it is above 0.5."""
+        predictions = self.predict(x)
+        if predictions.shape[-1] > 1:
+            return predictions.argmax(axis=-1)
+        return (predictions > 0.5).astype("int32")
+
+    # -- looking in -------------------------------------------------------------------------------------
+
+    def summary(self, line_length: int = 65, print_fn: Callable[[str], Any] = print) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights."""
+        from nbdl.listing import summary
+
+        for line in summary(self, line_length):
+            print_fn(line)
+
+    def explain(self, schedule: bool = False, batch_size: int = 32, print_fn: Callable[[str], Any] = print) -> None:
+        """Print the program: a line per operation with operands, FLOPs and bytes.
+
+        Args:
+            schedule: how it runs on this machine instead: stages, tiles, kernels, memory.
+            batch_size: the number of rows to count for.
+        """
+        from nbdl.listing import explain
+
+        for line in explain(self, schedule, batch_size):
+            print_fn(line)
+
+    def program(self, what: str = "predict") -> Program:
+        """The recorded program: "predict", "evaluate" or "train"."""
+        from nbdl.training import record
+
+        return record(self, what)
+
+    # -- saving -----------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """The model as plain data, without weights."""
+        distinct = list({id(layer): layer for layer in self._layers}.values())
+        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in self._layers]
+        config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": [serialize(one) for one in distinct]}
+        if order != list(range(len(distinct))):
+            config["order"] = order
+        if self._input_shape is not None:
+            config["input_shape"] = list(self._input_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sequential:
+        """A model, with initial weights, from what `get_config` returned."""
+        from nbdl.saving import model_from_config
+
+        return model_from_config(config)
+
+    def to_json(self, **options: Any) -> str:
+        """The model as JSON, without weights."""
+        import json
+
+        return json.dumps(self.get_config(), **options)
+
+    def save(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the whole model to one file: config, weights, and what going on with training needs."""
+        from nbdl.saving import save_model
+
+        save_model(self, path, overwrite)
+
+    def __repr__(self) -> str:
+        names = ", ".join(layer.name for layer in self._layers)
+        return f"Sequential({names})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        from nbdl.saving import clone_with_weights
+
+        return clone_with_weights(self)
+
+    def __reduce__(self) -> Any:
+        from nbdl.saving import model_bytes, model_from_bytes
+
+        return model_from_bytes, (model_bytes(self),)
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 1 << 64:
+        raise ConfigError(f"seed is an integer from 0 to 2**64 - 1, got {seed!r}")
+    return int(seed)
+
+

@@ -1,0 +1,5 @@
+"""Models, under Keras's path."""
+
+from nbdl.model import Sequential as Sequential
+
+

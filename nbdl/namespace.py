@@ -1,0 +1,43 @@
+"""Namespaces such as `nbdl.layers`: attributes are looked up in the registry when they are asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from nbdl.registry import Entry, registry
+
+
+class Dataset:
+    """A registered dataset, as Keras's dataset modules look.
+
+    Attributes:
+        name, description: as registered.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.name = entry.name
+        self.description: str = entry.options.get("description", "")
+        self.load_data: Callable[..., Any] = entry.target
+
+    def __repr__(self) -> str:
+        return f"<dataset {self.name}: {self.description}>"
+
+
+def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a module that offers every registered unit of a kind."""
+
+    def attribute(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if name == "get":
+            return functools.partial(registry.make, kind)
+        entry = registry.get(kind, name)
+        return Dataset(entry) if kind == "datasets" else entry.target
+
+    def names() -> list[str]:
+        entries = registry.entries(kind)
+        return sorted({name for entry in entries for name in (entry.name, *entry.aliases)})
+
+    return attribute, names

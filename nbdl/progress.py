@@ -1,0 +1,79 @@
+"""The lines that `fit` prints: a bar on a terminal, else one line per epoch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from nbdl.callback import Callback, Logs
+
+WIDTH = 20
+REFRESH_SECONDS = 0.05
+
+
+def duration(seconds: float) -> str:
+    """As Keras writes it: "7s", "1:05", "2:00:07".
+
+    >>> duration(65)
+    '1:05'
+    """
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}" if whole >= 60 else f"{whole}s"
+
+
+def per_step(seconds: float) -> str:
+    """Time per step in the unit that suits: "2ms/step", "11us/step".
+
+    >>> per_step(0.0021)
+    '2.1ms/step'
+    """
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g}{unit}/step"
+    return f"{seconds / 1e-6:.3g}us/step"
+
+
+def figures(logs: Logs) -> str:
+    """ "loss: 0.1234 - accuracy: 0.9811"; small numbers in scientific notation."""
+    return " - ".join(f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items())
+
+
+class ProgressLine(Callback):
+    """Prints epochs: verbose 1 or "auto" draws a bar on stderr where that is a terminal, 2 never does."""
+
+    def __init__(self, verbose: int | str = "auto") -> None:
+        self.bar = verbose != 2 and sys.stderr is not None and sys.stderr.isatty()
+        self.drawn = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch, self.began = epoch, time.perf_counter()
+        if self.bar:
+            self._print(f"Epoch {epoch + 1}/{self.params['epochs']}\n")
+
+    def on_progress(self, step: int, steps: int, logs: Logs) -> None:
+        now = time.perf_counter()
+        if not self.bar or (now - self.drawn < REFRESH_SECONDS and step < steps):
+            return
+        self.drawn = now
+        filled = WIDTH * step // steps
+        left = (now - self.began) / step * (steps - step)
+        line = f"{step}/{steps} {'━' * filled}{'─' * (WIDTH - filled)} {duration(left)} {per_step((now - self.began) / step)}"
+        self._print(f"\r\x1b[K{line} - {figures(logs)}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        seconds, steps = time.perf_counter() - self.began, self.params["steps"]
+        line = f"{duration(seconds)} {per_step(seconds / steps)} - {figures(logs or {})}"
+        if self.bar:
+            self._print(f"\r\x1b[K{steps}/{steps} {'━' * WIDTH} {line}\n")
+        else:
+            print(f"Epoch {epoch + 1}/{self.params['epochs']} - {line}", flush=True)
+
+    def _print(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def get_config(self) -> dict[str, Any]:
+        return {}

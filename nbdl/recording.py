@@ -1,0 +1,190 @@
+"""Recording a model: forward, loss, metrics, backward and update, as one program.
+
+Training and inference are two recordings of the same layers; nothing here knows a device or a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbdl.engine.program import Program, Recorder, Shape, Tensor, add, per, same, times
+from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair
+
+if TYPE_CHECKING:
+    from nbdl.engine.store import Store, Weight
+    from nbdl.layer import Layer
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of the forward pass: a layer, or the activation that follows it."""
+
+    layer: str
+    unit: Layer | Activation
+    x: Tensor
+    y: Tensor
+    saved: Any
+
+
+def forward(r: Recorder, layers: Iterable[Layer], x: Tensor) -> list[Node]:
+    """Record all layers; a layer's `activation` is a node of its own, wherever it was written."""
+    nodes = []
+    for layer in layers:
+        units = [layer] if layer.activation is None else [layer, layer.activation]
+        for unit in units:
+            with r.recording(layer.name, "forward"):
+                y, saved = unit.forward(r, x)
+            nodes.append(Node(layer.name, unit, x, y, saved))
+            x = y
+    return nodes
+
+
+def prediction_program(layers: Sequence[Layer], input_shape: Shape) -> Program:
+    """x → predictions."""
+    r = Recorder()
+    x = r.input(input_shape, "x")
+    nodes = forward(r, layers, x)
+    with r.recording("predictions", "forward"):
+        return r.finish(nodes[-1].y if nodes else x)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised and reported: a loss, and metrics."""
+
+    loss: Loss
+    metrics: Sequence[tuple[str, Metric]]
+
+
+class _Objective:
+    """The loss of one recording: on the predictions, or as one formula with the last activation."""
+
+    def __init__(self, r: Recorder, loss: Loss, nodes: Sequence[Node], x: Tensor, y: Tensor) -> None:
+        self.r, self.loss, self.y = r, loss, y
+        self.nodes = list(nodes)
+        self.p = nodes[-1].y if nodes else x
+        self.pair: Pair | None = None
+        last = nodes[-1] if nodes else None
+        if last is not None and isinstance(last.unit, Activation) and not last.unit.arguments:
+            found = loss.pairs.get(last.unit.unit_name)
+            if found is not None:
+                self.pair, self.last = found(loss), last
+
+    def values(self) -> Tensor:
+        """Rows × 1."""
+        if self.pair is not None:
+            return self.pair.values(self.r, self.y, self.last.x, self.p, self.last.saved)
+        return self.loss.values(self.r, self.y, self.p)
+
+    def gradient(self) -> tuple[Tensor, list[Node]]:
+        """The derivative of each row's loss, and the nodes that are left to go back through."""
+        if self.pair is not None:
+            return self.pair.gradient(self.r, self.y, self.last.x, self.p, self.last.saved), self.nodes[:-1]
+        return self.loss.gradient(self.r, self.y, self.p), self.nodes
+
+
+def _report(
+    r: Recorder, objective: _Objective, weights: Tensor, store: Store, metrics: Sequence[tuple[str, Metric]]
+) -> None:
+    """The log: the weighted sum of the loss over the rows, the penalties, the sums of each metric."""
+    with r.recording("loss", "loss"):
+        r.sum(times, objective.values(), weights, into=r.log("loss"))
+        penalties = [weight for weight in store.weights if weight.regularizer is not None]
+        if penalties:
+            place, total = r.log("penalty"), None
+            for weight in penalties:
+                value = weight.regularizer.penalty(r, weight.tensor)
+                total = value if total is None else r.map(add, total, value)
+            assert total is not None
+            r.map(same, total, into=[place])
+        for name, metric in metrics:
+            with r.recording(name, "loss"):
+                values = metric.update(r, objective.y, objective.p)
+                r.sum(same, values, into=r.log(f"metric {name}", values.features))
+
+
+def evaluation_program(
+    layers: Sequence[Layer], input_shape: Shape, target_shape: Shape, objective: Objective, store: Store
+) -> Program:
+    """x, y, weights → sums of the loss and of each metric."""
+    r = Recorder()
+    x, y, weights = r.input(input_shape, "x"), r.input(target_shape, "y"), r.input((1,), "row weights")
+    nodes = forward(r, layers, x)
+    _report(r, _Objective(r, objective.loss, nodes, x, y), weights, store, objective.metrics)
+    return r.finish()
+
+
+def training_program(
+    layers: Sequence[Layer],
+    input_shape: Shape,
+    target_shape: Shape,
+    objective: Objective,
+    optimizer: Optimizer,
+    store: Store,
+) -> Program:
+    """One step: forward, loss, backward, check, update."""
+    r = Recorder(training=True)
+    x, y, weights = r.input(input_shape, "x"), r.input(target_shape, "y"), r.input((1,), "row weights")
+    nodes = forward(r, layers, x)
+    goal = _Objective(r, objective.loss, nodes, x, y)
+    _report(r, goal, weights, store, objective.metrics)
+    with r.recording("loss", "backward"):
+        share = r.map(per, weights, r.rows)
+        gradient, remaining = goal.gradient()
+        gradient = r.map(times, gradient, share)
+    for node in reversed(remaining):
+        with r.recording(node.layer, "backward"):
+            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+    _update(r, optimizer, store)
+    return r.finish()
+
+
+def _update(r: Recorder, optimizer: Optimizer, store: Store) -> None:
+    """The update phase: check → regularizer → optimizer → states → constraint.
+
+    Weights that lie side by side are updated as one long vector.
+    """
+    trained = [weight for weight in store.weights if weight.trainable and weight.tensor in r.gradients]
+    for weight in trained:
+        gradient = r.gradients[weight.tensor]
+        gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
+    spans = _spans(trained)
+    for start, size in spans:
+        with r.recording("gradients", "check"):
+            r.check(Tensor((size,), False, "gradient", "gradients", start))
+    for weight in trained:
+        if weight.regularizer is not None:
+            with r.recording(weight.name, "regularize"):
+                weight.regularizer.gradient(r, weight.tensor, r.gradients[weight.tensor])
+    scalars = [r.scalar(name) for name in optimizer.per_step(1)]
+    for start, size in spans:
+        with r.recording("optimizer", "update"):
+            w = Tensor((size,), False, "weight", "weights", start)
+            g = Tensor((size,), False, "gradient", "gradients", start)
+            slots = [
+                Tensor((size,), False, "slot", name, number * store.trainable_size + start)
+                for number, name in enumerate(optimizer.used_slots())
+            ]
+            r.map(optimizer.update_function(), w, g, *slots, *scalars, into=[w, *slots])
+    for state, value in r.assignments:
+        with r.recording(state.name, "assign"):
+            r.map(same, value, into=[state])
+    for weight in trained:
+        if weight.constraint is not None:
+            with r.recording(weight.name, "constrain"):
+                r.map(same, weight.constraint.project(r, weight.tensor), into=[weight.tensor])
+
+
+def _spans(weights: Sequence[Weight]) -> list[tuple[int, int]]:
+    """(start, size) of runs of weights that lie side by side in the store, gaps for alignment included."""
+    from nbdl.engine.store import end_of
+
+    spans: list[list[int]] = []
+    for weight in sorted(weights, key=lambda weight: weight.tensor.offset):
+        if spans and spans[-1][1] == weight.tensor.offset:
+            spans[-1][1] = end_of(weight)
+        else:
+            spans.append([weight.tensor.offset, end_of(weight)])
+    return [(start, end - start) for start, end in spans]

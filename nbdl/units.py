@@ -1,0 +1,113 @@
+"""Unit: what a plugin registers as a class; its arguments are remembered, so it has a config for free."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, ClassVar, Self
+
+from nbdl.errors import ConfigError, did_you_mean
+
+
+class Unit:
+    """Base of layers, activations, losses, optimizers, ...: remembers the arguments it was made with.
+
+    Class attributes:
+        unit_name: the name it is registered under; set by the registry.
+        kind: "layers", "activations", ...: the hook it belongs to.
+        renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`.
+    """
+
+    unit_name: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
+    renamed: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments given to the constructor, by name."""
+        return dict(self.__dict__.get("_arguments", {}))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as plain data: units within become `{"name": ..., "config": ...}`."""
+        return {name: serialize(value) for name, value in self.arguments.items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A unit made from what `get_config` returned."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{type(self).__name__}({shown})"
+
+
+def remembering(init: Any) -> Any:
+    """Wrap a constructor: translate older spellings, name an unknown argument, remember the rest."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
+        if "_arguments" in self.__dict__:  # called by a subclass's constructor
+            init(self, *args, **kwargs)
+            return
+        kwargs = translate(self.renamed, kwargs, type(self).__name__)
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            known = [name for name in signature.parameters if name != "self"]
+            unknown = next((name for name in kwargs if name not in known), "")
+            hint = did_you_mean(unknown, known) if unknown else ""
+            raise TypeError(
+                f"{type(self).__name__}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}"
+            ) from None
+        self._arguments = _flatten(bound)
+        init(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _flatten(bound: inspect.BoundArguments) -> dict[str, Any]:
+    """The bound arguments without `self`, with **options merged in."""
+    arguments = {}
+    for name, value in list(bound.arguments.items())[1:]:
+        if bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            arguments.update(value)
+        else:
+            arguments[name] = value
+    return arguments
+
+
+def translate(renamed: dict[str, str], arguments: dict[str, Any], where: str) -> dict[str, Any]:
+    """Rename older spellings of arguments; both spellings at once are refused."""
+    translated: dict[str, Any] = {}
+    for name, value in arguments.items():
+        modern = renamed.get(name, name)
+        if modern in translated or (modern != name and modern in arguments):
+            raise TypeError(f"{where}: {name!r} is the older name of {modern!r}; give only one of them")
+        translated[modern] = value
+    return translated
+
+
+def serialize(value: Any) -> Any:
+    """A value as JSON can hold it: units become `{"name": ..., "config": ...}`."""
+    if isinstance(value, Unit):
+        return {"name": value.unit_name or type(value).__name__, "config": value.get_config()}
+    if isinstance(value, type) and issubclass(value, Unit):
+        return value.unit_name
+    if isinstance(value, tuple | list):
+        return [serialize(item) for item in value]
+    if isinstance(value, dict):
+        return {key: serialize(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ConfigError(
+        f"{value!r} cannot be written into a model's config; use a registered unit's name, or register it "
+        "as a plugin"
+    )

@@ -1,0 +1,52 @@
+"""Softmax: a row as a probability distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Activation, hookimpl
+from nbdl.engine.program import per, same, times
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+
+
+def subtract(x: float, m: float) -> float:
+    return x - m
+
+
+def exponential(x: float) -> float:
+    return math.exp(x)
+
+
+def derivative(y: float, dy: float, total: float) -> float:
+    return y * (dy - total)
+
+
+class Softmax(Activation):
+    """A row as a probability distribution.
+
+    Formula: yᵢ = e^(xᵢ - m)/Σⱼ e^(xⱼ - m), with m the largest of the row; dxᵢ = yᵢ·(dyᵢ - Σⱼ dyⱼ·yⱼ).
+
+    `forward` saves the shifted x and the sum of exponentials for losses that form a pair with it.
+
+    Source: Bridle 1990; Keras 3, activations/activations.py.
+
+    >>> Softmax().get_config()
+    {}
+    """
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        shifted = r.map(subtract, x, r.sum(same, x, over="features", reduction="max"))
+        e = r.map(exponential, shifted)
+        total = r.sum(same, e, over="features")
+        return r.map(per, e, total), (shifted, total)
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return r.map(derivative, y, dy, r.sum(times, dy, y, over="features"))
+
+
+@hookimpl
+def register_activations(register: Any) -> None:
+    register("softmax", Softmax)

@@ -1,0 +1,34 @@
+"""All zeros."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Initializer, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.initializing import Stream
+
+
+class Zeros(Initializer):
+    """All zeros.
+
+    Formula: w = 0.
+
+    Source: Keras 3, initializers/constant_initializers.py.
+
+    >>> Zeros()
+    Zeros()
+    """
+
+    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+        import numpy as np
+
+        return np.zeros(shape, np.float32)
+
+
+@hookimpl
+def register_initializers(register: Any) -> None:
+    register("zeros", Zeros, aliases=("zero",))

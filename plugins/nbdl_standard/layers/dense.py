@@ -1,0 +1,105 @@
+"""Dense: a fully connected layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Layer, hookimpl
+from nbdl.engine.program import same
+from nbdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.layer import Shape
+    from nbdl.model import Builder
+
+
+class Dense(Layer):
+    """A fully connected layer.
+
+    Formula: y = activation(x·W + b), with W of shape (features of x, units) and b of shape (units,).
+
+    Args:
+        units: number of outputs.
+        activation: name or unit; None leaves x·W + b as it is.
+        use_bias: whether there is a b.
+        kernel_initializer: first values of W.
+        bias_initializer: first values of b.
+        kernel_regularizer, bias_regularizer: penalties on W and b, added to the loss.
+        kernel_constraint, bias_constraint: projections of W and b after each update.
+
+    Keras 1 spellings are accepted: output_dim, init, bias, W_regularizer, b_regularizer, W_constraint,
+    b_constraint. Inputs with more than one axis must be flattened first.
+
+    Raises:
+        ConfigError: units is not a positive integer, or the input has more than one axis.
+
+    Source: Keras 3, layers/core/dense.py.
+
+    >>> Dense(500, activation="sigmoid", input_dim=784).get_config()["units"]
+    500
+    """
+
+    renamed = {
+        "output_dim": "units",
+        "init": "kernel_initializer",
+        "bias": "use_bias",
+        "W_regularizer": "kernel_regularizer",
+        "b_regularizer": "bias_regularizer",
+        "W_constraint": "kernel_constraint",
+        "b_constraint": "bias_constraint",
+    }
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+    ) -> None:
+        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
+            raise ConfigError(f"Dense: units must be a positive integer, got {units!r}")
+        self.units = int(units)
+        self.use_bias = bool(use_bias)
+        self.activation = self.unit("activations", activation)
+        self.kernel_initializer = self.unit("initializers", kernel_initializer)
+        self.bias_initializer = self.unit("initializers", bias_initializer)
+        self.kernel_regularizer = self.unit("regularizers", kernel_regularizer)
+        self.bias_regularizer = self.unit("regularizers", bias_regularizer)
+        self.kernel_constraint = self.unit("constraints", kernel_constraint)
+        self.bias_constraint = self.unit("constraints", bias_constraint)
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise ConfigError(
+                f"Dense {self.name!r} takes vectors, its input has shape (None, {', '.join(map(str, shape))}): "
+                "add Flatten() before it"
+            )
+        self.kernel = b.weight(
+            "kernel", (shape[0], self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = b.weight(
+                "bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
+            )
+        return (self.units,)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return r.gemm(x, self.kernel, bias=self.bias), None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        r.gradient(self.kernel, r.gemm(x, dy, transpose_a=True))
+        if self.bias is not None:
+            r.gradient(self.bias, r.sum(same, dy))
+        return r.gemm(dy, self.kernel, transpose_b=True)
+
+
+@hookimpl
+def register_layers(register: Any) -> None:
+    register("Dense", Dense)

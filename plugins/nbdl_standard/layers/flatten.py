@@ -1,0 +1,39 @@
+"""Flatten: every row as one vector."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Layer, hookimpl
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.layer import Shape
+    from nbdl.model import Builder
+
+
+class Flatten(Layer):
+    """Every row as one vector, the last axis fastest; nothing is copied.
+
+    Formula: y[row, i·n + j] = x[row, i, j] for rows of shape (m, n).
+
+    Source: Keras 3, layers/reshaping/flatten.py.
+
+    >>> Flatten(input_shape=(28, 28)).input_shape
+    (28, 28)
+    """
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        return (math.prod(shape),)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return r.reshape(x, (x.features,)), None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return r.reshape(dy, x.shape)
+
+
+@hookimpl
+def register_layers(register: Any) -> None:
+    register("Flatten", Flatten)

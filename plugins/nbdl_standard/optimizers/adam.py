@@ -1,0 +1,63 @@
+"""Adam: RMSprop with momentum, both corrected for their start at zero."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nbdl import Optimizer, hookimpl
+
+
+def update(
+    w: float, g: float, m: float, v: float, alpha: float, beta_1: float, beta_2: float, epsilon: float
+) -> tuple[float, float, float]:
+    m = m + (g - m) * (1.0 - beta_1)
+    v = v + (g * g - v) * (1.0 - beta_2)
+    return w - alpha * m / (math.sqrt(v) + epsilon), m, v
+
+
+class Adam(Optimizer):
+    """RMSprop with momentum, both corrected for their start at zero.
+
+    Formula: m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; α = η·√(1 - β₂ᵗ)/(1 - β₁ᵗ); w ← w - α·m/(√v + ε).
+
+    Args:
+        learning_rate: η, a number or a schedule. Default 0.001.
+        beta_1: β₁. Default 0.9.
+        beta_2: β₂. Default 0.999.
+        epsilon: ε, added to √v without correction ("epsilon hat", as in Keras; PyTorch corrects √v first).
+            Default 1e-7.
+
+    The older spelling `lr` is accepted.
+
+    Source: Kingma & Ba 2015; Keras 3, optimizers/adam.py.
+
+    >>> round(Adam().per_step(1)["alpha"], 9)
+    0.000316228
+    """
+
+    slots = ("momentum", "velocity")
+    renamed = {"lr": "learning_rate"}
+
+    def __init__(
+        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+
+    def per_step(self, step: int) -> dict[str, float]:
+        correction = math.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+        return {
+            "alpha": self.rate(step) * correction,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+    def update_function(self) -> Any:
+        return update
+
+
+@hookimpl
+def register_optimizers(register: Any) -> None:
+    register("Adam", Adam)

@@ -1,0 +1,50 @@
+"""NPY: one NumPy array, of features only or with the target as its last column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from nbdl import hookimpl
+from nbdl.data.arrays import Arrays
+from nbdl.data.source import path_only
+from nbdl.errors import DataError
+
+
+def read(source: Path | TextIO, *, last_is_target: bool = False) -> Arrays:
+    """Read one array of shape (rows, ...).
+
+    Args:
+        source: A path; an array of Python objects is refused, since reading it could run code.
+        last_is_target: Whether the last column of a two-dimensional array is the target. Default: no.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        DataError: Not such a file, or a type or shape that cannot be used.
+    """
+    import numpy as np
+
+    path = path_only(source, "An .npy file")
+    try:
+        with path.open("rb") as file:
+            x = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        if "Object arrays" in str(error):
+            raise DataError(f"{path}: holds Python objects. Save numbers: x.astype(float).") from error
+        raise DataError(f"{path}: is not a whole .npy file. Write it with numpy.save.") from error
+    if not last_is_target:
+        return Arrays(str(path), x)
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise DataError(
+            f"{path}: shape {x.shape}; a target as last column needs two dimensions and two columns."
+        )
+    return Arrays(str(path), x[:, :-1], x[:, -1])
+
+
+@hookimpl
+def register_readers(register: Callable[..., None]) -> None:
+    """Offer the reader."""
+    register("npy", read, suffixes=(".npy",))

@@ -1,0 +1,78 @@
+"""NPZ: NumPy arrays by name, inputs and targets, with or without a test part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from nbdl import hookimpl
+from nbdl.data.arrays import Arrays
+from nbdl.data.source import path_only
+from nbdl.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INPUTS = ("x", "X", "data", "x_train", "X_train")
+TARGETS = ("y", "Y", "target", "labels", "y_train", "Y_train")
+TEST_INPUTS = ("x_test", "X_test")
+TEST_TARGETS = ("y_test", "Y_test")
+
+
+def read(source: Path | TextIO) -> Arrays:
+    """Read inputs x (or X, data, x_train), targets y (or Y, target, labels, y_train), x_test and y_test.
+
+    Args:
+        source: A path; arrays of Python objects are refused, since reading them could run code.
+
+    Returns:
+        The arrays; targets and test part only where the file has them.
+
+    Raises:
+        DataError: Not such a file, no inputs, or two arrays that could be the same thing.
+    """
+    path = path_only(source, "An .npz file")
+    named = read_named(path)
+    x = pick(path, named, INPUTS)
+    if x is None:
+        raise DataError(f"{path}: has no array x. Arrays: {', '.join(named) or 'none'}.")
+    return Arrays(
+        str(path),
+        named[x],
+        *(
+            None if name is None else named[name]
+            for name in (pick(path, named, names) for names in (TARGETS, TEST_INPUTS, TEST_TARGETS))
+        ),
+    )
+
+
+def read_named(path: Path) -> dict[str, NDArray[Any]]:
+    """Return every array of an .npz file by its name."""
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    try:
+        # Opened here: NumPy leaves a damaged file that it opened itself open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "Object arrays" in str(error):
+            raise DataError(f"{path}: holds Python objects. Save numbers: x.astype(float).") from error
+        raise DataError(f"{path}: is not a whole .npz file. Write it with numpy.savez.") from error
+
+
+def pick(path: Path, named: Collection[str], names: tuple[str, ...]) -> str | None:
+    """Return the one of `names` that the file has, or None."""
+    found = [name for name in names if name in named]
+    if len(found) > 1:
+        raise DataError(f"{path}: {' and '.join(found)} could be the same thing. Keep one of them.")
+    return found[0] if found else None
+
+
+@hookimpl
+def register_readers(register: Callable[..., None]) -> None:
+    """Offer the reader."""
+    register("npz", read, suffixes=(".npz",))

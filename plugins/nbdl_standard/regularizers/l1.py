@@ -1,0 +1,25 @@
+"""L1: a penalty on absolute values.
+
+Formula: λ·Σ|w|, with derivative λ·sgn(w) and sgn(0) = 0. Default λ = 0.01.
+
+Source: Keras 3, regularizers/regularizers.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbdl import hookimpl
+
+
+def penalty(w: float, l1: float = 0.01) -> float:
+    return l1 * abs(w)
+
+
+def gradient(w: float, l1: float = 0.01) -> float:
+    return l1 * ((1.0 if w > 0.0 else 0.0) - (1.0 if w < 0.0 else 0.0))
+
+
+@hookimpl
+def register_regularizers(register: Any) -> None:
+    register("l1", penalty, gradient, kinks=(0.0,))

@@ -1,0 +1,25 @@
+"""L1 and L2 together.
+
+Formula: λ₁·Σ|w| + λ₂·Σw². Defaults λ₁ = λ₂ = 0, as in Keras 3.
+
+Source: Keras 3, regularizers/regularizers.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbdl import hookimpl
+
+
+def penalty(w: float, l1: float = 0.0, l2: float = 0.0) -> float:
+    return l1 * abs(w) + l2 * w * w
+
+
+def gradient(w: float, l1: float = 0.0, l2: float = 0.0) -> float:
+    return l1 * ((1.0 if w > 0.0 else 0.0) - (1.0 if w < 0.0 else 0.0)) + 2.0 * l2 * w
+
+
+@hookimpl
+def register_regularizers(register: Any) -> None:
+    register("l1_l2", penalty, gradient, kinks=(0.0,), examples=({"l1": 0.02, "l2": 0.03},))

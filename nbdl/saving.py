@@ -1,1 +1,377 @@
-"""placeholder"""
+"""Files: one zip with a format number, JSON for what is said and npz for numbers. Loading never runs code.
+
+    nbdl.json        format number, versions, plugins needed
+    config.json      layers, seed
+    training.json    optimizer, loss, metrics, steps and epochs done (if compiled)
+    encoding.json    how data became inputs, class names (if the model has any)
+    weights.npz      by name, "dense_1/kernel"
+    optimizer.npz    the optimizer's slots, by slot and weight (if trained)
+
+A file is written beside its place, flushed, then renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import ConfigError, FileFormatError, UnknownNameError
+from nbdl.registry import Owner, registry
+from nbdl.units import Unit, serialize
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.model import Sequential
+
+FORMAT = 1
+# A fixed time in the zip: the same model gives the same bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+
+
+def _owners(model: Sequential) -> list[Owner]:
+    """Who offers the units that the model is made of."""
+    found: dict[str, Owner] = {}
+
+    def visit(value: Any) -> None:
+        if isinstance(value, Unit):
+            entry = registry.find(value.kind, value.unit_name) if value.unit_name else None
+            if entry is None or not isinstance(value, entry.target):
+                raise ConfigError(
+                    f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
+                    "with nbdl.register(...)"
+                )
+            found[entry.owner.distribution] = entry.owner
+            for argument in value.arguments.values():
+                visit(argument)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+
+    for layer in model.layers:
+        visit(layer)
+        for weight_unit in ("activation", "kernel_initializer"):
+            visit(getattr(layer, weight_unit, None))
+    if model.compiled is not None:
+        visit([model.compiled.optimizer, model.compiled.loss])
+        visit([metric for _, metric in model.compiled.metrics if metric.unit_name])
+    return sorted(found.values(), key=lambda owner: owner.distribution)
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+    import platform
+
+    packages = {name: importlib.metadata.version(name) for name in ("nbdl", "numba", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+def model_bytes(model: Sequential) -> bytes:
+    """The whole model as the bytes of a file."""
+    model.build()
+    parts: dict[str, bytes] = {
+        "nbdl.json": _json(
+            {
+                "format": FORMAT,
+                "versions": _versions(),
+                "plugins": [{"distribution": o.distribution, "version": o.version} for o in _owners(model)],
+            }
+        ),
+        "config.json": _json(model.get_config()),
+        "weights.npz": _npz({weight.name: weight.value for weight in model.weights}),
+    }
+    if model.compiled is not None:
+        parts["training.json"] = _json(_training_config(model))
+        state = model.training_state
+        if state is not None:
+            parts["optimizer.npz"] = _npz(_slots(model))
+    if model.encoding is not None:
+        parts["encoding.json"] = _json(model.encoding.to_config())
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
+    return buffer.getvalue()
+
+
+def _training_config(model: Sequential) -> dict[str, Any]:
+    compiled, state = model.compiled, model.training_state
+    assert compiled is not None
+    config: dict[str, Any] = {
+        "optimizer": serialize(compiled.optimizer),
+        "loss": serialize(compiled.loss),
+        "metrics": [{"as": name, **_metric_config(metric)} for name, metric in compiled.metrics],
+    }
+    # A learning rate changed since, by the user or a callback, is part of going on.
+    rate = compiled.optimizer.learning_rate
+    config["learning_rate"] = serialize(rate) if not callable(rate) or isinstance(rate, Unit) else None
+    if state is not None:
+        config.update(iterations=state.iterations, epochs=state.epochs, slots=list(compiled.optimizer.used_slots()))
+    return config
+
+
+def _metric_config(metric: Any) -> dict[str, Any]:
+    if not metric.unit_name:  # a loss used as a metric
+        return {"loss": serialize(metric.loss)}
+    return dict(serialize(metric))
+
+
+def _slots(model: Sequential) -> dict[str, np.ndarray]:
+    state, store = model.training_state, model.store
+    assert state is not None
+    arrays = {}
+    for number, slot in enumerate(model.optimizer.used_slots()):
+        block = state.slots[number * store.trainable_size : (number + 1) * store.trainable_size]
+        for weight in model.weights:
+            if weight.trainable:
+                arrays[f"{slot}/{weight.name}"] = store.view(block, weight)
+    return arrays
+
+
+def _target(path: str | Path) -> Path:
+    """Where to write, with the refusals that save grief."""
+    target = Path(path)
+    if target.suffix.lower() in (".h5", ".hdf5", ".keras"):
+        raise ConfigError(
+            f"{target.name}: nbdl writes its own file format, not {target.suffix}; use {target.with_suffix('.nbdl').name}"
+        )
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; give the name of a file in it")
+    if not target.parent.exists():
+        raise ConfigError(f"the folder {target.parent} does not exist; create it first")
+    return target
+
+
+def save_model(model: Sequential, path: str | Path, overwrite: bool = True) -> None:
+    """Write a model to one file.
+
+    Raises:
+        ConfigError: the file exists and `overwrite` is false, its name asks for another format, or the model holds
+            a unit that is not registered.
+    """
+    from nbdl.files import write_atomically
+
+    target = _target(path)
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists; pass overwrite=True to replace it")
+    write_atomically(target, model_bytes(model))
+
+
+def save_weights(model: Sequential, path: str | Path) -> None:
+    """Write the weights alone: an npz file, whatever its name."""
+    from nbdl.files import write_atomically
+
+    write_atomically(_target(path), _npz({weight.name: weight.value for weight in model.weights}))
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def model_from_config(config: dict[str, Any]) -> Sequential:
+    """A model with initial weights."""
+    from nbdl.model import Sequential
+
+    if not isinstance(config, dict) or "layers" not in config:
+        raise FileFormatError("not a model's config: it has no 'layers'")
+    layers = [registry.make("layers", layer, "the config's layers") for layer in config["layers"]]
+    model = Sequential(name=config.get("name", "sequential"), seed=config.get("seed"))
+    for number in config.get("order", range(len(layers))):
+        model.add(layers[number])
+    if "input_shape" in config and model.input_shape is None:
+        model.build(tuple(config["input_shape"]))
+    return model
+
+
+def model_from_json(text: str) -> Sequential:
+    """A model with initial weights from what `to_json` returned."""
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise FileFormatError(f"not JSON: {error}") from None
+    return model_from_config(config)
+
+
+class _Archive:
+    """An opened model file; every complaint names it."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.name = name
+        if content[:8] == b"\x89HDF\r\n\x1a\n":
+            raise FileFormatError(f"{name} is an HDF5 file; nbdl reads its own format (.nbdl)")
+        try:
+            self.zip = zipfile.ZipFile(io.BytesIO(content))
+            self.names = set(self.zip.namelist())
+        except zipfile.BadZipFile:
+            raise FileFormatError(f"{name} is not an nbdl model, or it is damaged") from None
+        if "nbdl.json" not in self.names:
+            raise FileFormatError(f"{name} is not an nbdl model: it has no nbdl.json")
+
+    def json(self, part: str) -> Any:
+        """A JSON part."""
+        try:
+            return json.loads(self.zip.read(part))
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise FileFormatError(f"{self.name}: {part} is missing or damaged: {error}") from None
+
+    def arrays(self, part: str) -> dict[str, np.ndarray]:
+        """An npz part; pickles are refused."""
+        return _arrays(io.BytesIO(self._read(part)), f"{self.name}: {part}")
+
+    def _read(self, part: str) -> bytes:
+        try:
+            return self.zip.read(part)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise FileFormatError(f"{self.name}: {part} is missing or damaged: {error}") from None
+
+
+def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    try:
+        with np.load(file, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+        raise FileFormatError(f"{where} is damaged or not made of plain arrays: {error}") from None
+
+
+def load_model(path: str | Path) -> Sequential:
+    """A model from a file that `save` wrote, ready to predict or to go on training with the same bits.
+
+    Raises:
+        FileFormatError: not such a file, damaged, or from a newer version.
+        ConfigError: a plugin that it needs is not installed; the message says which.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileFormatError(f"there is no file {source}")
+    if source.is_dir():
+        raise FileFormatError(f"{source} is a folder, not a model file")
+    return model_from_bytes(source.read_bytes(), str(source))
+
+
+def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
+    """A model from the bytes of a file."""
+    archive = _Archive(content, name)
+    head = archive.json("nbdl.json")
+    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
+        raise FileFormatError(f"{name}: nbdl.json has no format number")
+    if head["format"] > FORMAT:
+        written = head.get("versions", {}).get("nbdl", "a newer version")
+        raise FileFormatError(
+            f"{name} has format {head['format']}, written by nbdl {written}; this version reads up to {FORMAT}: "
+            "pip install -U nbdl"
+        )
+    try:
+        return _restored(archive)
+    except UnknownNameError as error:
+        raise ConfigError(f"{name}: {error}{_missing(head.get('plugins', []))}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{name} is damaged: {type(error).__name__}: {error}") from None
+
+
+def _missing(plugins: list[dict[str, str]]) -> str:
+    """Which packages the model needs and this environment lacks."""
+    import importlib.metadata
+
+    lacking = []
+    for plugin in plugins:
+        try:
+            importlib.metadata.version(plugin["distribution"])
+        except importlib.metadata.PackageNotFoundError:
+            lacking.append(f"{plugin['distribution']}=={plugin['version']}" if plugin["version"] else plugin["distribution"])
+    return f". The model needs: pip install {' '.join(lacking)}" if lacking else ""
+
+
+def _restored(archive: _Archive) -> Sequential:
+    model = model_from_config(archive.json("config.json"))
+    _set_by_name(model, archive.arrays("weights.npz"), archive.name)
+    if "training.json" in archive.names:
+        _restore_training(model, archive)
+    if "encoding.json" in archive.names:
+        from nbdl.data.encoding import Encoding
+
+        model.encoding = Encoding.from_config(archive.json("encoding.json"))
+    return model
+
+
+def _restore_training(model: Sequential, archive: _Archive) -> None:
+    from nbdl.model import Compiled, TrainingState
+    from nbdl.training import LossMetric, training_state
+
+    config = archive.json("training.json")
+    metrics = [
+        (one["as"], LossMetric(registry.make("losses", one["loss"])) if "loss" in one else registry.make("metrics", one))
+        for one in config["metrics"]
+    ]
+    optimizer = registry.make("optimizers", config["optimizer"])
+    rate = config.get("learning_rate")
+    if rate is not None:
+        optimizer.learning_rate = registry.make("schedules", rate) if isinstance(rate, dict) else float(rate)
+    model.compiled = Compiled(optimizer, registry.make("losses", config["loss"]), metrics)
+    if "optimizer.npz" not in archive.names:
+        return
+    state: TrainingState = training_state(model)
+    state.iterations, state.epochs = int(config["iterations"]), int(config["epochs"])
+    given = archive.arrays("optimizer.npz")
+    for name, place in _slots(model).items():
+        if name not in given or given[name].shape != place.shape:
+            raise FileFormatError(f"{archive.name}: the optimizer's {name} is missing or of another shape")
+        place[...] = given[name]
+
+
+def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -> None:
+    """Set all weights, or none: names and shapes are looked at first."""
+    import numpy as np
+
+    expected = {weight.name: weight.tensor.shape for weight in model.weights}
+    missing, extra = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
+    if missing or extra:
+        raise FileFormatError(
+            f"{where}: weights do not fit the model: "
+            + "; ".join(text for text in (f"missing {', '.join(missing)}" * bool(missing),
+                                          f"unknown {', '.join(extra)}" * bool(extra)) if text)
+        )  # fmt: skip
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise FileFormatError(f"{where}: {name} has shape {arrays[name].shape}, the model's has {shape}")
+        if arrays[name].dtype != np.float32:
+            raise FileFormatError(f"{where}: {name} holds {arrays[name].dtype}, not float32")
+    for weight in model.weights:
+        weight.value[...] = arrays[weight.name]
+
+
+def load_weights(model: Sequential, path: str | Path) -> None:
+    """Read weights that `save_weights` wrote, or those of a whole model's file."""
+    source = Path(path)
+    if not source.exists():
+        raise FileFormatError(f"there is no file {source}")
+    with source.open("rb") as file:
+        is_model = file.read(2) == b"PK" and "nbdl.json" in zipfile.ZipFile(source).namelist()
+    if is_model:
+        arrays = _Archive(source.read_bytes(), str(source)).arrays("weights.npz")
+    else:
+        arrays = _arrays(source, str(source))
+    _set_by_name(model, arrays, str(source))
+
+
+def clone_with_weights(model: Sequential) -> Sequential:
+    """An independent copy: config, weights, training state."""
+    return model_from_bytes(model_bytes(model))

@@ -1,4 +1,4 @@
-"""The text of `--arch`: `784-500:sigmoid-10:softmax` is 784 inputs, then layers of units with an activation."""
+"""The text of `--arch`: inputs, then layers of units with an activation, as in 784-500:sigmoid-10:softmax."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def parse(text: str) -> Net:
     """Read a net.
 
     Raises:
-        ConfigError: The text does not follow the grammar, or names no registered activation; the message says at
-            which character.
+        ConfigError: The text does not follow the grammar, or names no registered activation; the message
+            says at which character.
 
     >>> parse("64-32-10").stages
     (Stage(units=32, activation=None), Stage(units=10, activation=None))

@@ -1,13 +1,13 @@
-"""Recipes: what `nbdl train` does where the user leaves the choice; a plugin offers them, the core names no unit.
+"""Recipes: what `nbdl train` does where the user leaves the choice. Plugins offer them; the core names no unit.
 
-A recipe is a function that turns a `Request` into a `Plan`. It is registered with the task that it is the default
-for, and with default settings:
+A recipe is a function that turns a `Request` into a `Plan`. It is registered with the task that it is the
+default for, and with default settings:
 
     @hookimpl
     def register_recipes(register):
         register("dense_classifier", classifier, default_for="classification", epochs=200, batch_size=32)
 
-A dataset's `recipe` holds settings too, which come before these; what the user gives comes before both.
+A dataset may have a `recipe` of settings, which takes the place of these. What the user gives comes first.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from nbdl.engine import frame as words
 from nbdl.engine import kernels
 from nbdl.engine.batches import Batches, Report, Words
-from nbdl.engine.blas import one_thread, sgemm_address
+from nbdl.engine.blas import blas, one_thread
 from nbdl.engine.driver import parallel_driver, serial_driver
 from nbdl.engine.kernel import address, load
 from nbdl.engine.program import Operation, Program, Tensor
@@ -178,7 +178,7 @@ class Executor:
         frame[words.WORK] = work.ctypes.data
         frame[words.CONSTANTS] = self.constants.ctypes.data
         frame[words.SEED_LOW], frame[words.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
-        frame[words.SGEMM] = sgemm_address()
+        frame[words.SGEMM] = blas().address
         for number, (source, dtype) in enumerate(zip(batches.sources, self.gathered, strict=True)):
             frame[words.SOURCE + number] = source.ctypes.data
             if dtype is None:

@@ -32,6 +32,7 @@ import numba
 from numba import cfunc, njit, types
 
 from nbdl.errors import ConfigError
+from nbdl.files import write_atomically
 
 # Never nnan or ninf: they let LLVM delete the checks for NaN.
 FAST_MATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
@@ -51,8 +52,8 @@ def float32(value: float) -> Any:
 
 
 def scalar(function: Callable[..., Any]) -> Any:
-    """A function that kernels call; LLVM inlines it."""
-    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    """A function that kernels call; forced inline, or loops over the larger ones do not vectorise."""
+    return njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -179,20 +180,6 @@ def _prepared(folder: Path) -> Path | None:
         _warn_once(f"kernels are compiled again in each process: the cache folder {folder} is not used: {error}")
         return None
     return folder
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: a temporary file, flushed, then renamed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _warn_once(message: str) -> None:

@@ -1,0 +1,222 @@
+"""The group of all commands: the built-in ones, those of plugins, and what an error becomes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
+
+import click
+
+from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, NbdlError, PluginError
+
+COMMANDS = {
+    "train": "nbdl.cli.train:train",
+    "evaluate": "nbdl.cli.evaluate:evaluate",
+    "predict": "nbdl.cli.predict:predict",
+    "summary": "nbdl.cli.inspect:summary",
+    "explain": "nbdl.cli.inspect:explain",
+    "plugins": "nbdl.cli.plugins:plugins",
+    "doctor": "nbdl.cli.doctor:doctor",
+    "warmup": "nbdl.cli.warmup:warmup",
+}
+
+# Most specific first: several of these inherit from the same built-in errors.
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (DivergenceError, 5),
+    (PluginError, 4),
+    (DataError, 3),
+    (FileFormatError, 3),
+    (ConfigError, 2),
+    (NbdlError, 1),
+)
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+DEBUG = "nbdl.debug"
+
+
+class App(click.Group):
+    """The top: commands are imported when they are called; errors become one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(set(plugin_commands()) - set(COMMANDS))]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            return imported(COMMANDS[name])
+        return plugin_commands().get(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from nbdl.errors import did_you_mean
+
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            hint = did_you_mean(name, self.list_commands(ctx)) or " `nbdl --help` lists them."
+            raise click.UsageError(f"no such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with plain_warnings():
+            try:
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+            except KeyboardInterrupt:
+                click.echo("Interrupted.", err=True)
+                ctx.exit(INTERRUPTED)
+            except BrokenPipeError:
+                silence_stdout()
+                ctx.exit(BROKEN_PIPE)
+            except (click.ClickException, click.Abort, click.exceptions.Exit):
+                raise
+            except Exception as error:
+                if ctx.meta.get(DEBUG):
+                    raise
+                click.echo(f"Error: {described(error)}", err=True)
+                ctx.exit(exit_code(error))
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def described(error: Exception) -> str:
+    """Return an error in one line; one that nobody raised on purpose says how to learn more."""
+    if isinstance(error, NbdlError):
+        return str(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {text} (a bug in nbdl or in a plugin; --debug shows where)"
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show each warning as one line on standard error, once."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
+        if str(message) not in seen:
+            seen.add(str(message))
+            click.echo(f"Warning: {message}", err=True)
+
+    before, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def silence_stdout() -> None:
+    """Let Python's last flush go nowhere: the reader of the pipe has gone."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# -- commands ---------------------------------------------------------------------------------------------
+
+
+def imported(target: str) -> click.Command:
+    """Return the command at "module:object".
+
+    Raises:
+        PluginError: There is no command there.
+    """
+    module, _, name = target.partition(":")
+    command = getattr(import_module(module), name, None)
+    if not isinstance(command, click.Command):
+        raise PluginError(f"{target!r} is not a click command")
+    return command
+
+
+class PluginCommand(click.Command):
+    """A plugin's command that has not been imported yet; it knows its name and one line of help."""
+
+    def __init__(self, name: str, target: str, owner: str, help: str) -> None:
+        super().__init__(name, help=help, short_help=help, add_help_option=False)
+        self.target, self.owner = target, owner
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Import the command and let it parse its arguments."""
+        return self.command().make_context(info_name, args, parent, **extra)
+
+    def command(self) -> click.Command:
+        """Import the command.
+
+        Raises:
+            PluginError: It cannot be imported; the message names its distribution.
+        """
+        try:
+            return imported(self.target)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(
+                f"the command {self.name!r} of {self.owner} cannot be loaded: "
+                f"{type(error).__name__}: {error}. Update or remove that package"
+            ) from error
+
+
+def plugin_commands() -> dict[str, click.Command]:
+    """Return the commands of plugins by name."""
+    from nbdl.registry import registry
+
+    return {
+        entry.name: PluginCommand(
+            entry.name, str(entry.target), str(entry.owner), str(entry.options.get("help", ""))
+        )
+        for entry in registry.entries("commands")
+    }
+
+
+# -- the top ----------------------------------------------------------------------------------------------
+
+
+def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    """Remember that tracebacks are wanted."""
+    if value:
+        ctx.meta[DEBUG] = True
+
+
+def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    """Print the version and end."""
+    if value and not ctx.resilient_parsing:
+        import nbdl
+
+        click.echo(f"nbdl {nbdl.__version__}")
+        ctx.exit()
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version.",
+)
+@click.option(
+    "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
+)
+def app() -> None:
+    """Neural networks compiled to machine code: train, evaluate, predict.
+
+    \b
+    Start with:
+      nbdl train digits
+      nbdl train table.csv --target price
+      nbdl predict table.nbdl new.csv > answers.csv
+
+    Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 the data or a file, 4 a plugin, 5 training
+    diverged, 130 interrupted (a model in training is saved).
+    """

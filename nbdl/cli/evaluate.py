@@ -1,0 +1,46 @@
+"""`nbdl evaluate`: how well a model does on data with known answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from nbdl.cli.figures import encoding_of, figures, written
+from nbdl.cli.options import (
+    debug_option,
+    json_option,
+    load_model,
+    model_argument,
+    reading,
+    reading_options,
+    threads_option,
+)
+from nbdl.cli.source import load
+
+
+@click.command(short_help="Loss and metrics of a model on data with answers.")
+@model_argument
+@click.argument("source", metavar="SOURCE")
+@reading_options
+@threads_option
+@json_option
+@debug_option
+def evaluate(model: str, source: str, threads: int | None, as_json: bool, **options: Any) -> None:
+    """Print loss and metrics of MODEL on SOURCE: a dataset (its test part), a file, or - for standard input.
+
+    Of a regression also the root mean squared error in the target's own unit, and R².
+
+    \b
+    nbdl evaluate digits.nbdl digits
+    nbdl evaluate table.nbdl more.csv --json
+    """
+    found = load(source, reading(options))
+    data = found.data if found.test is None else found.test
+    net = load_model(model)
+    result = figures(net, encoding_of(net, model), data, threads)
+    if as_json:
+        click.echo(json.dumps({**result, "rows": len(data)}))
+    else:
+        click.echo(f"{written(result)} ({len(data):,} rows)")

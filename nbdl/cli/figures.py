@@ -1,0 +1,87 @@
+"""Figures of a model on data, and how numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbdl.cli.source import check_outputs, targets_for
+from nbdl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from nbdl.data.encoding import Encoding
+    from nbdl.data.target import Data
+    from nbdl.model import Sequential
+
+
+def encoding_of(model: Sequential, path: str) -> Encoding:
+    """Return the encoding that was saved with a model.
+
+    Raises:
+        ConfigError: There is none: the model was not made by `nbdl train`.
+    """
+    if model.encoding is None:
+        raise ConfigError(
+            f"{path}: this model does not know how its data is encoded: `nbdl train` did not make it. "
+            "Use it from Python: nbdl.load_model(...).predict(x)"
+        )
+    encoding: Encoding = model.encoding
+    return encoding
+
+
+def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | None) -> dict[str, float]:
+    """Return loss and metrics, and for a regression RMSE and R² in the unit of the target."""
+    if not encoding.has_target(data):
+        name = "y" if encoding.target is None else f"column {encoding.target!r}"
+        raise DataError(f"{data.source}: has no targets ({name}) to compare the predictions with.")
+    outputs = model.output_shape[-1]
+    check_outputs(encoding, outputs, "the model")
+    x, y = encoding.encode(data), targets_for(model.loss, encoding, data, outputs)
+    found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads)
+    if encoding.task == "regression":
+        found |= regression_figures(encoding, y, model.predict(x, threads=threads))
+    return {name: float(value) for name, value in found.items()}
+
+
+def regression_figures(encoding: Encoding, y: Any, predictions: Any) -> dict[str, float]:
+    """Return the root mean squared error and the share of the variance that is explained."""
+    import numpy as np
+
+    deviation = np.asarray(encoding.target_deviation)
+    truth = np.asarray(y, np.float64) * deviation
+    errors = truth - np.asarray(predictions, np.float64) * deviation
+    spread = ((truth - truth.mean(axis=0)) ** 2).sum()
+    found = {"RMSE": float(np.sqrt((errors**2).mean()))}
+    if spread > 0:
+        found["R²"] = float(1.0 - (errors**2).sum() / spread)
+    return found
+
+
+def number(value: float) -> str:
+    """Write a figure with four decimals, or in scientific notation where these would show nothing.
+
+    >>> number(0.98333), number(0.0000123), number(0)
+    ('0.9833', '1.23e-05', '0.0000')
+    """
+    return f"{value:.2e}" if 0 < abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4f}"
+
+
+def written(found: Mapping[str, float]) -> str:
+    """Write figures in one line, the loss last: it says the least to a reader.
+
+    >>> written({"loss": 0.25, "R²": 0.9})
+    'R² 0.9000, loss 0.2500'
+    """
+    ordered = [name for name in found if name != "loss"] + [name for name in found if name == "loss"]
+    return ", ".join(f"{name} {number(found[name])}" for name in ordered)
+
+
+def seconds(value: float) -> str:
+    """Write a time.
+
+    >>> seconds(0.0123), seconds(3.14159), seconds(100)
+    ('12 ms', '3.1 s', '1 min 40 s')
+    """
+    if value < 0.9995:
+        return f"{value * 1e3:.0f} ms"
+    return f"{value:.1f} s" if value < 60 else f"{int(value + 0.5) // 60} min {int(value + 0.5) % 60} s"

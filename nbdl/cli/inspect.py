@@ -1,0 +1,48 @@
+"""`nbdl summary` and `nbdl explain`: what a saved model is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from nbdl.cli.options import debug_option, load_model, model_argument
+
+if TYPE_CHECKING:
+    from nbdl.data.encoding import Encoding
+
+
+@click.command(short_help="The layers of a model, and the data it is for.")
+@model_argument
+@debug_option
+def summary(model: str) -> None:
+    """Print the layers of MODEL, their weights, and the data that it takes and gives."""
+    net = load_model(model)
+    net.summary(print_fn=click.echo)
+    if net.compiled is not None:
+        click.echo(f"Trained with {net.optimizer.unit_name} on {net.loss.unit_name}, seed {net.seed}")
+    if net.encoding is not None:
+        for line in described(net.encoding):
+            click.echo(line)
+
+
+def described(encoding: Encoding) -> list[str]:
+    """Say what data a model takes and gives."""
+    from nbdl.data.table import listed
+
+    takes = f"{encoding.shape[0]} numbers" if not encoding.features else listed(encoding.features)
+    about = f" of {encoding.target!r}" if encoding.target is not None else ""
+    gives = listed(encoding.classes) if encoding.classes else f"{encoding.outputs} number(s)"
+    return [f"Takes: {takes}", f"Gives: {encoding.task}{about}: {gives}"]
+
+
+@click.command(short_help="The program of a model, an operation a line.")
+@model_argument
+@click.option("--schedule", is_flag=True, help="How it runs on this machine instead: tiles, kernels, memory.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for."
+)
+@debug_option
+def explain(model: str, schedule: bool, batch_size: int) -> None:
+    """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""
+    load_model(model).explain(schedule=schedule, batch_size=batch_size, print_fn=click.echo)

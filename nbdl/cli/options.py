@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from nbdl.cli.app import set_debug
+from nbdl.cli.source import Reading
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+model_argument = click.argument("model", type=click.Path(exists=True, dir_okay=False))
+threads_option = click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="all available",
+    help="Use at most so many threads.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
+)
+
+
+def reading_options(function: Function) -> Function:
+    """Add the options that say how data is read; `reading` makes a `Reading` of them."""
+    for option in reversed(
+        (
+            click.option("--data", "folder", metavar="DIR", help="Folder with a dataset's files."),
+            click.option(
+                "--format", metavar="SUFFIX", show_default="the file's suffix", help="Read as, e.g. csv."
+            ),
+            click.option(
+                "--delimiter", metavar="CHARACTER", show_default="found out", help="Between a table's cells."
+            ),
+            click.option(
+                "--no-header", is_flag=True, help="A table without names: columns are called 1, 2, ..."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def reading(options: dict[str, Any]) -> Reading:
+    """Take the options of `reading_options` out of a command's options."""
+    delimiter = options.pop("delimiter")
+    return Reading(
+        options.pop("folder"),
+        options.pop("format"),
+        {
+            "delimiter": "\t" if delimiter == "\\t" else delimiter,
+            "header": False if options.pop("no_header") else None,
+        },
+    )
+
+
+def load_model(path: str) -> Any:
+    """Load a model."""
+    import nbdl
+
+    return nbdl.load_model(path)

@@ -1,0 +1,71 @@
+"""What a training tells the user: a few lines before it, and one for each thing after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbdl.cli.figures import seconds, written
+
+if TYPE_CHECKING:
+    from nbdl.cli.recipe import Settings
+    from nbdl.cli.run import Parts
+    from nbdl.cli.source import Source
+    from nbdl.model import Sequential
+
+
+def data_line(source: Source, parts: Parts) -> str:
+    """Say what there is to learn from.
+
+    Standard input has no name of its own.
+    """
+    encoding = parts.encoding
+    sizes = [f"{len(parts.train):,} rows to train on"]
+    sizes += [f"{len(parts.validation):,} to validate"] if parts.validation is not None else []
+    sizes += [f"{len(parts.test):,} to test"] if parts.test is not None else []
+    what = f"{encoding.outputs} classes" if encoding.classes else f"{encoding.outputs} to predict"
+    name = "standard input" if source.name == "-" else source.name
+    return f"{name}: {', '.join(sizes)}; {encoding.shape[0]} inputs, {what}"
+
+
+def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
+    """Say how the net will be trained."""
+    rate, name = model.optimizer.learning_rate, model.optimizer.unit_name
+    words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name, model.loss.unit_name]
+    words += [f"dropout {settings.dropout:g}"] if settings.dropout else []
+    words += [f"l2 {settings.l2:g}"] if settings.l2 else []
+    words += [f"batches of {settings.batch_size}"]
+    stops = settings.patience and parts.validation is not None
+    words += [
+        f"at most {settings.epochs} epochs, patience {settings.patience}"
+        if stops
+        else f"{settings.epochs} epochs"
+    ]
+    return ", ".join([*words, f"seed {model.seed}"])
+
+
+def outcome_line(
+    model: Sequential, callbacks: Sequence[Any], settings: Settings, elapsed: float, compiled: int
+) -> str:
+    """Say how long it took and which weights are kept."""
+    history = model.history
+    done = 0 if history is None else len(history.epoch)
+    text = f"{done} of {settings.epochs} epochs in {seconds(elapsed)}"
+    if compiled:
+        text += (
+            f", with {compiled} kernel{'s' * (compiled > 1)} compiled: the next start finds them in the cache"
+        )
+    best = next((callback.best_epoch for callback in callbacks if hasattr(callback, "best_epoch")), None)
+    if done and best is not None and history is not None:
+        found = {name: values[best] for name, values in history.history.items() if name.startswith("val_")}
+        text += f"; best weights: epoch {best + 1} ({written(found)})"
+    return text
+
+
+def next_line(output: Path, source: Source) -> str:
+    """Say how to use the model."""
+    if source.dataset is not None:
+        return f"nbdl predict {output} {source.name}"
+    new = f"new{Path(source.name).suffix}" if source.name != "-" else "new.csv"
+    return f"nbdl predict {output} {new} -o answers.csv"

@@ -1,0 +1,277 @@
+"""One training from the command line: read, settle, build, train, test, save."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbdl.cli import arch as nets
+from nbdl.cli import report
+from nbdl.cli.app import INTERRUPTED
+from nbdl.cli.figures import figures, written
+from nbdl.cli.recipe import Plan, Request, Settings, choose, defaults_of, settings_of, settle
+from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load, targets_for
+from nbdl.errors import ConfigError, DataError, DivergenceError
+
+if TYPE_CHECKING:
+    from nbdl.cli.arch import Stage
+    from nbdl.data.encoding import Encoding
+    from nbdl.data.target import Data, Task
+    from nbdl.model import Sequential
+
+SUFFIX = ".nbdl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of the command.
+
+    Args:
+        source, target, ignore, task, test, recipe: What to learn from, and how it is understood.
+        output: The file of the model.
+        seed, threads, progress, quiet, verbose: As the options of these names.
+    """
+
+    source: str
+    target: str | None
+    ignore: tuple[str, ...]
+    task: Task | None
+    test: str | None
+    recipe: str | None
+    output: Path
+    seed: int
+    threads: int | None
+    progress: str
+    quiet: bool
+    verbose: bool
+    dry_run: bool
+
+    def say(self, label: str, text: str) -> None:
+        """Print one line of the report: to standard error where standard output carries JSON."""
+        if not self.quiet:
+            self.echo(f"{label:<9} {text}")
+
+    def echo(self, line: str) -> None:
+        """Print a line beside the JSON, if there is any."""
+        click.echo(line, err=self.progress == "json")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows to train on, to validate on and to test on, and how they are encoded."""
+
+    train: Data
+    validation: Data | None
+    test: Data | None
+    encoding: Encoding
+
+
+def output_path(given: str | None, source: str) -> Path:
+    """Return where the model goes; refuse what cannot be or should not be written, before any work is done.
+
+    Raises:
+        ConfigError: Another suffix, no such folder, or a file there that is not a model.
+    """
+    if given is None:
+        stem = "model" if source == "-" else Path(source).name.split(".")[0] or "model"
+        given = f"{stem}{SUFFIX}"
+    path = Path(given).expanduser()
+    if path.suffix != SUFFIX:
+        raise ConfigError(
+            f"-o {given}: models are saved as {SUFFIX} files only; write -o {path.stem}{SUFFIX}"
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"-o {given}: there is no folder {path.parent}; make it first")
+    if path.exists() and not (path.is_file() and is_model(path)):
+        raise ConfigError(
+            f"-o {given}: is there already and is not a model, so it is not overwritten; choose another"
+        )
+    return path
+
+
+def is_model(path: Path) -> bool:
+    """Return whether a file looks like a saved model."""
+    import zipfile
+
+    return zipfile.is_zipfile(path)
+
+
+def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
+    """Read, settle, build, train, test, save; a line of report for each."""
+    data = load(run.source, how)
+    task, why = the_task(run, data)
+    recipe = choose(task, run.recipe)
+    own = settings_of(data.dataset, data.recipe) if data.dataset else {}
+    settings = settle(options, own or defaults_of(recipe))
+    parts = parted(run, data, task, settings, how)
+    plan = recipe.target(request(parts, settings))
+    model = built(run, plan, parts)
+    run.say("data", report.data_line(data, parts))
+    run.say("task", f"{task}: {why}")
+    run.say("net", f"{plan.title}, {model.count_params():,} weights")
+    run.say("training", report.training_line(model, parts, settings))
+    if run.verbose:
+        model.summary(print_fn=run.echo)
+    if run.dry_run:
+        return
+    fitted = fit(run, model, plan, parts, settings)
+    if not fitted and not trained_steps(model):
+        raise KeyboardInterrupt
+    if fitted:
+        tell_test(run, model, parts)
+    replaced = run.output.exists()
+    model.save(run.output)
+    run.say("saved", f"{run.output}{' (replaced an earlier model)' if replaced else ''}")
+    if not fitted:
+        click.get_current_context().exit(INTERRUPTED)
+    run.say("next", report.next_line(run.output, data))
+
+
+def the_task(run: Run, data: Source) -> tuple[Task, str]:
+    """Return the task, and why it is that one."""
+    from nbdl.data.table import Table, listed
+    from nbdl.data.target import guess_task
+
+    if isinstance(data.data, Table) and run.target is None:
+        raise DataError(
+            f"{data.data.source}: say which column to predict: --target COLUMN. "
+            f"Columns: {listed(data.data.names)}."
+        )
+    if not isinstance(data.data, Table) and run.target is not None:
+        raise ConfigError(
+            f"--target {run.target}: {data.name} has no columns with names, its targets are known"
+        )
+    if run.task is not None:
+        return run.task, "as told by --task"
+    if data.task is not None:
+        return data.task, "as the dataset says"  # type: ignore[return-value]
+    task, why = guess_task(data.data, run.target)
+    return task, f"{why} (--task overrides)"
+
+
+def parted(run: Run, source: Source, task: Task, settings: Settings, how: Reading) -> Parts:
+    """Part the rows, and learn the encoding from those to train on."""
+    from nbdl.data.encoding import Encoding
+
+    rest, test = source.data, source.test
+    if run.test is not None:
+        test = load(run.test, replace(how, folder=None)).data
+    elif test is None:
+        rest, test = hold_out(rest, run.target, task, settings.test_split or 0.0, run.seed)
+    training, validation = hold_out(rest, run.target, task, settings.validation_split or 0.0, run.seed + 1)
+    standardize = settings.standardize
+    if standardize is None:
+        standardize = source.dataset is None
+    encoding = Encoding.fit(
+        training,
+        run.target,
+        task=task,
+        ignore=run.ignore,
+        standardize=standardize,
+        scale=settings.scale or 1.0,
+        flatten=True,
+    )
+    return Parts(training, validation, test, encoding)
+
+
+def request(parts: Parts, settings: Settings) -> Request:
+    """Return what the recipe is asked for.
+
+    Raises:
+        ConfigError: The net in the settings does not fit the data.
+    """
+    inputs = parts.encoding.shape[0]
+    stages: tuple[Stage, ...] = ()
+    if settings.arch is not None:
+        net = nets.parse(settings.arch)
+        if net.inputs != inputs:
+            raise ConfigError(
+                f"--arch {settings.arch!r} begins with {net.inputs} inputs; the data has {inputs}: "
+                f"write {nets.Net(inputs, net.stages)}"
+            )
+        check_outputs(parts.encoding, net.stages[-1].units, f"--arch {settings.arch!r}")
+        stages = net.stages
+    return Request(
+        task=parts.encoding.task,
+        inputs=inputs,
+        outputs=parts.encoding.outputs,
+        rows=len(parts.train),
+        stages=stages,
+        validated=parts.validation is not None,
+        settings=settings,
+    )
+
+
+def built(run: Run, plan: Plan, parts: Parts) -> Sequential:
+    """Return the compiled model of a plan."""
+    from nbdl import Sequential
+
+    model = Sequential(plan.layers, name=run.output.stem, seed=run.seed)
+    model.compile(optimizer=plan.optimizer, loss=plan.loss, metrics=plan.metrics)
+    model.encoding = parts.encoding
+    check_outputs(parts.encoding, model.output_shape[-1], "the recipe's net")
+    return model
+
+
+def fit(run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Settings) -> bool:
+    """Train; return False where Ctrl-C ended it. The weights are then the best so far."""
+    from nbdl.cli.progress import shown
+
+    def encoded(data: Data) -> tuple[Any, Any]:
+        return parts.encoding.encode(data), targets_for(
+            model.loss, parts.encoding, data, model.output_shape[-1]
+        )
+
+    x, y = encoded(parts.train)
+    validation = None if parts.validation is None else encoded(parts.validation)
+    began, compiled, finished = time.perf_counter(), compiled_kernels(), True
+    with shown(run.progress) as callbacks:
+        try:
+            model.fit(
+                x,
+                y,
+                batch_size=settings.batch_size,
+                epochs=settings.epochs,
+                validation_data=validation,
+                callbacks=[*plan.callbacks, *callbacks],
+                verbose=0,
+                threads=run.threads,
+            )
+        except KeyboardInterrupt:
+            finished = False
+        except DivergenceError as error:
+            hint = "" if settings.lr is None else f" (it was --lr {settings.lr:g})"
+            raise DivergenceError(
+                f"{error}{hint}. No model was saved.", error.epoch, error.step, error.layer
+            ) from error
+    elapsed, compiled = time.perf_counter() - began, compiled_kernels() - compiled
+    line = report.outcome_line(model, plan.callbacks, settings, elapsed, compiled)
+    run.say("trained" if finished else "stopped", line)
+    return finished
+
+
+def trained_steps(model: Sequential) -> int:
+    """Return how many steps a model was trained for."""
+    return 0 if model.training_state is None else model.training_state.iterations
+
+
+def compiled_kernels() -> int:
+    """Return how many kernels this process has compiled."""
+    module = sys.modules.get("nbdl.engine.kernel")
+    return 0 if module is None else int(module.statistics.compiled)
+
+
+def tell_test(run: Run, model: Sequential, parts: Parts) -> None:
+    """Say how well the model does on rows that it has never seen."""
+    if parts.test is None:
+        return
+    found = figures(model, parts.encoding, parts.test, run.threads)
+    run.say("test", f"{written(found)} ({len(parts.test):,} rows)")
+    if run.progress == "json":
+        click.echo(json.dumps({"test": found, "rows": len(parts.test)}))

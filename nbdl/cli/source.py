@@ -1,0 +1,210 @@
+"""Where the data of a command comes from: a registered dataset, a file, or standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbdl.data.arrays import Arrays
+from nbdl.data.table import Table
+from nbdl.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nbdl.data.encoding import Encoding
+    from nbdl.data.target import Data
+    from nbdl.registry import Entry
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data, and what its dataset knows about it.
+
+    Args:
+        name: What the user wrote.
+        data: The rows; of a dataset those to train on.
+        test: Rows to test on, where the source brings them along.
+        dataset: The dataset's entry, or None for files and standard input.
+    """
+
+    name: str
+    data: Data
+    test: Data | None = None
+    dataset: Entry | None = None
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """The dataset's default settings."""
+        options: Mapping[str, Any] = {} if self.dataset is None else self.dataset.options.get("recipe", {})
+        return options
+
+    @property
+    def task(self) -> str | None:
+        """The dataset's task."""
+        return None if self.dataset is None else self.dataset.options.get("task")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read: the options that every command with data takes.
+
+    Args:
+        folder: Where a dataset's files are.
+        format: A file-name suffix that replaces the source's own.
+        reader: Options of the reader; those that are None do not count.
+    """
+
+    folder: str | None = None
+    format: str | None = None
+    reader: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(name: str, reading: Reading) -> Source:
+    """Read a dataset or a file; `-` is standard input.
+
+    A registered dataset comes before a file of the same name; `./name` is always a file.
+
+    Raises:
+        DataError: There is neither, or it cannot be used.
+    """
+    from nbdl.registry import registry
+
+    entry = registry.find("datasets", name) if name != "-" else None
+    if entry is not None:
+        return _dataset(name, entry, reading)
+    if reading.folder is not None:
+        raise DataError(_no_dataset(name))
+    if (
+        name != "-"
+        and not Path(name).suffix
+        and not Path(name).expanduser().exists()
+        and Path(name).name == name
+    ):
+        raise DataError(f"{_no_dataset(name)} There is no file of that name either.")
+    return _file(name, reading)
+
+
+def _no_dataset(name: str) -> str:
+    from nbdl.registry import registry
+
+    known = registry.names("datasets")
+    return f"{name}: no such dataset.{did_you_mean(name, known)} Datasets: {', '.join(known) or 'none'}."
+
+
+def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
+    if reading.format is not None or any(value is not None for value in reading.reader.values()):
+        raise DataError(f"{name} is a dataset: --format, --delimiter and --no-header are for files.")
+    (x, y), (x_test, y_test) = entry.target(reading.folder)
+    arrays = Arrays(entry.name, x, y, x_test, y_test)
+    return Source(entry.name, replace(arrays, x_test=None, y_test=None), arrays.test, entry)
+
+
+def _file(name: str, reading: Reading) -> Source:
+    from nbdl.data.source import read
+    from nbdl.registry import registry
+
+    readers = {
+        suffix: entry.target for entry in registry.entries("readers") for suffix in entry.options["suffixes"]
+    }
+    data = read(name, readers, format=reading.format, **reading.reader)
+    if isinstance(data, Arrays) and data.x_test is not None:
+        return Source(name, replace(data, x_test=None, y_test=None), data.test)
+    return Source(name, data)
+
+
+def rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
+    """Return these rows, in this order."""
+    if isinstance(data, Arrays):
+        return Arrays(data.source, data.x[rows], None if data.y is None else data.y[rows])
+    places = rows.tolist()
+    columns: dict[str, Any] = {
+        name: [column[row] for row in places] if isinstance(column, list) else column[rows]
+        for name, column in data.columns.items()
+    }
+    return Table(data.source, columns, [data.lines[row] for row in places])
+
+
+def hold_out(
+    data: Data, target: str | None, task: str, fraction: float, seed: int
+) -> tuple[Data, Data | None]:
+    """Hold rows out, so that both parts have each class, or each range of values, in equal shares.
+
+    The rows are shuffled, ordered by the target, and taken at equal distances; the first row of each class
+    stays.
+
+    Returns:
+        The rest, and the rows held out or None where the fraction is 0.
+
+    Raises:
+        DataError: One of the two parts would be empty.
+    """
+    import numpy as np
+
+    if fraction == 0.0:
+        return data, None
+    order, stays = _ordered(data, target, task, seed)
+    candidates = order[~stays]
+    number = np.floor(fraction * np.arange(len(candidates) + 1) + 0.5)
+    taken = np.diff(number) > 0
+    held = np.zeros(len(data), bool)
+    held[candidates[taken]] = True
+    if not held.any():
+        raise DataError(
+            f"{data.source}: {len(data)} rows are too few to hold out {fraction:g} of them. "
+            "Hold out a larger share, or none: --validation-split 0 --test-split 0."
+        )
+    return rows_of(data, np.flatnonzero(~held)), rows_of(data, np.flatnonzero(held))
+
+
+def _ordered(
+    data: Data, target: str | None, task: str, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The rows by target, shuffled where it is equal, and which of them are the first of a class."""
+    import numpy as np
+
+    from nbdl.data.target import class_indices, class_names, target_values
+    from nbdl.engine.random import permutation
+
+    shuffled = np.asarray(permutation(len(data), seed, 0), np.int64)
+    values = target_values(data, target)
+    if task == "classification":
+        keys: NDArray[Any] = class_indices(data, target, class_names(values))
+    elif isinstance(values, list):
+        data.numbers(str(target))  # type: ignore[union-attr]  # raises: it names the cell that is text
+        raise DataError(f"{data.source}: y is text; a regression needs numbers.")
+    else:
+        keys = values.reshape(len(values), -1)[:, 0]
+    order = shuffled[np.argsort(keys[shuffled], kind="stable")]
+    stays = np.zeros(len(order), bool)
+    if task == "classification":
+        stays[np.unique(keys[order], return_index=True)[1]] = True
+    return order, stays
+
+
+def targets_for(loss: Any, encoding: Encoding, data: Data, outputs: int) -> NDArray[Any]:
+    """Return the targets as a loss compares them with this many outputs: labels, one-hot rows or values."""
+    import numpy as np
+
+    y = encoding.encode_target(data)
+    if encoding.task == "regression":
+        return y
+    if outputs == 1:
+        return y.astype(np.float32).reshape(-1, 1)
+    if tuple(loss.target_shape((outputs,))) == (1,):
+        return y
+    return np.eye(outputs, dtype=np.float32)[y]
+
+
+def check_outputs(encoding: Encoding, outputs: int, what: str) -> None:
+    """Refuse a net whose last layer does not fit the targets."""
+    if outputs == encoding.outputs or (outputs == 1 and len(encoding.classes) == 2):
+        return
+    unit = "classes" if encoding.task == "classification" else "values to predict"
+    raise ConfigError(
+        f"{what} has {outputs} outputs; the data has {encoding.outputs} {unit}: "
+        f"the last layer needs {encoding.outputs} units."
+    )

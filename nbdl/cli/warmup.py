@@ -1,0 +1,183 @@
+"""`nbdl warmup`: compile ahead of time what the installed units need; later starts find it in the cache."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbdl.cli.arch import Stage
+from nbdl.cli.figures import seconds
+from nbdl.cli.options import debug_option
+from nbdl.cli.recipe import Plan, Recipe, Request, Settings, settle
+
+if TYPE_CHECKING:
+    from nbdl.model import Sequential
+    from nbdl.registry import Entry
+
+INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
+
+
+@click.command(short_help="Compile the kernels of all units now, so that later starts are fast.")
+@click.option("-v", "--verbose", is_flag=True, help="Name each unit, and why one was left out.")
+@debug_option
+def warmup(verbose: bool) -> None:
+    """Compile the kernels of all installed units into the cache folder.
+
+    Kernels do not depend on a net's sizes, so that nearly every new net then finds all of its own. Run it once
+    after installing or updating; `nbdl doctor` names the folder.
+    """
+    from nbdl.engine.kernel import cache_folder, statistics
+
+    began, failed = time.perf_counter(), []
+    trials = list(all_trials())
+    for number, trial in enumerate(trials, 1):
+        if sys.stderr.isatty():
+            click.echo(f"\r{number}/{len(trials)} {trial.title:<50.50}", nl=False, err=True)
+        problem = attempt(trial)
+        if problem:
+            failed.append(f"{trial.title}: {problem}")
+        if verbose:
+            click.echo(f"{trial.title}{f': left out, {problem}' if problem else ''}")
+    if sys.stderr.isatty():
+        click.echo(f"\r{'':<60}\r", nl=False, err=True)
+    elapsed = seconds(time.perf_counter() - began)
+    click.echo(
+        f"{statistics.compiled} kernels compiled, {statistics.loaded} taken from the cache, in {elapsed}"
+    )
+    click.echo(f"cache folder: {cache_folder() or 'none that can be used; nothing was kept'}")
+    if failed and not verbose:
+        click.echo(
+            f"{len(failed)} of {len(trials)} trials were left out; --verbose tells which and why", err=True
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A small net that makes the engine compile what one unit needs."""
+
+    title: str
+    make: Callable[[], Sequential]
+
+
+def attempt(trial: Trial) -> str:
+    """Train, evaluate and predict; return why that failed, or an empty string."""
+    import numpy as np
+
+    from nbdl.cli.source import targets_for
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = trial.make()
+            x = np.linspace(0.1, 0.9, ROWS * INPUTS, dtype=np.float32).reshape(ROWS, INPUTS)
+            outputs = model.output_shape[-1]
+            y = targets_for(model.loss, toy_encoding(), toy_data(), outputs)
+            model.fit(x, y, epochs=1, batch_size=16, verbose=0, validation_data=(x, y))
+            model.predict(x)
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return ""
+
+
+def toy_data() -> Any:
+    """Rows of every class."""
+    import numpy as np
+
+    from nbdl.data.arrays import Arrays
+
+    return Arrays("warm-up", np.ones((ROWS, INPUTS)), np.arange(ROWS) % OUTPUTS)
+
+
+def toy_encoding() -> Any:
+    """The encoding of `toy_data`."""
+    from nbdl.data.encoding import Encoding
+
+    return Encoding.fit(toy_data(), task="classification")
+
+
+# -- what is tried ----------------------------------------------------------------------------------------
+
+
+def all_trials() -> Iterator[Trial]:
+    """Yield a trial for every unit of every kind that compiles anything."""
+    from nbdl.registry import registry
+
+    for recipe in registry.entries("recipes"):
+        yield Trial(f"recipe {recipe.name}", partial(net, recipe))
+        yield Trial(f"recipe {recipe.name}, regularized", partial(net, recipe, dropout=0.2, l2=1e-4))
+    base = next(iter(registry.entries("recipes")), None)
+    if base is None:
+        return
+    for entry in registry.entries("activations"):
+        yield Trial(f"activation {entry.name}", partial(net, base, hidden=entry.name))
+    for entry in registry.entries("losses"):
+        for last in (None, *entry.target.pairs):
+            title = f"loss {entry.name}{f' after {last}' if last else ''}"
+            yield Trial(title, partial(net, base, loss=entry, last=last))
+    for kind in ("optimizers", "layers", "metrics", "regularizers", "constraints"):
+        for entry in registry.entries(kind):
+            for arguments in examples(entry):
+                yield Trial(f"{kind} {entry.name}", partial(with_unit, base, kind, entry, arguments))
+
+
+def examples(entry: Entry) -> list[dict[str, Any]]:
+    """Return the arguments to try a unit with: none if it needs none, and those it was registered with."""
+    registered = [example for example in entry.options.get("examples", ()) if isinstance(example, dict)]
+    needed = [
+        parameter
+        for parameter in inspect.signature(entry.target).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return registered if needed else [{}, *registered]
+
+
+def planned(recipe: Entry, stages: tuple[Stage, ...], settings: Settings) -> Plan:
+    """Return the recipe's plan for a small net."""
+    make: Recipe = recipe.target
+    task = recipe.options.get("default_for", "classification")
+    return make(Request(task, INPUTS, OUTPUTS, ROWS, stages, True, settings))
+
+
+def net(
+    recipe: Entry,
+    hidden: str | None = None,
+    last: str | None = None,
+    loss: Entry | None = None,
+    **settings: Any,
+) -> Sequential:
+    """Return a small net with these parts in place of the recipe's."""
+    plan = planned(recipe, (Stage(UNITS, hidden), Stage(OUTPUTS, last)), settle(settings))
+    return compiled(plan if loss is None else replace(plan, loss=loss.target()))
+
+
+def with_unit(recipe: Entry, kind: str, entry: Entry, arguments: dict[str, Any]) -> Sequential:
+    """Return a small net with one unit put where its kind belongs."""
+    plan = planned(recipe, (Stage(UNITS), Stage(OUTPUTS)), settle({}))
+    unit = entry.target(**arguments)
+    if kind == "optimizers":
+        return compiled(replace(plan, optimizer=unit))
+    if kind == "metrics":
+        return compiled(replace(plan, metrics=[unit]))
+    if kind == "layers":
+        return compiled(replace(plan, layers=[*plan.layers[:-1], unit, plan.layers[-1]]))
+    model = compiled(plan)
+    for weight in model.weights:
+        setattr(weight, "regularizer" if kind == "regularizers" else "constraint", unit)
+    return model
+
+
+def compiled(plan: Plan) -> Sequential:
+    """Return the model of a plan."""
+    from nbdl import Sequential
+
+    model = Sequential(plan.layers, seed=0)
+    model.compile(optimizer=plan.optimizer, loss=plan.loss, metrics=plan.metrics)
+    return model

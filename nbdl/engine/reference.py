@@ -1,0 +1,191 @@
+"""The reference executor: the same program, one operation after another, in plain Python and NumPy.
+
+It runs under `NUMBA_DISABLE_JIT=1`, where a debugger stops in an author's scalar function, and in float64 for
+gradient checks. It shares nothing with the compiled kernels but the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbdl.engine.batches import Batches, Finding, Report
+from nbdl.engine.kernels import pattern
+from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.random import uniform
+from nbdl.engine.scalar import reference_function
+from nbdl.engine.store import Floats, Store, aligned_zeros
+
+Array = NDArray[Any]
+
+
+class ReferenceExecutor:
+    """Runs a program step by step; the same interface as the compiled executor.
+
+    Args:
+        dtype: of all arithmetic; float64 for checks against differences.
+        check: stop at the first result that is not finite and remember it in `finding`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        store: Store,
+        rows: int,
+        gathered: Sequence[str | None],
+        slots: Floats | None = None,
+        dtype: Any = np.float32,
+        check: bool = False,
+    ) -> None:
+        self.program, self.store, self.gathered, self.dtype, self.check = program, store, gathered, dtype, check
+        self.slots = aligned_zeros(0) if slots is None else slots
+        self.weights: Array = store.data
+        self.finding: Finding | None = None
+
+    def run(self, batches: Batches, threads: int | None = None) -> Report:
+        """Run all steps, or up to the one that reports something."""
+        orders = _orders(batches)
+        for step in range(len(batches.steps)):
+            with np.errstate(all="ignore"):
+                stopped = self.step(batches, step, orders)
+            if stopped is not None:
+                return Report(step, stopped)
+        return Report(len(batches.steps))
+
+    def step(self, batches: Batches, step: int, orders: Sequence[Array | None]) -> Operation | None:
+        """One step; the operation that stopped it, or None."""
+        first, rows, counter = (int(value) for value in batches.steps[step, :3])
+        self.values: dict[int, Array] = {}
+        self.gradients = np.zeros(self.store.trainable_size, self.dtype)
+        self.scalars = batches.scalars[step].astype(self.dtype)
+        self.log, self.rows = batches.log[step], rows
+        for tensor, source in zip(self.program.inputs, batches.sources, strict=True):
+            order = orders[step]
+            chosen = source.reshape(len(source), -1)
+            chosen = chosen[first : first + rows] if order is None else chosen[order[:rows]]
+            self.values[id(tensor)] = chosen.astype(self.dtype)
+        for operation in self.program.operations:
+            if operation.kind == "gather":
+                continue
+            results = self._results(operation, batches.seed, counter)
+            if results is None:
+                self.finding = self.finding or Finding(operation, "a gradient that is not finite")
+                return operation
+            for tensor, result in zip(operation.outputs, results, strict=True):
+                if self.check and not np.isfinite(result).all():
+                    self.finding = Finding(operation, "NaN" if np.isnan(result).any() else "infinity")
+                    return operation
+                self._write(tensor, result)
+        if batches.output is not None and self.program.output is not None:
+            shape = batches.output[first : first + rows].shape
+            batches.output[first : first + rows] = self.values[id(self.program.output)].reshape(shape)
+        return None
+
+    def _results(self, operation: Operation, seed: int, counter: int) -> Sequence[Array] | None:
+        operands = [self._read(tensor) for tensor in operation.inputs]
+        if operation.kind == "map":
+            return self._apply(operation, operands, len(operation.outputs))
+        if operation.kind == "sum":
+            return [self._reduce(operation, self._apply(operation, operands, 1)[0])]
+        if operation.kind == "gemm":
+            return [self._product(operation, operands)]
+        if operation.kind == "uniform":
+            drawn = uniform(self.rows, operation.domain[1], seed, operation.attributes["site"], counter)
+            return [drawn.astype(self.dtype)]
+        if operation.kind == "check":
+            return [] if np.isfinite(operands[0]).all() else None
+        outputs = [np.zeros((self.rows, tensor.features), self.dtype) for tensor in operation.outputs]
+        assert operation.function is not None
+        operation.function(*operands, *outputs)
+        return outputs
+
+    def _apply(self, operation: Operation, operands: list[Array], outputs: int) -> list[Array]:
+        """A scalar function, element by element, in Python."""
+        height, width = operation.domain
+        shape = (self.rows if height is None else height, width)
+        assert operation.function is not None
+        function = reference_function(operation.function)
+        spread = [_spread(tensor, operand, shape, operation) for tensor, operand in zip(operation.inputs, operands, strict=True)]
+        results = np.empty((outputs, *shape), self.dtype)
+        kind: Callable[[Any], Any] = self.dtype
+        for index in np.ndindex(*shape):
+            value = function(*(kind(operand[index]) for operand in spread))
+            results[(slice(None), *index)] = value
+        return list(results)
+
+    def _reduce(self, operation: Operation, values: Array) -> Array:
+        axis = 0 if operation.attributes["over"] == "rows" else 1
+        reduction = operation.attributes["reduction"]
+        if reduction == "argmax":
+            return values.argmax(axis=axis).astype(self.dtype)
+        if values.shape[axis] == 0:
+            return np.zeros(values.shape[1 - axis], self.dtype)
+        return np.asarray(values.max(axis=axis) if reduction == "max" else values.sum(axis=axis))
+
+    def _product(self, operation: Operation, operands: list[Array]) -> Array:
+        a, b = (_matrix(t, v) for t, v in zip(operation.inputs[:2], operands[:2], strict=True))
+        a = a.T if operation.attributes["transpose_a"] else a
+        b = b.T if operation.attributes["transpose_b"] else b
+        product = a @ b
+        return np.asarray(product + operands[2].reshape(-1) if len(operands) == 3 else product)
+
+    def _read(self, tensor: Tensor) -> Array:
+        """A tensor's values: rows × features with rows, else as they lie."""
+        storage = tensor.storage
+        extent = slice(storage.offset, storage.offset + storage.features)
+        if storage.space == "weight":
+            return self.weights[extent].astype(self.dtype)
+        if storage.space == "slot":
+            return self.slots[extent].astype(self.dtype)
+        if storage.space == "gradient":
+            return self.gradients[extent]
+        if storage.space == "scalar":
+            return self.scalars[extent]
+        if storage.space == "constant":
+            return np.array([self.program.constants[storage.offset]], self.dtype)
+        if storage.space == "index":
+            return np.arange(tensor.features, dtype=self.dtype)
+        return self.values[id(storage)]
+
+    def _write(self, tensor: Tensor, result: Array) -> None:
+        storage = tensor.storage
+        extent = slice(storage.offset, storage.offset + storage.features)
+        flat = np.asarray(result, self.dtype).reshape(-1)
+        if storage.space == "weight":
+            self.weights[extent] = flat
+        elif storage.space == "slot":
+            self.slots[extent] = flat
+        elif storage.space == "gradient":
+            self.gradients[extent] = flat
+        elif storage.space == "log":
+            self.log[extent] = flat
+        else:
+            rows = self.rows if storage.rows else -1
+            self.values[id(storage)] = flat.reshape(rows, storage.features) if storage.rows else flat
+
+
+def _orders(batches: Batches) -> list[Array | None]:
+    """The indices of each step's rows, read from where the table points."""
+    import ctypes
+
+    found: list[Array | None] = []
+    for _, rows, _, address in batches.steps:
+        pointer = ctypes.cast(int(address), ctypes.POINTER(ctypes.c_int64)) if address else None
+        found.append(None if pointer is None else np.ctypeslib.as_array(pointer, (int(rows),)))
+    return found
+
+
+def _spread(tensor: Tensor, values: Array, shape: tuple[int, int], operation: Operation) -> Array:
+    how = pattern(tensor, operation.domain)
+    if how == "full":
+        return values.reshape(shape)
+    if how == "row":
+        return np.broadcast_to(values.reshape(-1, 1), shape)
+    return np.broadcast_to(values.reshape(1, -1), shape)
+
+
+def _matrix(tensor: Tensor, values: Array) -> Array:
+    return values.reshape(-1, tensor.features) if tensor.rows else values.reshape(tensor.shape[0], -1)

@@ -71,8 +71,8 @@ def _line(operation: Operation, rows: int) -> str:
         inputs = f"{a} · {b}" + (f" + {operation.inputs[2].describe()}" if len(operation.inputs) == 3 else "")
     if operation.kind == "sum":
         inputs = f"{operation.attributes['reduction']} over {operation.attributes['over']} of {inputs}"
-    text = f"{operation.layer[:14]:14} {operation.title[:28]:28} {outputs or '-'} ← {inputs or 'data'}"
-    return f"{text:96} {size_text(operation.flops(rows), 'FLOP'):>11} {size_text(operation.bytes(rows), 'B'):>9}"
+    text = f"{operation.layer[:16]:16} {operation.title[:36]:36} {outputs or '-'} ← {inputs or 'data'}"
+    return f"{text:120} {size_text(operation.flops(rows), 'FLOP'):>11} {size_text(operation.bytes(rows), 'B'):>9}"
 
 
 def explain(model: Sequential, schedule: bool, rows: int) -> Iterator[str]:

@@ -221,8 +221,10 @@ class Sequential:
             return
         from nbdl.engine.store import Store
 
-        shape, weights = self._known_input_shape(), []
-        shapes, done = [], {}
+        shape = self._known_input_shape()
+        weights: list[Weight] = []
+        shapes: list[Shape] = []
+        done: dict[int, tuple[Shape, Shape]] = {}
         for layer in self._layers:
             if id(layer) not in done:
                 done[id(layer)] = (shape, layer.build(Builder(layer, weights), shape))
@@ -443,7 +445,7 @@ class Sequential:
 
         array = np.asarray(x)
         if self.input_shape is not None and array.shape == self.input_shape:
-            return self.predict(array[None])[0]
+            return np.asarray(self.predict(array[None])[0])
         return self.predict(array)
 
     def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
@@ -452,10 +454,12 @@ class Sequential:
 
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
         """The column of the largest output; of a single output, whether it is above 0.5."""
+        import numpy as np
+
         predictions = self.predict(x)
         if predictions.shape[-1] > 1:
-            return predictions.argmax(axis=-1)
-        return (predictions > 0.5).astype("int32")
+            return np.asarray(predictions.argmax(axis=-1))
+        return np.asarray(predictions > 0.5, np.int32)
 
     # -- looking in -------------------------------------------------------------------------------------
 

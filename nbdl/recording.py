@@ -32,7 +32,7 @@ def forward(r: Recorder, layers: Iterable[Layer], x: Tensor) -> list[Node]:
     """Record all layers; a layer's `activation` is a node of its own, wherever it was written."""
     nodes = []
     for layer in layers:
-        units = [layer] if layer.activation is None else [layer, layer.activation]
+        units: list[Layer | Activation] = [layer] if layer.activation is None else [layer, layer.activation]
         for unit in units:
             with r.recording(layer.name, "forward"):
                 y, saved = unit.forward(r, x)

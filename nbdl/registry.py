@@ -7,6 +7,7 @@ takes nothing else down.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -253,7 +254,10 @@ class Registry:
         version = point.dist.version if point.dist else ""
         owner = Owner(point.name, distribution, version)
         for name in self._modules(point, owner):
-            self._guarded(owner, name, lambda name=name: self.register_module(importlib.import_module(name), owner))
+            self._guarded(owner, name, functools.partial(self._import_and_register, name, owner))
+
+    def _import_and_register(self, name: str, owner: Owner) -> None:
+        self.register_module(importlib.import_module(name), owner)
 
     def _modules(self, point: importlib.metadata.EntryPoint, owner: Owner) -> Iterator[str]:
         """The entry point's module and, if it is a package, every module in it."""

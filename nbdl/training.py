@@ -123,7 +123,7 @@ def _tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> 
     return steps, scalars, np.zeros((len(firsts), max(1, log_width)), np.float32)
 
 
-def predict(model: Sequential, x: Any, threads: int | None = None) -> Any:
+def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray:
     """Predictions for all rows."""
     array = given.inputs(x, model.input_shape)
     if not model.built:
@@ -223,7 +223,8 @@ def _split(data: list[Any], share: float, validation_data: Any, model: Sequentia
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             raise DataError("validation_data is (x, y) or (x, y, weights)")
-        return data, _checked_data(model, *validation_data[:2], validation_data[2] if len(validation_data) > 2 else None)
+        x, y, *weights = validation_data
+        return data, _checked_data(model, x, y, weights[0] if weights else None)
     if not 0.0 <= share < 1.0:
         raise ConfigError(f"validation_split is a share of the rows, 0 <= share < 1, got {share!r}")
     if share == 0.0:

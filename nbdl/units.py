@@ -21,6 +21,7 @@ class Unit:
     unit_name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
     renamed: ClassVar[dict[str, str]] = {}
+    _arguments: dict[str, Any]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -170,10 +170,10 @@ def plugin_commands() -> dict[str, click.Command]:
     """Return the commands of plugins by name."""
     from nbdl.registry import registry
 
+    with plain_warnings():
+        registry.load()
     return {
-        entry.name: PluginCommand(
-            entry.name, str(entry.target), str(entry.owner), str(entry.options.get("help", ""))
-        )
+        entry.name: PluginCommand(entry.name, str(entry.target), str(entry.owner), str(entry.options.get("help", "")))
         for entry in registry.entries("commands")
     }
 
@@ -205,9 +205,7 @@ def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     callback=show_version,
     help="Show the version.",
 )
-@click.option(
-    "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
-)
+@click.option("--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors.")
 def app() -> None:
     """Neural networks compiled to machine code: train, evaluate, predict.
 

@@ -56,6 +56,8 @@ def parse(text: str) -> Net:
 
 def _stage(text: str, start: int, part: str) -> Stage:
     match = PART.fullmatch(part)
+    if not part:
+        raise _error(text, start, f"a number of units is missing; write {EXAMPLE}")
     if match is None or not match["units"]:
         raise _error(text, start, f"{part!r} is not a number of units; write {EXAMPLE}")
     units = int(match["units"])
@@ -72,9 +74,7 @@ def _activation(text: str, start: int, name: str) -> str:
     found = registry.find("activations", name)
     if found is None:
         known = registry.names("activations")
-        raise _error(
-            text, start, f"unknown activation {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
-        )
+        raise _error(text, start, f"unknown activation {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
     return found.name
 
 

@@ -95,9 +95,7 @@ def cache() -> dict[str, Any]:
 
     folder = cache_folder()
     if folder is None:
-        return {
-            "folder": f"{default_cache_folder()} cannot be used: kernels are compiled again at each start"
-        }
+        return {"folder": f"{default_cache_folder()} cannot be used: kernels are compiled again at each start"}
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     kernels = sum(path.suffix == ".nbi" for path in files)
     size = sum(path.stat().st_size for path in files)
@@ -120,6 +118,7 @@ def environment() -> dict[str, Any]:
 
 def self_test() -> dict[str, Any]:
     """Train a small net twice; raise if it does not learn, or if the number of threads shows in the bits."""
+    from nbdl.engine.executors import device
     from nbdl.engine.kernel import statistics
     from nbdl.errors import NbdlError
 
@@ -131,6 +130,7 @@ def self_test() -> dict[str, Any]:
     if weights != alone:
         raise NbdlError("one thread and all of them give different weights")
     return {
+        "device": device(),
         "learning": f"the loss fell from {first['loss'][0]:.4f} to {first['loss'][-1]:.4f}",
         "same bits": "with one thread and with all",
         "kernels": f"{statistics.compiled} compiled, {statistics.loaded} from the cache",
@@ -146,12 +146,12 @@ def trained(threads: int | None) -> tuple[dict[str, list[float]], list[bytes]]:
     from nbdl.cli.recipe import Request, choose, settle
 
     random = np.random.default_rng(0)
-    x = random.normal(size=(512, 8)).astype(np.float32)
+    x = random.normal(size=(256, 8)).astype(np.float32)
     y = (x[:, 0] + x[:, 1] > 0).astype(np.int32)
-    plan = choose("classification", None).target(Request("classification", 8, 2, 512, (), False, settle({})))
+    plan = choose("classification", None).target(Request("classification", 8, 2, 256, (), False, settle({})))
     model = Sequential(plan.layers, seed=0)
     model.compile(optimizer=plan.optimizer, loss=plan.loss, metrics=plan.metrics)
-    history = model.fit(x, y, epochs=10, batch_size=32, verbose=0, threads=threads)
+    history = model.fit(x, y, epochs=10, batch_size=16, verbose=0, threads=threads)
     return history.history, [weight.tobytes() for weight in model.get_weights()]
 
 

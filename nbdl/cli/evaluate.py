@@ -28,9 +28,10 @@ from nbdl.cli.source import load
 @json_option
 @debug_option
 def evaluate(model: str, source: str, threads: int | None, as_json: bool, **options: Any) -> None:
-    """Print loss and metrics of MODEL on SOURCE: a dataset (its test part), a file, or - for standard input.
+    """Print loss and metrics of MODEL on SOURCE.
 
-    Of a regression also the root mean squared error in the target's own unit, and R².
+    SOURCE is a dataset (its test part), a file, or - for standard input. Of a regression also the root mean
+    squared error in the target's own unit, and R2, the share of the variance that is explained.
 
     \b
     nbdl evaluate digits.nbdl digits

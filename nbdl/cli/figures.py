@@ -30,7 +30,7 @@ def encoding_of(model: Sequential, path: str) -> Encoding:
 
 
 def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | None) -> dict[str, float]:
-    """Return loss and metrics, and for a regression RMSE and R² in the unit of the target."""
+    """Return loss and metrics, and for a regression RMSE and R2 in the unit of the target."""
     if not encoding.has_target(data):
         name = "y" if encoding.target is None else f"column {encoding.target!r}"
         raise DataError(f"{data.source}: has no targets ({name}) to compare the predictions with.")
@@ -53,24 +53,26 @@ def regression_figures(encoding: Encoding, y: Any, predictions: Any) -> dict[str
     spread = ((truth - truth.mean(axis=0)) ** 2).sum()
     found = {"RMSE": float(np.sqrt((errors**2).mean()))}
     if spread > 0:
-        found["R²"] = float(1.0 - (errors**2).sum() / spread)
+        found["R2"] = float(1.0 - (errors**2).sum() / spread)
     return found
 
 
 def number(value: float) -> str:
     """Write a figure with four decimals, or in scientific notation where these would show nothing.
 
-    >>> number(0.98333), number(0.0000123), number(0)
-    ('0.9833', '1.23e-05', '0.0000')
+    >>> number(0.98333), number(0.0000123), number(4844.1419), number(0)
+    ('0.9833', '1.23e-05', '4844.14', '0.0000')
     """
-    return f"{value:.2e}" if 0 < abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4f}"
+    if abs(value) >= 100:
+        return f"{value:.6g}"
+    return f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
 
 
 def written(found: Mapping[str, float]) -> str:
     """Write figures in one line, the loss last: it says the least to a reader.
 
-    >>> written({"loss": 0.25, "R²": 0.9})
-    'R² 0.9000, loss 0.2500'
+    >>> written({"loss": 0.25, "R2": 0.9})
+    'R2 0.9000, loss 0.2500'
     """
     ordered = [name for name in found if name != "loss"] + [name for name in found if name == "loss"]
     return ", ".join(f"{name} {number(found[name])}" for name in ordered)

@@ -39,9 +39,7 @@ def described(encoding: Encoding) -> list[str]:
 @click.command(short_help="The program of a model, an operation a line.")
 @model_argument
 @click.option("--schedule", is_flag=True, help="How it runs on this machine instead: tiles, kernels, memory.")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for."
-)
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for.")
 @debug_option
 def explain(model: str, schedule: bool, batch_size: int) -> None:
     """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""

@@ -31,15 +31,10 @@ def reading_options(function: Function) -> Function:
     for option in reversed(
         (
             click.option("--data", "folder", metavar="DIR", help="Folder with a dataset's files."),
-            click.option(
-                "--format", metavar="SUFFIX", show_default="the file's suffix", help="Read as, e.g. csv."
-            ),
-            click.option(
-                "--delimiter", metavar="CHARACTER", show_default="found out", help="Between a table's cells."
-            ),
-            click.option(
-                "--no-header", is_flag=True, help="A table without names: columns are called 1, 2, ..."
-            ),
+            click.option("--download", is_flag=True, help="Fetch a dataset's files that are not there."),
+            click.option("--format", metavar="SUFFIX", show_default="the file's suffix", help="Read as, e.g. csv."),
+            click.option("--delimiter", metavar="CHARACTER", show_default="found out", help="Between a table's cells."),
+            click.option("--no-header", is_flag=True, help="A table without names: columns are called 1, 2, ..."),
         )
     ):
         function = option(function)
@@ -51,6 +46,7 @@ def reading(options: dict[str, Any]) -> Reading:
     delimiter = options.pop("delimiter")
     return Reading(
         options.pop("folder"),
+        options.pop("download"),
         options.pop("format"),
         {
             "delimiter": "\t" if delimiter == "\\t" else delimiter,

@@ -34,15 +34,11 @@ ANSWER = "prediction"
 @model_argument
 @click.argument("source", metavar="[SOURCE]", default="-")
 @reading_options
-@click.option(
-    "-o", "--output", metavar="FILE", show_default="standard output", help="Where to write the answers."
-)
+@click.option("-o", "--output", metavar="FILE", show_default="standard output", help="Where to write the answers.")
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
 @threads_option
 @debug_option
-def predict(
-    model: str, source: str, output: str | None, proba: bool, threads: int | None, **options: Any
-) -> None:
+def predict(model: str, source: str, output: str | None, proba: bool, threads: int | None, **options: Any) -> None:
     """Print the answers of MODEL for each row of SOURCE.
 
     SOURCE is a file, - for standard input, or a dataset (its test part). Its columns may stand in any order;

@@ -20,7 +20,7 @@ MODES = ("auto", "bar", "line", "json", "none")
 @contextmanager
 def shown(mode: str) -> Iterator[list[Callback]]:
     """Yield the callbacks that show progress in a mode; a bar is taken off the screen at the end."""
-    if mode == "auto":
+    if mode in ("auto", "bar"):  # a bar in a file would be a heap of escape codes
         mode = "bar" if sys.stderr is not None and sys.stderr.isatty() else "line"
     if mode == "bar":
         with bar() as callback:
@@ -71,7 +71,7 @@ class Bar(Callback):
     def __init__(self, update: Callable[..., Any]) -> None:
         self.update = update
         self.epoch = 0
-        self.validation: Logs = {}
+        self.last: Logs = {}
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch = epoch
@@ -80,13 +80,14 @@ class Bar(Callback):
         self.show(self.epoch + step / steps, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        self.last = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
         self.show(epoch + 1.0, logs or {})
 
     def show(self, done: float, logs: Logs) -> None:
-        """Draw; figures of the last validation stay until there are newer ones."""
+        """Draw: the figures of the last validation and the loss, or all figures where nothing is validated."""
         epochs = self.params["epochs"]
-        figures = "  ".join(f"{name} {number(value)}" for name, value in {**logs, **self.validation}.items())
+        chosen = {"loss": logs.get("loss", 0.0), **self.last} if self.last else logs
+        figures = "  ".join(f"{name} {number(value)}" for name, value in chosen.items())
         self.update(
             completed=done,
             total=epochs,

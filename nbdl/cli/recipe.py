@@ -1,4 +1,4 @@
-"""Recipes: what `nbdl train` does where the user leaves the choice. Plugins offer them; the core names no unit.
+"""Recipes: what `nbdl train` does where the user leaves the choice. Plugins offer them, not the core.
 
 A recipe is a function that turns a `Request` into a `Plan`. It is registered with the task that it is the
 default for, and with default settings:

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def data_line(source: Source, parts: Parts) -> str:
-    """Say what there is to learn from.
-
-    Standard input has no name of its own.
-    """
+    """Say what there is to learn from."""
     encoding = parts.encoding
     sizes = [f"{len(parts.train):,} rows to train on"]
     sizes += [f"{len(parts.validation):,} to validate"] if parts.validation is not None else []
@@ -38,24 +35,18 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     words += [f"batches of {settings.batch_size}"]
     stops = settings.patience and parts.validation is not None
     words += [
-        f"at most {settings.epochs} epochs, patience {settings.patience}"
-        if stops
-        else f"{settings.epochs} epochs"
+        f"at most {settings.epochs} epochs, patience {settings.patience}" if stops else f"{settings.epochs} epochs"
     ]
     return ", ".join([*words, f"seed {model.seed}"])
 
 
-def outcome_line(
-    model: Sequential, callbacks: Sequence[Any], settings: Settings, elapsed: float, compiled: int
-) -> str:
+def outcome_line(model: Sequential, callbacks: Sequence[Any], settings: Settings, elapsed: float, compiled: int) -> str:
     """Say how long it took and which weights are kept."""
     history = model.history
     done = 0 if history is None else len(history.epoch)
     text = f"{done} of {settings.epochs} epochs in {seconds(elapsed)}"
     if compiled:
-        text += (
-            f", with {compiled} kernel{'s' * (compiled > 1)} compiled: the next start finds them in the cache"
-        )
+        text += f", {compiled} kernel{'s' * (compiled > 1)} compiled (kept in the cache)"
     best = next((callback.best_epoch for callback in callbacks if hasattr(callback, "best_epoch")), None)
     if done and best is not None and history is not None:
         found = {name: values[best] for name, values in history.history.items() if name.startswith("val_")}

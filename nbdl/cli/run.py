@@ -83,15 +83,11 @@ def output_path(given: str | None, source: str) -> Path:
         given = f"{stem}{SUFFIX}"
     path = Path(given).expanduser()
     if path.suffix != SUFFIX:
-        raise ConfigError(
-            f"-o {given}: models are saved as {SUFFIX} files only; write -o {path.stem}{SUFFIX}"
-        )
+        raise ConfigError(f"-o {given}: models are saved as {SUFFIX} files only; write -o {path.stem}{SUFFIX}")
     if not path.parent.is_dir():
         raise ConfigError(f"-o {given}: there is no folder {path.parent}; make it first")
     if path.exists() and not (path.is_file() and is_model(path)):
-        raise ConfigError(
-            f"-o {given}: is there already and is not a model, so it is not overwritten; choose another"
-        )
+        raise ConfigError(f"-o {given}: is there already and is not a model, so it is not overwritten; choose another")
     return path
 
 
@@ -140,13 +136,10 @@ def the_task(run: Run, data: Source) -> tuple[Task, str]:
 
     if isinstance(data.data, Table) and run.target is None:
         raise DataError(
-            f"{data.data.source}: say which column to predict: --target COLUMN. "
-            f"Columns: {listed(data.data.names)}."
+            f"{data.data.source}: say which column to predict: --target COLUMN. Columns: {listed(data.data.names)}."
         )
     if not isinstance(data.data, Table) and run.target is not None:
-        raise ConfigError(
-            f"--target {run.target}: {data.name} has no columns with names, its targets are known"
-        )
+        raise ConfigError(f"--target {run.target}: {data.name} has no columns with names, its targets are known")
     if run.task is not None:
         return run.task, "as told by --task"
     if data.task is not None:
@@ -161,7 +154,7 @@ def parted(run: Run, source: Source, task: Task, settings: Settings, how: Readin
 
     rest, test = source.data, source.test
     if run.test is not None:
-        test = load(run.test, replace(how, folder=None)).data
+        test = load(run.test, replace(how, folder=None, download=False)).data
     elif test is None:
         rest, test = hold_out(rest, run.target, task, settings.test_split or 0.0, run.seed)
     training, validation = hold_out(rest, run.target, task, settings.validation_split or 0.0, run.seed + 1)
@@ -224,9 +217,7 @@ def fit(run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Setting
     from nbdl.cli.progress import shown
 
     def encoded(data: Data) -> tuple[Any, Any]:
-        return parts.encoding.encode(data), targets_for(
-            model.loss, parts.encoding, data, model.output_shape[-1]
-        )
+        return parts.encoding.encode(data), targets_for(model.loss, parts.encoding, data, model.output_shape[-1])
 
     x, y = encoded(parts.train)
     validation = None if parts.validation is None else encoded(parts.validation)

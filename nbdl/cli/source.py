@@ -54,11 +54,13 @@ class Reading:
 
     Args:
         folder: Where a dataset's files are.
+        download: Whether a dataset may fetch files that are not there.
         format: A file-name suffix that replaces the source's own.
         reader: Options of the reader; those that are None do not count.
     """
 
     folder: str | None = None
+    download: bool = False
     format: str | None = None
     reader: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,14 +78,9 @@ def load(name: str, reading: Reading) -> Source:
     entry = registry.find("datasets", name) if name != "-" else None
     if entry is not None:
         return _dataset(name, entry, reading)
-    if reading.folder is not None:
+    if reading.folder is not None or reading.download:
         raise DataError(_no_dataset(name))
-    if (
-        name != "-"
-        and not Path(name).suffix
-        and not Path(name).expanduser().exists()
-        and Path(name).name == name
-    ):
+    if name != "-" and not Path(name).suffix and not Path(name).expanduser().exists() and Path(name).name == name:
         raise DataError(f"{_no_dataset(name)} There is no file of that name either.")
     return _file(name, reading)
 
@@ -98,18 +95,34 @@ def _no_dataset(name: str) -> str:
 def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
     if reading.format is not None or any(value is not None for value in reading.reader.values()):
         raise DataError(f"{name} is a dataset: --format, --delimiter and --no-header are for files.")
-    (x, y), (x_test, y_test) = entry.target(reading.folder)
+    (x, y), (x_test, y_test) = _loaded(entry, reading)
     arrays = Arrays(entry.name, x, y, x_test, y_test)
     return Source(entry.name, replace(arrays, x_test=None, y_test=None), arrays.test, entry)
 
 
+def _loaded(entry: Entry, reading: Reading) -> Any:
+    """Call a dataset's function; only some can download."""
+    import inspect
+
+    if "download" not in inspect.signature(entry.target).parameters:
+        if reading.download:
+            raise DataError(f"{entry.name}: there is nothing to download; leave --download out.")
+        return entry.target(reading.folder)
+    try:
+        return entry.target(reading.folder, download=reading.download)
+    except DataError as error:
+        if reading.download:
+            raise
+        raise DataError(f"{error} (On the command line: --data DIR, or --download.)") from error
+
+
 def _file(name: str, reading: Reading) -> Source:
-    from nbdl.data.source import read
+    from nbdl.data.source import check_file, read
     from nbdl.registry import registry
 
-    readers = {
-        suffix: entry.target for entry in registry.entries("readers") for suffix in entry.options["suffixes"]
-    }
+    if name != "-":
+        check_file(Path(name).expanduser())
+    readers = {suffix: entry.target for entry in registry.entries("readers") for suffix in entry.options["suffixes"]}
     data = read(name, readers, format=reading.format, **reading.reader)
     if isinstance(data, Arrays) and data.x_test is not None:
         return Source(name, replace(data, x_test=None, y_test=None), data.test)
@@ -128,9 +141,7 @@ def rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
     return Table(data.source, columns, [data.lines[row] for row in places])
 
 
-def hold_out(
-    data: Data, target: str | None, task: str, fraction: float, seed: int
-) -> tuple[Data, Data | None]:
+def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: int) -> tuple[Data, Data | None]:
     """Hold rows out, so that both parts have each class, or each range of values, in equal shares.
 
     The rows are shuffled, ordered by the target, and taken at equal distances; the first row of each class
@@ -160,9 +171,7 @@ def hold_out(
     return rows_of(data, np.flatnonzero(~held)), rows_of(data, np.flatnonzero(held))
 
 
-def _ordered(
-    data: Data, target: str | None, task: str, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _ordered(data: Data, target: str | None, task: str, seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The rows by target, shuffled where it is equal, and which of them are the first of a class."""
     import numpy as np
 

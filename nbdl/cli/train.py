@@ -31,9 +31,7 @@ class TrainCommand(click.Command):
             for entry, settings in all_defaults()
         ]
         if rows:
-            with formatter.section(
-                "What is not given is settled by the dataset, or by the recipe for the task"
-            ):
+            with formatter.section("What is not given is settled by the dataset, or by the recipe for the task"):
                 formatter.write_dl(rows)
 
 
@@ -49,9 +47,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.command(cls=TrainCommand, short_help="Train a net on a dataset or a table and save it.")
 @click.argument("source", metavar="SOURCE")
 @click.option("--target", metavar="COLUMN", help="The column to predict; needed for tables.")
-@click.option(
-    "--ignore", metavar="COLUMN", multiple=True, help="A column that is not an input; may be repeated."
-)
+@click.option("--ignore", metavar="COLUMN", multiple=True, help="A column that is not an input; may be repeated.")
 @click.option("--task", type=TASKS, show_default="guessed", help="What to predict.")
 @click.option("--test", metavar="FILE", help="A file with the rows to test on.")
 @reading_options
@@ -108,9 +104,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     show_default="files yes, datasets no",
     help="Bring inputs, and values to predict, to mean 0 and deviation 1.",
 )
-@click.option(
-    "--recipe", metavar="NAME", show_default="the task's", help="What settles all that is not given."
-)
+@click.option("--recipe", metavar="NAME", show_default="the task's", help="What settles all that is not given.")
 @click.option(
     "--seed",
     metavar="N",

@@ -17,6 +17,7 @@ from nbdl.cli.arch import Stage
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option
 from nbdl.cli.recipe import Plan, Recipe, Request, Settings, settle
+from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -31,11 +32,14 @@ INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 def warmup(verbose: bool) -> None:
     """Compile the kernels of all installed units into the cache folder.
 
-    Kernels do not depend on a net's sizes, so that nearly every new net then finds all of its own. Run it once
+    Kernels do not depend on a net's sizes, so nearly every new net then finds all of its own. Run it once
     after installing or updating; `nbdl doctor` names the folder.
     """
+    from nbdl.engine.executors import device
     from nbdl.engine.kernel import cache_folder, statistics
 
+    if device() != "cpu":
+        raise ConfigError("NUMBA_DISABLE_JIT is set: programs run in plain Python, there is nothing to compile")
     began, failed = time.perf_counter(), []
     trials = list(all_trials())
     for number, trial in enumerate(trials, 1):
@@ -49,14 +53,10 @@ def warmup(verbose: bool) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r{'':<60}\r", nl=False, err=True)
     elapsed = seconds(time.perf_counter() - began)
-    click.echo(
-        f"{statistics.compiled} kernels compiled, {statistics.loaded} taken from the cache, in {elapsed}"
-    )
+    click.echo(f"{statistics.compiled} kernels compiled, {statistics.loaded} taken from the cache, in {elapsed}")
     click.echo(f"cache folder: {cache_folder() or 'none that can be used; nothing was kept'}")
     if failed and not verbose:
-        click.echo(
-            f"{len(failed)} of {len(trials)} trials were left out; --verbose tells which and why", err=True
-        )
+        click.echo(f"{len(failed)} of {len(trials)} trials were left out; --verbose tells which and why", err=True)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ threads while nothing of it is shared but code and weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
 
 from nbdl.engine import frame as words
 from nbdl.engine import kernels
 from nbdl.engine.batches import Batches, Report, Words
-from nbdl.engine.blas import blas, one_thread
 from nbdl.engine.driver import parallel_driver, serial_driver
 from nbdl.engine.kernel import address, load
 from nbdl.engine.program import Operation, Program, Tensor
@@ -66,7 +64,9 @@ class Executor:
     # -- lowering ---------------------------------------------------------------------------------------
 
     def _lower(self) -> None:
-        stages, tasks, rows = [], [], []
+        stages: list[list[int]] = []
+        tasks: list[list[int]] = []
+        rows: list[list[int]] = []
         for stage in self.partition.stages:
             first = len(tasks)
             for chain in stage:
@@ -92,6 +92,8 @@ class Executor:
         for tensor, partial in operands:
             row += self._operand(tensor, partial)
         row += extra
+        if len(row) > words.OP_WORDS:
+            raise NbdlError(f"{operation.layer}: {operation.title} has more operands than a kernel takes")
         return row + [0] * (words.OP_WORDS - len(row))
 
     def _kernel(
@@ -100,7 +102,8 @@ class Executor:
         """Text, operands (and whether the partial result is meant), further words, slow functions."""
         kind, inputs, outputs = operation.kind, operation.inputs, operation.outputs
         partial = chain.split == "blocks"
-        operands = [(t, partial and t in self.partition.partials) for t in outputs] + [(t, False) for t in inputs]
+        operands: list[tuple[Tensor | None, bool]] = [(t, partial and t in self.partition.partials) for t in outputs]
+        operands += [(t, False) for t in inputs]
         patterns = [kernels.pattern(tensor, operation.domain) for tensor in inputs]
         if kind == "map":
             assert operation.function is not None
@@ -113,7 +116,7 @@ class Executor:
             text, slow = kernels.sum_text(operation.function, patterns, over, reduction)
             return text, operands, [], slow
         if kind == "gemm":
-            text = function_text(kernels.gemm, "kernel")
+            text = kernels.gemm_text(operation.attributes["transpose_a"], operation.attributes["transpose_b"])
             return text, [*operands, *([(None, False)] * (3 - len(inputs)))], self._product(operation, partial), set()
         if kind == "combine":
             body = kernels.combine_max if operation.attributes["reduction"] == "max" else kernels.combine
@@ -132,14 +135,13 @@ class Executor:
 
     def _product(self, operation: Operation, split: bool) -> list[int]:
         a, b = operation.inputs[:2]
-        m, n, k = operation.product(-1)
-        flags = int(operation.attributes["transpose_a"]) | 2 * int(operation.attributes["transpose_b"])
+        m, _, k = operation.product(-1)
 
         def leading(tensor: Tensor) -> int:
             return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
 
         over_rows = int(split and k == -1)
-        return [flags, over_rows, m, k, leading(a), leading(b), int(len(operation.inputs) == 3)]
+        return [over_rows, m, k, leading(a), leading(b), int(len(operation.inputs) == 3)]
 
     def _operand(self, tensor: Tensor | None, partial: bool) -> list[int]:
         """(slot, byte offset), checked against the extent of its base."""
@@ -178,7 +180,6 @@ class Executor:
         frame[words.WORK] = work.ctypes.data
         frame[words.CONSTANTS] = self.constants.ctypes.data
         frame[words.SEED_LOW], frame[words.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
-        frame[words.SGEMM] = blas().address
         for number, (source, dtype) in enumerate(zip(batches.sources, self.gathered, strict=True)):
             frame[words.SOURCE + number] = source.ctypes.data
             if dtype is None:
@@ -198,12 +199,11 @@ class Executor:
             report = np.zeros(2, np.int64)
             tables = (self.stages, self.tasks, self.ops, frame, batches.steps, batches.scalars, batches.log, report)
             count = usable_threads(threads) if self.parallel else 1
-            with one_thread() if self.partition.mode != "whole" else nullcontext():
-                if count > 1:
-                    with parallel_region(count):
-                        parallel_driver()(*tables)
-                else:
-                    serial_driver()(*tables)
+            if count > 1:
+                with parallel_region(count):
+                    parallel_driver()(*tables)
+            else:
+                serial_driver()(*tables)
         finally:
             self._areas.append(work)
         status = int(report[words.REPORT_STATUS])

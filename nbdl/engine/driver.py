@@ -120,7 +120,7 @@ def parallel(
             for task in range(begin, end):
                 if results[task] != 0:
                     report[REPORT_STATUS] = results[task]
-                    return results[task]
+                    return int(results[task])
         report[REPORT_STEPS] = step + 1
     return 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 STORE, SLOTS, WORK, CONSTANTS = 0, 1, 2, 3  # addresses that stay for a run
 SCALARS, LOG, ORDER = 4, 5, 6  # addresses of this step's rows of the tables
 ROWS, STEP, SEED_LOW, SEED_HIGH = 7, 8, 9, 10  # numbers
-SGEMM = 11  # the address of BLAS's sgemm
 SOURCE = 12  # addresses of the data, one for each input
 BATCH = 16  # addresses of this step's rows of them: gathered in the work area, or the data itself
 STRIDE = 20  # bytes from row to row of the data where it is used itself, else 0
@@ -26,7 +25,7 @@ STAGE_FIRST, STAGE_END, STAGE_PARALLEL = range(3)
 
 # First words of a descriptor; operand pairs and what else a kernel reads follow.
 OP_KERNEL, OP_HEIGHT, OP_WIDTH, OP_OPERANDS = range(4)
-OP_WORDS = 32
+OP_WORDS = 48
 
 # Words of a report.
 REPORT_STEPS, REPORT_STATUS = range(2)

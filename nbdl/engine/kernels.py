@@ -15,13 +15,13 @@ from nbdl.engine.frame import (
     ROWS,
     SEED_HIGH,
     SEED_LOW,
-    SGEMM,
     SOURCE,
     STEP,
 )
-from nbdl.engine.intrinsics import load, reload, sgemm, store_0, word
+from nbdl.engine.intrinsics import load, reload, store_0, word
 from nbdl.engine.program import Operation, Tensor
 from nbdl.engine.scalar import Emitter, Function
+from nbdl.errors import ConfigError
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
 INTRINSICS = "nbdl.engine.intrinsics"
@@ -213,41 +213,42 @@ def gather_text(dtype: str) -> str:
 
 
 # Words of a product's descriptor after its operands: out, a, b, bias.
-GEMM_FLAGS, GEMM_SPLIT, GEMM_M, GEMM_K, GEMM_LDA, GEMM_LDB, GEMM_BIAS = range(operand_word(4), operand_word(4) + 7)
+GEMM_SPLIT, GEMM_M, GEMM_K, GEMM_LDA, GEMM_LDB, GEMM_BIAS = range(operand_word(4), operand_word(4) + 6)
 
 
-def gemm(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
-    """out = op(a)·op(b) + bias for a tile of the output, or (split) a partial sum over the rows [r0, r1)."""
-    flags, n = word(op, GEMM_FLAGS), word(op, OP_WIDTH)
-    lda, ldb = word(op, GEMM_LDA), word(op, GEMM_LDB)
-    out = word(frame, word(op, 3)) + word(op, 4)
-    a = word(frame, word(op, 5)) + word(op, 6)
-    b = word(frame, word(op, 7)) + word(op, 8)
-    beta = 0.0
-    if word(op, GEMM_SPLIT) != 0:
-        m, k = word(op, GEMM_M), r1 - r0
-        a += 4 * (r0 * lda if flags & 1 else r0)
-        b += 4 * (r0 if flags & 2 else r0 * ldb)
+def gemm_text(transpose_a: bool, transpose_b: bool) -> str:
+    """The text of a product's kernel: a tile of the output, or (split) a partial sum over the rows [r0, r1)."""
+    from nbdl.engine import products
+
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, "word")
+    if transpose_a and transpose_b:
+        raise ConfigError("r.gemm: transpose_a and transpose_b together: use gemm(b, a), which is its transpose")
+    multiply = products.multiply_transposed_a if transpose_a else products.multiply_plain
+    name = emitter.function(products.multiply_transposed_b if transpose_b else multiply, scalar=False)
+    body = f"""@kernel
+{HEAD}
+    n, lda, ldb = word(op, {OP_WIDTH}), word(op, {GEMM_LDA}), word(op, {GEMM_LDB})
+{_address("out", 0)}
+{_address("a", 1)}
+{_address("b", 2)}
+    if word(op, {GEMM_SPLIT}) != 0:
+        m, k = word(op, {GEMM_M}), r1 - r0
         out += 4 * chunk * m * n
-        if first == 0:
-            beta = 1.0
-    else:
-        m, k = r1 - r0, word(op, GEMM_K)
-        if k < 0:
-            k = word(frame, ROWS)
-        a += 4 * (r0 if flags & 1 else r0 * lda)
-        b += 4 * (c0 * ldb if flags & 2 else c0)
-        out += 4 * (r0 * n + c0)
-        if word(op, GEMM_BIAS) != 0:
-            bias = word(frame, word(op, 9)) + word(op, 10) + 4 * c0
-            for i in range(m):
-                q = out + 4 * i * n
-                for j in range(c1 - c0):
-                    store_0(q, j, load(bias, j))
-            beta = 1.0
-    if m > 0 and (k > 0 or beta == 0.0):
-        sgemm(word(frame, SGEMM), flags, m, c1 - c0, k, a, lda, b, ldb, beta, out, n)
+        start = out if first == 0 else 0
+        {name}(m, n, k, a + 4 * r0 * {"lda" if transpose_a else 1}, lda, b + 4 * r0 * {1 if transpose_b else "ldb"}, ldb,
+            out, n, start, n)
+        return 0
+    m, k, start = r1 - r0, word(op, {GEMM_K}), 0
+    if k < 0:
+        k = word(frame, {ROWS})
+    if word(op, {GEMM_BIAS}) != 0:
+        start = word(frame, word(op, {operand_word(3)})) + word(op, {operand_word(3) + 1}) + 4 * c0
+    {name}(m, c1 - c0, k, a + 4 * r0 * {1 if transpose_a else "lda"}, lda, b + 4 * c0 * {"ldb" if transpose_b else 1}, ldb,
+        out + 4 * (r0 * n + c0), n, start, 0)
     return 0
+"""
+    return emitter.text(f"gemm{' transposed a' * transpose_a}{' transposed b' * transpose_b}", body)
 
 
 def combine(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:

@@ -87,7 +87,7 @@ class Operation:
     @property
     def title(self) -> str:
         """The operation in one word or two."""
-        return f"{self.kind} {label(self.function)}" if self.function else self.kind
+        return f"{self.kind} {label(self.function)}".removesuffix(" same") if self.function else self.kind
 
     def flops(self, rows: int) -> int:
         """Floating-point operations of a product; one per element for anything else."""
@@ -190,7 +190,7 @@ class Recorder:
 
     def map(
         self, function: Function, *operands: Tensor | float, into: Sequence[Tensor] | None = None
-    ) -> Any:
+    ) -> Tensor:
         """Apply a scalar function to each element; operands broadcast.
 
         Args:
@@ -199,13 +199,13 @@ class Recorder:
             into: tensors to write to, one for each value that the function returns; by default a new one.
 
         Returns:
-            The result, or a tuple of them where `into` has several.
+            The result; where `into` has several, the first.
         """
         tensors = self._operands(operands)
         domain, shape = _broadcast(tensors)
         outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
         self._record("map", tensors, outputs, domain, function)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return outputs[0]
 
     def sum(
         self,
@@ -283,23 +283,24 @@ class Recorder:
     def chain_rule(self, df: Function, dy: Tensor, x: Tensor, y: Tensor, *parameters: float) -> Tensor:
         """dx = dy·df(x, y, ...); an operand that `df` does not read is not kept alive for it."""
         used = used_arguments(df)
-        names = [argument for argument in df.__code__.co_varnames[: df.__code__.co_argcount]]
+        names = df.__code__.co_varnames[: df.__code__.co_argcount]
         operands: list[Tensor | float] = [dy]
         arguments, values = ["dy"], []
-        for name, operand in zip(names, (x, y, *parameters), strict=False):
+        given: tuple[Tensor | float, ...] = (x, y, *parameters)
+        for name, operand in zip(names, given, strict=False):
             if name in used:
                 arguments.append(f"{name}_")
                 operands.append(operand)
             values.append(f"{name}_" if name in used else "0.0")
-        return self.map(compose("chain", arguments, f"dy * df({', '.join(values)})", df=df), *operands)  # type: ignore[no-any-return]
+        return self.map(compose("chain", arguments, f"dy * df({', '.join(values)})", df=df), *operands)
 
     def mean(self, function: Function, *operands: Tensor | float) -> Tensor:
         """The mean of a scalar function over the features of each row: rows × 1."""
         domain, _ = _broadcast(self._operands(operands))
         if domain[1] == 1:
-            return self.map(function, *operands)  # type: ignore[no-any-return]
+            return self.map(function, *operands)
         total = self.sum(function, *operands, over="features")
-        return self.map(times, total, 1.0 / domain[1])  # type: ignore[no-any-return]
+        return self.map(times, total, 1.0 / domain[1])
 
     def total(self, function: Function, weight: Tensor, *parameters: float) -> Tensor:
         """The sum of a scalar function over a whole weight: one scalar."""
@@ -310,11 +311,11 @@ class Recorder:
         """target + function(operands), in place."""
         arguments = [f"a{number}" for number in range(len(operands))]
         added = compose("add", ["target", *arguments], f"target + f({', '.join(arguments)})", f=function)
-        return self.map(added, target, *operands, into=[target])  # type: ignore[no-any-return]
+        return self.map(added, target, *operands, into=[target])
 
     def one_hot(self, labels: Tensor, classes: int) -> Tensor:
         """Rows × classes with 1 in the column that the label names; labels are rows × 1."""
-        return self.map(_is_column, labels, Tensor((classes,), False, "index", "column"))  # type: ignore[no-any-return]
+        return self.map(_is_column, labels, Tensor((classes,), False, "index", "column"))
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """The same memory under another shape."""
@@ -378,7 +379,7 @@ class Recorder:
             assert output is not None
             output.space, output.offset = "output", 0
         return Program(
-            _live(self._operations), self._inputs, output, self._log, self._scalars, self._constants, self.training
+            _live(_distinct(self._operations)), self._inputs, output, self._log, self._scalars, self._constants, self.training
         )
 
     def _operands(self, operands: Sequence[Tensor | float]) -> tuple[Tensor, ...]:
@@ -439,6 +440,26 @@ def _broadcast(operands: Sequence[Tensor]) -> tuple[tuple[int | None, int], Shap
         if tensor.features not in (1, domain[1], widest.features):
             raise ConfigError(f"r.map: {tensor.describe()} does not broadcast to {widest.describe()}")
     return domain, widest.shape
+
+
+def _distinct(operations: list[Operation]) -> list[Operation]:
+    """Without operations that repeat an earlier one, which two formulas that share a step would record."""
+    known: dict[tuple[Any, ...], Tensor] = {}
+    instead: dict[int, Tensor] = {}
+    kept = []
+    for operation in operations:
+        operation.inputs = tuple(instead.get(id(tensor), tensor) for tensor in operation.inputs)
+        pure = operation.kind in ("map", "sum", "gemm") and operation.phase in ("forward", "loss", "backward")
+        if pure and len(operation.outputs) == 1 and operation.outputs[0].space == "work":
+            places = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
+                      (t.space, t.offset, t.shape) for t in operation.inputs]  # fmt: skip
+            key = (operation.kind, operation.function, *places, tuple(operation.attributes.items()))
+            if key in known:
+                instead[id(operation.outputs[0])] = known[key]
+                continue
+            known[key] = operation.outputs[0]
+        kept.append(operation)
+    return kept
 
 
 def _live(operations: list[Operation]) -> list[Operation]:

@@ -120,7 +120,7 @@ class ReferenceExecutor:
         axis = 0 if operation.attributes["over"] == "rows" else 1
         reduction = operation.attributes["reduction"]
         if reduction == "argmax":
-            return values.argmax(axis=axis).astype(self.dtype)
+            return np.asarray(values.argmax(axis=axis), self.dtype)
         if values.shape[axis] == 0:
             return np.zeros(values.shape[1 - axis], self.dtype)
         return np.asarray(values.max(axis=axis) if reduction == "max" else values.sum(axis=axis))
@@ -141,9 +141,9 @@ class ReferenceExecutor:
         if storage.space == "slot":
             return self.slots[extent].astype(self.dtype)
         if storage.space == "gradient":
-            return self.gradients[extent]
+            return np.asarray(self.gradients[extent])
         if storage.space == "scalar":
-            return self.scalars[extent]
+            return np.asarray(self.scalars[extent])
         if storage.space == "constant":
             return np.array([self.program.constants[storage.offset]], self.dtype)
         if storage.space == "index":

@@ -27,6 +27,10 @@ from nbdl.errors import ConfigError
 Function = Callable[..., Any]
 
 
+# Modules of intrinsics: emitted text imports these by name, and its digest covers the whole modules.
+PRIMITIVES = ("nbdl.engine.bits", "nbdl.engine.intrinsics", "nbdl.engine.products")
+
+
 class ScalarError(ConfigError):
     """A function uses what cannot be compiled as a scalar function."""
 
@@ -71,9 +75,14 @@ def describe(function: Function) -> str:
 
 
 def label(function: Function) -> str:
-    """A short name for listings: the file's and the function's, or the function's own label."""
-    module = function.__module__.rpartition(".")[2] if function.__module__ else ""
-    return getattr(function, "label", f"{module}.{function.__name__}")
+    """A short name for listings: "softplus" for `f` of softplus.py, "softplus.df" for its derivative."""
+    given = getattr(function, "label", None)
+    if given is not None:
+        return str(given)
+    module = (function.__module__ or "").rpartition(".")[2]
+    if function.__name__ == "f":
+        return module
+    return function.__name__.strip("_") if module == "program" else f"{module}.{function.__name__}"
 
 
 _composed: dict[tuple[str, ...], Function] = {}
@@ -177,8 +186,11 @@ def function_text(function: Function, decorator: str) -> str:
 def runtime_digest() -> str:
     """A digest of what emitted text imports by name: the intrinsics and the compiler's policy."""
     digest = hashlib.sha256()
-    for name in ("bits", "intrinsics", "kernel"):
-        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    from nbdl.engine.products import lanes
+
+    digest.update(f"{lanes()} lanes".encode())
+    for name in (*PRIMITIVES, "nbdl.engine.kernel"):
+        digest.update((Path(__file__).parent / f"{name.rpartition('.')[2]}.py").read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -205,6 +217,11 @@ class _Rewriter(ast.NodeTransformer):
         copy.args.defaults = [self.visit(default) for default in copy.args.defaults]
         copy.body = [self.visit(statement) for statement in copy.body]
         return ast.fix_missing_locations(copy)
+
+    def _visited(self, node: ast.expr) -> ast.expr:
+        visited = self.visit(node)
+        assert isinstance(visited, ast.expr)
+        return visited
 
     def refuse(self, why: str) -> None:
         raise ScalarError(
@@ -244,7 +261,7 @@ class _Rewriter(ast.NodeTransformer):
             return functools.reduce(lambda left, right: _call(pick, left, self.visit(right)), node.args[1:],
                                     self.visit(node.args[0]))  # fmt: skip
         if self.scalar and name == "float" and self._is_builtin(name):
-            return self.visit(node.args[0])  # type: ignore[no-any-return]
+            return self._visited(node.args[0])
         node.func = self._resolved(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [ast.keyword(item.arg, self.visit(item.value)) for item in node.keywords]
@@ -264,7 +281,7 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node, ast.Name) and node.id in self.local:
             return node
         if not isinstance(node, ast.Name | ast.Attribute):
-            return self.visit(node)  # type: ignore[no-any-return]
+            return self._visited(node)
         root: ast.expr = node
         while isinstance(root, ast.Attribute):
             root = root.value
@@ -298,11 +315,12 @@ class _Rewriter(ast.NodeTransformer):
             return self.visit_Constant(ast.Constant(value))
         module = getattr(value, "__module__", "") or ""
         name = getattr(value, "__name__", "")
-        for own in ("nbdl.engine.bits", "nbdl.engine.intrinsics"):
+        for own in PRIMITIVES:
             last = said.rpartition(".")[2]
             if getattr(sys.modules.get(own), last, None) is value:
-                self.emitter.imported(own, last)
-                return ast.Name(last, ast.Load())
+                if not isinstance(value, types.FunctionType | int | float):
+                    self.emitter.imported(own, last)
+                    return ast.Name(last, ast.Load())
         if module == "math" or (module == "numpy" and hasattr(math, name)) or getattr(math, name, None) is value:
             return ast.Name(self._maths(name), ast.Load())
         if not self.scalar and module.split(".")[0] in ("numpy", "numba"):
@@ -386,7 +404,7 @@ def reference_function(function: Function) -> Function:
             scope[name] = _safe_math
         elif isinstance(getattr(value, "py_func", value), types.FunctionType):
             scope[name] = reference_function(value)
-        elif getattr(value, "__module__", "") == "math":
+        elif value is not None and getattr(value, "__module__", "") == "math":
             scope[name] = getattr(_safe_math, value.__name__)
     clone = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     clone.__kwdefaults__ = function.__kwdefaults__

@@ -116,7 +116,8 @@ class Partition:
 
     def _place(self, operation: Operation) -> None:
         """Into the chain of what it depends on, if tiles allow; else into a new chain of the next stage."""
-        level, producers = self._barrier, []
+        level = self._barrier
+        producers: list[Chain] = []
         touched = [*operation.inputs, *(t for t in operation.outputs if t.space not in ("work", "gradient"))]
         for tensor in touched:
             known = self._writer.get(id(tensor.storage))
@@ -140,10 +141,10 @@ class Partition:
         candidates = {id(chain): chain for chain in producers}
         if len(candidates) == 1:
             chain = producers[0]
-            return chain if accepts(chain, operation) else None
+            return chain if accepts(chain, operation, self.rows) else None
         if not candidates and self.mode == "blocks" and level < len(self.stages):
             # Independent operations (gathering y, random numbers) pass through the same blocks.
-            return next((c for c in self.stages[level] if c.split == "blocks" and accepts(c, operation)), None)
+            return next((c for c in self.stages[level] if c.split == "blocks" and accepts(c, operation, self.rows)), None)
         return None
 
     def _note_results(self, operation: Operation, chain: Chain, level: int) -> None:
@@ -180,7 +181,7 @@ class Partition:
         return Chain(split, height, width, tiles)
 
 
-def accepts(chain: Chain, operation: Operation) -> bool:
+def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
     """Whether an operation that depends on a chain can run on each of its tiles right after it.
 
     It can if what it reads of the chain's results lies within the tile, and its own loop splits the same way.
@@ -189,7 +190,7 @@ def accepts(chain: Chain, operation: Operation) -> bool:
     results = {id(t.storage) for o in chain.operations for t in o.outputs}
     read = [tensor for tensor in operation.inputs if id(tensor.storage) in results]
     if chain.split == "whole":
-        return operation.kind == "combine" or cost(operation, 256) < SMALL_CHAIN_US
+        return operation.kind == "combine" or cost(operation, rows) < SMALL_CHAIN_US
     if chain.split == "columns":
         return _accepts_columns(chain, operation, read)
     if height is not None or (chain.split == "rows" and chain.height is not None):

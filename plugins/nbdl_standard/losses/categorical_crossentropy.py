@@ -60,7 +60,7 @@ class SoftmaxCrossentropy(Pair):
         return r.sum(from_logits, y, shifted, r.map(logarithm, total), over="features")
 
     def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return r.map(logits_gradient, p, y, r.sum(same, y, over="features"))  # type: ignore[no-any-return]
+        return r.map(logits_gradient, p, y, r.sum(same, y, over="features"))
 
 
 class CategoricalCrossentropy(Loss):
@@ -83,7 +83,7 @@ class CategoricalCrossentropy(Loss):
     def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         total = r.sum(same, p, over="features")
         g = r.map(d_log, y, p, total)
-        return r.map(d_share, g, total, r.sum(dot_share, g, p, total, over="features"))  # type: ignore[no-any-return]
+        return r.map(d_share, g, total, r.sum(dot_share, g, p, total, over="features"))
 
     def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
         if y.shape[1:] == output_shape:

@@ -34,7 +34,7 @@ class CategoricalAccuracy(Metric):
     greater_is_better = True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.map(equal, largest(r, y), largest(r, p))  # type: ignore[no-any-return]
+        return r.map(equal, largest(r, y), largest(r, p))
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -48,7 +48,7 @@ class SparseCategoricalAccuracy(Metric):
     greater_is_better = True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.map(equal, y, largest(r, p))  # type: ignore[no-any-return]
+        return r.map(equal, y, largest(r, p))
 
 
 class BinaryAccuracy(Metric):

@@ -6,7 +6,9 @@ Nothing is converted to float32 here unless it must be: a batch is converted whe
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +33,8 @@ def as_array(data: Any, what: str) -> Array:
         raise DataError(f"{what} is missing")
     if hasattr(data, "toarray"):
         raise DataError(f"{what} is a sparse matrix; pass {what}.toarray()")
+    if np.ma.is_masked(data):
+        raise DataError(f"{what} has masked values; fill them ({what}.filled(0)) or drop such rows")
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -55,8 +59,9 @@ def _from_objects(array: Array, what: str) -> Array:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
-        place = next((index for index, value in np.ndenumerate(array) if not isinstance(value, int | float)), None)
-        found = "rows of different lengths" if place is None or array.ndim < 2 else f"{array[place]!r} at {list(place)}"
+        wrong = [(place, value) for place, value in np.ndenumerate(array) if not isinstance(value, numbers.Real)]
+        ragged = not wrong or (array.ndim == 1 and isinstance(wrong[0][1], Sized) and not isinstance(wrong[0][1], str))
+        found = "rows of different lengths" if ragged else f"{wrong[0][1]!r} at {list(wrong[0][0])}"
         raise DataError(f"{what} must hold numbers of one shape; it has {found}") from None
 
 

@@ -42,6 +42,9 @@ class Owner:
         return f"{self.distribution} {self.version}".strip()
 
 
+SESSION = Owner("session", "this session", "")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One registered unit: `target` is a class, or for data and commands a function."""
@@ -85,7 +88,7 @@ class Registry:
         self._owner = Owner("", "", "")
         self._module = ""
         self._pending: list[Entry] | None = None
-        self._loaded = False
+        self._loaded = self._loading = False
         self._lock = threading.RLock()
         for kind in hookspecs.KINDS:
             hook = getattr(self._manager.hook, f"register_{kind}")
@@ -233,21 +236,28 @@ class Registry:
         if self._loaded:
             return
         with self._lock:
-            if self._loaded:
+            if self._loaded or self._loading:  # the second: a plugin that looks something up while it is loaded
                 return
-            self._loaded = True
-            disabled = _listed("NBDL_DISABLE_PLUGINS") or []
-            wanted = _listed("NBDL_LOAD_PLUGINS")
-            points = sorted(
-                importlib.metadata.entry_points(group=GROUP),
-                # The standard units come from the core's own distribution; who comes later must not take their names.
-                key=lambda point: (point.dist is None or point.dist.name != __package__, point.name),
-            )
-            for point in points:
-                own = point.dist is not None and point.dist.name == __package__
-                if point.name in disabled or not (own or wanted is None or point.name in wanted):
-                    continue
-                self._load_entry_point(point)
+            self._loading = True
+            try:
+                self._load()
+                self._loaded = True  # only now: other threads wait until all units are there
+            finally:
+                self._loading = False
+
+    def _load(self) -> None:
+        disabled = _listed("NBDL_DISABLE_PLUGINS") or []
+        wanted = _listed("NBDL_LOAD_PLUGINS")
+        points = sorted(
+            importlib.metadata.entry_points(group=GROUP),
+            # The standard units come from the core's own distribution; who comes later must not take their names.
+            key=lambda point: (point.dist is None or point.dist.name != __package__, point.name),
+        )
+        for point in points:
+            own = point.dist is not None and point.dist.name == __package__
+            if point.name in disabled or not (own or wanted is None or point.name in wanted):
+                continue
+            self._load_entry_point(point)
 
     def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
         distribution = point.dist.name if point.dist else "unknown distribution"
@@ -297,7 +307,7 @@ class Registry:
             if self._manager.is_registered(module):
                 return
             previous = self._owner, self._module
-            self._owner = owner or Owner("session", "this session", "")
+            self._owner = owner or SESSION
             self._module = getattr(module, "__name__", type(module).__name__)
             self._pending = []
             try:
@@ -313,6 +323,10 @@ class Registry:
             finally:
                 self._owner, self._module = previous
                 self._pending = None
+
+    def has_hooks(self, module: Any) -> bool:
+        """Whether a registered module or object implements any hook."""
+        return bool(self._manager.get_hookcallers(module))
 
     def _refuse_unknown_hooks(self, module: Any) -> None:
         for caller in self._manager.get_hookcallers(module) or []:
@@ -353,3 +367,8 @@ def register(*modules: Any) -> None:
     registry.load()
     for module in modules:
         registry.register_module(module)
+        if not registry.has_hooks(module):
+            raise PluginError(
+                f"{module!r} has no hooks, so nothing was registered: decorate its register_... functions with "
+                "@nbdl.hookimpl"
+            )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, FileFormatError, UnknownNameError
-from nbdl.registry import Owner, registry
+from nbdl.registry import SESSION, Owner, registry
 from nbdl.units import Unit, serialize
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _owners(model: Sequential) -> list[Owner]:
     def visit(value: Any) -> None:
         if isinstance(value, Unit):
             entry = registry.find(value.kind, value.unit_name) if value.unit_name else None
-            if entry is None or not isinstance(value, entry.target):
+            if entry is None or type(value) is not entry.target:  # a subclass would come back as its base
                 raise ConfigError(
                     f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
                     "with nbdl.register(...)"
@@ -248,7 +248,7 @@ def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
         raise FileFormatError(f"{where} is damaged or not made of plain arrays: {error}") from None
 
 
@@ -292,6 +292,8 @@ def _missing(plugins: list[dict[str, str]]) -> str:
     import importlib.metadata
 
     lacking = []
+    if any(plugin["distribution"] == SESSION.distribution for plugin in plugins):
+        return ". The model has units of its author's own: define them and call nbdl.register(...) before loading"
     for plugin in plugins:
         try:
             importlib.metadata.version(plugin["distribution"])
@@ -361,10 +363,13 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Read weights that `save_weights` wrote, or those of a whole model's file."""
     source = Path(path)
-    if not source.exists():
+    if not source.is_file():
         raise FileFormatError(f"there is no file {source}")
-    with source.open("rb") as file:
-        is_model = file.read(2) == b"PK" and "nbdl.json" in zipfile.ZipFile(source).namelist()
+    try:
+        with zipfile.ZipFile(source) as archive:
+            is_model = "nbdl.json" in archive.namelist()
+    except zipfile.BadZipFile:
+        is_model = False
     if is_model:
         arrays = _Archive(source.read_bytes(), str(source)).arrays("weights.npz")
     else:

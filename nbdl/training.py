@@ -6,10 +6,12 @@ its signals. One step is one row of three tables: which rows, which scalars, whi
 
 from __future__ import annotations
 
+import numbers
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +19,10 @@ import numpy as np
 from nbdl import inputs as given
 from nbdl.callback import Callback, CallbackList, History, Logs
 from nbdl.engine import executors
-from nbdl.engine.program import Program
+from nbdl.engine.program import Program, Tensor
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats, aligned_zeros
+from nbdl.engine.threads import Tuner, usable_threads
 from nbdl.errors import ConfigError, DataError, DivergenceError
 from nbdl.progress import ProgressLine
 from nbdl.recording import Objective, evaluation_program, prediction_program, training_program
@@ -64,6 +67,7 @@ def named_metrics(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
 def record(model: Sequential, what: str) -> Program:
     """The program of a model: "predict", "evaluate" or "train"."""
     model.build()
+    _refuse_shared(model)
     shape = model._known_input_shape()
     if what == "predict":
         return prediction_program(model.layers, shape)
@@ -75,6 +79,18 @@ def record(model: Sequential, what: str) -> Program:
     if what == "train":
         return training_program(model.layers, shape, target_shape, objective, compiled.optimizer, model.store)
     raise ConfigError(f"program: 'predict', 'evaluate' or 'train', got {what!r}")
+
+
+def _refuse_shared(model: Sequential) -> None:
+    """A layer knows the weights of one model: the one that was built last."""
+    own = {id(weight.tensor) for weight in model.weights}
+    for layer in model.layers:
+        for value in vars(layer).values():
+            if isinstance(value, Tensor) and id(value) not in own:
+                raise ConfigError(
+                    f"layer {layer.name!r} was put into another model after {model.name!r}, and its weights went with "
+                    "it: give each model layers of its own; set_weights copies values"
+                )
 
 
 def executor(
@@ -123,8 +139,20 @@ def _tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> 
     return steps, scalars, np.zeros((len(firsts), max(1, log_width)), np.float32)
 
 
+def _run(runner: Any, batches: Any, threads: int | None) -> None:
+    """All steps, in slices: between them Python gets its signals."""
+    done, count = 0, 1
+    while done < len(batches.steps):
+        part, began = slice(done, done + count), time.perf_counter()
+        rows = {name: getattr(batches, name)[part] for name in ("steps", "scalars", "log")}
+        runner.run(replace(batches, **rows), threads)
+        done += count
+        count = min(4 * count, max(1, int(count * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9))))
+
+
 def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray:
     """Predictions for all rows."""
+    _check_threads(threads)
     array = given.inputs(x, model.input_shape)
     if not model.built:
         model.build(array.shape[1:] if model.input_shape is None else None)
@@ -140,7 +168,7 @@ def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray
     order = None if kind is None else np.arange(rows, dtype=np.int64)
     steps, scalars, log = _tables(rows, at_once, order, len(program.scalars), program.log_width)
     batches = executors.Batches(steps, scalars, log, [array], output, model.seed)
-    executor(model, "predict", at_once, [kind]).run(batches, threads)
+    _run(executor(model, "predict", at_once, [kind]), batches, threads)
     return output
 
 
@@ -148,6 +176,7 @@ def evaluate(
     model: Sequential, x: Any, y: Any, sample_weight: Any = None, threads: int | None = None
 ) -> dict[str, float]:
     """The loss and each metric over all rows, by name."""
+    _check_threads(threads)
     compiled = model._compiled()
     data = _checked_data(model, x, y, sample_weight)
     return _evaluate(model, compiled, data, threads)
@@ -167,7 +196,7 @@ def _evaluate(
     order = np.arange(rows, dtype=np.int64) if any(kinds) else None
     steps, scalars, log = _tables(rows, at_once, order, len(program.scalars), program.log_width)
     batches = executors.Batches(steps, scalars, log, data, None, model.seed)
-    executor(model, "evaluate", at_once, kinds).run(batches, threads)
+    _run(executor(model, "evaluate", at_once, kinds), batches, threads)
     tally = Tally(program, compiled.metrics)
     tally.add(log, steps[:, 1])
     return tally.figures()
@@ -225,7 +254,7 @@ def _split(data: list[Any], share: float, validation_data: Any, model: Sequentia
             raise DataError("validation_data is (x, y) or (x, y, weights)")
         x, y, *weights = validation_data
         return data, _checked_data(model, x, y, weights[0] if weights else None)
-    if not 0.0 <= share < 1.0:
+    if not isinstance(share, numbers.Real) or not 0.0 <= share < 1.0:
         raise ConfigError(f"validation_split is a share of the rows, 0 <= share < 1, got {share!r}")
     if share == 0.0:
         return data, None
@@ -260,6 +289,10 @@ def _count(value: Any, name: str, default: int, least: int) -> int:
     return int(value)
 
 
+def _check_threads(threads: int | None) -> None:
+    _count(threads, "threads", 1, 1)
+
+
 def fit(
     model: Sequential,
     x: Any,
@@ -280,6 +313,7 @@ def fit(
     batch = _count(batch_size, "batch_size", 32, 1)
     last = _count(epochs, "epochs", 1, 0)
     first = _count(initial_epoch, "initial_epoch", 0, 0)
+    _check_threads(threads)
     with _alone(model):
         data = _checked_data(model, x, y, sample_weight)
         if len(data[0]) == 0:
@@ -288,7 +322,8 @@ def fit(
         run = Fit(model, train, validation, min(batch, len(train[0])), shuffle, threads)
         history = History()
         shown = [ProgressLine(verbose)] if verbose else []
-        made = [registry.make("callbacks", one, "fit's callbacks") for one in callbacks or []]
+        given_callbacks = callbacks if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
+        made = [registry.make("callbacks", one, "fit's callbacks") for one in given_callbacks]
         hooks = CallbackList(
             [history, *made, *shown], model,
             {"epochs": last, "steps": run.steps_per_epoch, "verbose": verbose, "batch_size": batch},
@@ -325,6 +360,7 @@ class Fit:
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
         self.program: Program = self.executor.program
         self.per_slice = 1
+        self.tuner = Tuner(usable_threads()) if threads is None and self.executor.parallel else None
         self.check = executors.checked()
 
     def epoch(self, epoch: int, hooks: CallbackList) -> Logs:
@@ -364,8 +400,11 @@ class Fit:
         scalars = self._scalars(steps)
         batches = executors.Batches(steps, scalars, log, self.data, None, self.model.seed)
         began = time.perf_counter()
-        report = (self._checked_run if self.check else self.executor.run)(batches, self.threads)
+        threads = self.threads if self.tuner is None else self.tuner.next()
+        report = (self._checked_run if self.check else self.executor.run)(batches, threads)
         seconds = time.perf_counter() - began
+        if self.tuner is not None:
+            self.tuner.took(seconds, len(steps))
         self.state.iterations += report.steps
         if report.stopped_by is not None or not np.isfinite(log).all():
             at = report.steps if report.stopped_by is not None else int(np.argmin(np.isfinite(log).all(axis=1)))
@@ -380,6 +419,9 @@ class Fit:
         for row, step in enumerate(steps[:, 2]):
             values = optimizer.per_step(int(step))
             table[row, 1:] = [values[name] for name in self.program.scalars[1:]]
+        if not np.isfinite(table).all():
+            bad = self.program.scalars[int(np.argmin(np.isfinite(table).all(axis=0)))]
+            raise ConfigError(f"{optimizer!r}: its {bad} is not a finite number")
         return table
 
     def _checked_run(self, batches: Any, threads: int | None) -> Any:

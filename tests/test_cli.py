@@ -141,20 +141,8 @@ def test_early_stopping_keeps_the_best_weights(folder: Path) -> None:
     for row in rows[1::4]:
         row[2] = "fern"  # wrong answers, which a net can only learn by heart
     write_rows("noisy.csv", rows)
-    result = run(
-        "train",
-        "noisy.csv",
-        "--target",
-        "kind",
-        "--epochs",
-        "400",
-        "--patience",
-        "4",
-        "--progress",
-        "json",
-        "--lr",
-        "0.02",
-    )
+    options = ["--epochs", "400", "--patience", "4", "--progress", "json", "--lr", "0.02"]
+    result = run("train", "noisy.csv", "--target", "kind", *options)
     epochs = [json.loads(line) for line in result.stdout.splitlines()]
     assert "test" in epochs.pop()
     assert len(epochs) < 400
@@ -295,15 +283,15 @@ def table_of(kinds: list[str]) -> Table:
 
 def test_hold_out_takes_equal_shares_and_never_the_only_row_of_a_class() -> None:
     kinds = ["a"] * 40 + ["b"] * 20 + ["rare"]
-    rest, held = hold_out(table_of(kinds), "kind", "classification", 0.25, seed=3)
+    rest, held = hold_out(table_of(kinds), "kind", "classification", 0.5, seed=3)
     assert isinstance(rest, Table)
     assert isinstance(held, Table)
     names = list(held.columns["kind"])
-    assert (names.count("a"), names.count("b"), names.count("rare")) == (10, 5, 0)
+    assert (names.count("a"), names.count("b"), names.count("rare")) == (20, 9, 0)
     both = sorted([*rest.columns["n"], *held.columns["n"]])
     assert both == list(range(61))
-    assert [held.lines[0], kinds[int(held.columns["n"][0])]] == [int(held.columns["n"][0]) + 2, names[0]]  # type: ignore[arg-type]
-    other = hold_out(table_of(kinds), "kind", "classification", 0.25, seed=4)[1]
+    assert [held.lines[0], kinds[int(held.columns["n"][0])]] == [int(held.columns["n"][0]) + 2, names[0]]
+    other = hold_out(table_of(kinds), "kind", "classification", 0.5, seed=4)[1]
     assert isinstance(other, Table)
     assert list(other.columns["n"]) != list(held.columns["n"])
 
@@ -656,5 +644,5 @@ def test_a_wrong_net_is_refused_where_it_is_wrong(text: str, character: int) -> 
 
 
 def test_settings_are_the_users_then_the_datasets_then_general() -> None:
-    settings = settle({"epochs": 3, "lr": None, "dropout": 0.0}, {"epochs": 9, "lr": 0.1, "dropout": 0.5})
-    assert (settings.epochs, settings.lr, settings.dropout, settings.batch_size) == (3, 0.1, 0.0, 32)
+    settings = settle({"epochs": 3, "lr": None, "dropped": 0.0}, {"epochs": 9, "lr": 0.1, "dropped": 0.5})
+    assert (settings.epochs, settings.lr, settings.dropped, settings.batch_size) == (3, 0.1, 0.0, 32)

@@ -15,7 +15,7 @@ import click
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, json_option
 
-PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "scipy", "threadpoolctl", "pluggy", "click", "rich")
+PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "pluggy", "click", "rich")
 VARIABLES = ("NBDL_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "GOMP_")
 
 
@@ -76,16 +76,15 @@ def threads() -> dict[str, Any]:
 
 
 def blas() -> dict[str, Any]:
-    """Return the BLAS that products go to, and all that are loaded."""
-    from nbdl.engine.blas import blas, libraries
+    """Return what computes matrix products, and the BLAS that NumPy brings (which nbdl does not call)."""
+    import numpy as np
 
-    keys = ("internal_api", "version", "architecture", "num_threads")
+    from nbdl.engine.products import LANES
+
+    built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     return {
-        "used": str(blas()),
-        **{
-            f"loaded {number}": " ".join(str(info.get(key) or "") for key in keys)
-            for number, info in enumerate(libraries(), 1)
-        },
+        "products": f"nbdl's own kernels, vectors of {LANES} floats",
+        "NumPy's, not used": " ".join(str(built.get(key, "")) for key in ("name", "version")).strip() or "unknown",
     }
 
 

@@ -31,8 +31,8 @@ class Settings:
         arch: The net as text, see `nbdl.cli.arch`. Without one the recipe chooses.
         optimizer, loss: Names.
         lr: Learning rate; without one the optimizer's own default.
-        dropout: Share of the hidden units that is dropped while training.
-        l2: Factor of the penalty on squared weights.
+        dropped: Share of the hidden units that is dropped at random while training.
+        penalty: Factor of the penalty on squared weights.
         epochs, batch_size: Of the training.
         patience: Epochs without progress after which training stops; 0 never stops early.
         validation_split, test_split: Share of the rows held out; the test's only where the data brings none.
@@ -44,8 +44,8 @@ class Settings:
     optimizer: str | None = None
     loss: str | None = None
     lr: float | None = None
-    dropout: float | None = None
-    l2: float | None = None
+    dropped: float | None = None
+    penalty: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
     patience: int | None = None
@@ -56,8 +56,8 @@ class Settings:
 
 
 GENERAL: dict[str, Any] = {
-    "dropout": 0.0,
-    "l2": 0.0,
+    "dropped": 0.0,
+    "penalty": 0.0,
     "epochs": 100,
     "batch_size": 32,
     "patience": 10,

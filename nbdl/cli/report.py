@@ -30,8 +30,8 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     """Say how the net will be trained."""
     rate, name = model.optimizer.learning_rate, model.optimizer.unit_name
     words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name, model.loss.unit_name]
-    words += [f"dropout {settings.dropout:g}"] if settings.dropout else []
-    words += [f"l2 {settings.l2:g}"] if settings.l2 else []
+    words += [f"dropout {settings.dropped:g}"] if settings.dropped else []
+    words += [f"l2 {settings.penalty:g}"] if settings.penalty else []
     words += [f"batches of {settings.batch_size}"]
     stops = settings.patience and parts.validation is not None
     words += [

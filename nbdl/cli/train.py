@@ -63,6 +63,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option("--loss", metavar="NAME", show_default="what fits the last layer", help="What is minimised.")
 @click.option(
     "--dropout",
+    "dropped",
     metavar="SHARE",
     type=SHARE,
     show_default="0",
@@ -70,6 +71,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 )
 @click.option(
     "--l2",
+    "penalty",
     metavar="FACTOR",
     type=click.FloatRange(min=0),
     show_default="0",

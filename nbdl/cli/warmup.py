@@ -112,7 +112,7 @@ def all_trials() -> Iterator[Trial]:
 
     for recipe in registry.entries("recipes"):
         yield Trial(f"recipe {recipe.name}", partial(net, recipe))
-        yield Trial(f"recipe {recipe.name}, regularized", partial(net, recipe, dropout=0.2, l2=1e-4))
+        yield Trial(f"recipe {recipe.name}, regularized", partial(net, recipe, dropped=0.2, penalty=1e-4))
     base = next(iter(registry.entries("recipes")), None)
     if base is None:
         return

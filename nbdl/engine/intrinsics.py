@@ -1,4 +1,4 @@
-"""What kernels are written with below Python: memory by address, calls by address, BLAS by address.
+"""What kernels are written with below Python: memory by address, calls by address.
 
 Everything here uses public Numba and llvmlite API. An address is an int64 made into a pointer where it is used
 (inttoptr), so LLVM cannot trace two operands to one base. Loads and stores carry alias scopes: without them LLVM
@@ -11,7 +11,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import carray, types
-from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -113,48 +112,6 @@ def call(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = ir.FunctionType(I64, [I64] * KERNEL_ARGUMENTS)
         return builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
-
-    return signature, codegen
-
-
-@intrinsic
-def sgemm(
-    typingctx: Any, function: Any, flags: Any, m: Any, n: Any, k: Any,
-    a: Any, lda: Any, b: Any, ldb: Any, beta: Any, c: Any, ldc: Any,
-) -> Any:  # fmt: skip
-    """BLAS sgemm by address, row-major: C[m, n] = op(A)·op(B) + beta·C.
-
-    BLAS is column-major, so the call computes Cᵀ = op(B)ᵀ·op(A)ᵀ: operands, flags and m, n swap. `flags`: bit 0
-    transposes A, bit 1 transposes B.
-    """
-    i, f = types.int64, types.float32
-    signature = types.void(i, i, i, i, i, i, i, i, i, f, i, i)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function, flags, m, n, k, a, lda, b, ldb, beta, c, ldc = args
-        pointer = I8.as_pointer()
-        fnty = ir.FunctionType(ir.VoidType(), [pointer] * 13)
-
-        def spill(value: Any) -> Any:
-            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
-
-        def flag(bit: int) -> Any:
-            chosen = builder.and_(flags, ir.Constant(I64, bit))
-            is_set = builder.icmp_signed("!=", chosen, ir.Constant(I64, 0))
-            return spill(builder.select(is_set, ir.Constant(I8, ord("T")), ir.Constant(I8, ord("N"))))
-
-        def size(value: Any) -> Any:
-            return spill(value)  # 64 bits: a 32-bit interface reads the low half
-
-        def data(address: Any) -> Any:
-            return builder.inttoptr(address, pointer)
-
-        builder.call(
-            builder.inttoptr(function, fnty.as_pointer()),
-            [flag(2), flag(1), size(n), size(m), size(k), spill(ir.Constant(F32, 1.0)), data(b), size(ldb),
-             data(a), size(lda), spill(beta), data(c), size(ldc)],
-        )  # fmt: skip
-        return context.get_dummy_value()
 
     return signature, codegen
 

@@ -19,6 +19,7 @@ import threading
 import types as python_types
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,15 +104,32 @@ def _imported(text: str) -> Any:
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}\n{text}".encode()).hexdigest()[:32]
     name, folder = f"nbdl_kernel_{digest}", cache_folder()
     if folder is not None:
-        path = folder / f"{name}.py"
-        try:
-            if not path.exists():
-                write_atomically(path, text.encode())
-            return _counted(_from_file(name, path))
-        except (OSError, RuntimeError) as error:
-            sys.modules.pop(name, None)
-            _warn_once(f"kernels are compiled again in each process: the cache folder {folder} failed: {error}")
+        for attempt in (1, 2):
+            try:
+                return _counted(_from_file(name, _stored(folder / f"{name}.py", text)))
+            except numba.core.errors.NumbaError:
+                raise  # the text is at fault, not the folder
+            except Exception as error:  # a damaged file can raise anything that unpickling can
+                sys.modules.pop(name, None)
+                if attempt == 1:
+                    _discard(folder, name)
+                else:
+                    _warn_once(f"kernels are compiled again in each process: the cache folder {folder} failed: {error}")
     return _counted(_from_memory(name, text))
+
+
+def _stored(path: Path, text: str) -> Path:
+    """The file that holds this text, written if it is not there or damaged."""
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_atomically(path, text.encode())
+    return path
+
+
+def _discard(folder: Path, name: str) -> None:
+    """Remove what is cached of a kernel."""
+    for path in (folder / f"{name}.py", *(folder / "__pycache__").glob(f"{name}.*")):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _from_file(name: str, path: Path) -> Any:
@@ -163,13 +181,15 @@ def default_cache_folder() -> Path:
 def cache_folder() -> Path | None:
     """The folder of kernel modules, or None where it cannot be trusted or written."""
     if not _folder:
-        _folder.append(_prepared(default_cache_folder() / "kernels"))
+        _folder.append(_prepared())
     return _folder[0]
 
 
-def _prepared(folder: Path) -> Path | None:
+def _prepared() -> Path | None:
     """Numba's cache is pickle, so nobody else may write there."""
+    folder: Path | None = None
     try:
+        folder = (default_cache_folder() / "kernels").absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022):
@@ -177,7 +197,7 @@ def _prepared(folder: Path) -> Path | None:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except (OSError, RuntimeError, ConfigError) as error:
-        _warn_once(f"kernels are compiled again in each process: the cache folder {folder} is not used: {error}")
+        _warn_once(f"kernels are compiled again in each process: the cache folder {folder or ''} is not used: {error}")
         return None
     return folder
 

@@ -36,7 +36,7 @@ def lanes() -> int:
 
 
 LANES = lanes()
-ROWS = 8 if LANES == 16 else 4  # 16 accumulators hide the latency of two fused multiply-adds a cycle
+ROWS = 8 if LANES == 16 else 4  # accumulators enough to hide the latency, few enough for the registers
 PANEL = 2 * LANES  # columns of a register tile
 DEPTH = 256  # steps of p between which C is put back; a transposed panel of B then fits the first-level cache
 VECTOR, MASK = ir.VectorType(F32, LANES), ir.VectorType(I1, LANES)
@@ -269,7 +269,7 @@ def rows_of_tiles(
         if start != 0:
             first = start + 4 * i * start_ld
         if columns > LANES:
-            if left >= 8:
+            if left >= 8 and ROWS == 8:
                 tile_8_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
                 i += 8
             elif left >= 4:
@@ -281,7 +281,7 @@ def rows_of_tiles(
             else:
                 tile_1_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
                 i += 1
-        elif left >= 8:
+        elif left >= 8 and ROWS == 8:
             tile_8_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 8
         elif left >= 4:
@@ -305,7 +305,7 @@ def rows_of_transposed_tiles(
         if start != 0:
             first = start + 4 * i * start_ld
         if columns > LANES:
-            if left >= 8:
+            if left >= 8 and ROWS == 8:
                 tile_t_8_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
                 i += 8
             elif left >= 4:
@@ -317,7 +317,7 @@ def rows_of_transposed_tiles(
             else:
                 tile_t_1_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
                 i += 1
-        elif left >= 8:
+        elif left >= 8 and ROWS == 8:
             tile_t_8_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 8
         elif left >= 4:

@@ -44,6 +44,7 @@ class ReferenceExecutor:
         self.slots = aligned_zeros(0) if slots is None else slots
         self.weights: Array = store.data
         self.finding: Finding | None = None
+        self.parallel = False
 
     def run(self, batches: Batches, threads: int | None = None) -> Report:
         """Run all steps, or up to the one that reports something."""

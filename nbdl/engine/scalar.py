@@ -57,15 +57,26 @@ def definition(function: Function) -> ast.FunctionDef:
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
     names = code.co_varnames[: code.co_argcount]
-    for node in _definitions(code.co_filename, text).get(code.co_firstlineno, []):
-        if tuple(argument.arg for argument in node.args.args) != names:
-            continue
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+    found = [
+        node
+        for node in _definitions(code.co_filename, text).get(code.co_firstlineno, [])
+        if tuple(argument.arg for argument in node.args.args) == names
+        and (node.name if isinstance(node, ast.FunctionDef) else "<lambda>") == code.co_name
+    ]
+    if len(found) > 1:  # lambdas on one line: the columns tell them apart
+        places = set(code.co_positions())
+        found = [node for node in found if isinstance(node, ast.Lambda) and _place(node.body) in places]
+    if len(found) == 1:
+        node = found[0]
+        if isinstance(node, ast.FunctionDef):
             return node
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
-            body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
-            return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
+        body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
+        return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
     raise ScalarError(f"{describe(function)}: its source cannot be read; define it in a file or a notebook cell")
+
+
+def _place(node: ast.expr) -> tuple[int, int | None, int, int | None]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
 def describe(function: Function) -> str:

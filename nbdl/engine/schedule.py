@@ -21,15 +21,15 @@ from nbdl.engine.kernels import pattern
 from nbdl.engine.program import Operation, Program, Tensor
 
 # Costs in µs of one core, good enough to tell small work from large.
-GEMM_FLOPS_PER_US = 60_000.0
-ELEMENTS_PER_US = 2_500.0
+GEMM_FLOPS_PER_US = 200_000.0
+ELEMENTS_PER_US = 4_000.0
 OPERATION_US = 0.05
 
-SMALL_STEP_US = 150.0  # a whole step below this runs on one thread
-SMALL_CHAIN_US = 12.0  # a chain below this is one task
-TILE_US = 90.0  # a tile should not be much smaller
-MOST_TILES = 8
-NARROWEST = 64  # columns or rows of a tile of a product: BLAS is slow, and rounds differently, below
+SMALL_STEP_US = 80.0  # a whole step below this runs on one thread
+SMALL_CHAIN_US = 8.0  # a chain below this is one task
+TILE_US = 30.0  # a tile should not be much smaller
+MOST_TILES = 16
+NARROWEST = 32  # columns of a tile: a product's panel
 ALIGN = 16  # floats: a cache line
 
 # Phases that begin when all before them is done: they write what earlier operations read.
@@ -205,8 +205,11 @@ def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
 
 
 def _accepts_columns(chain: Chain, operation: Operation, read: list[Tensor]) -> bool:
-    if operation.domain[1] != chain.width or operation.kind not in ("map", "sum"):
+    if operation.domain[1] != chain.width or operation.kind not in ("map", "sum", "gemm"):
         return False
+    if operation.kind == "gemm":
+        # Its columns are those of b as it lies; a, and a transposed b, would have to be there whole.
+        return read == [operation.inputs[1]] and not operation.attributes["transpose_b"]
     if operation.kind == "sum" and operation.attributes["over"] != "rows":
         return False
     return all(pattern(tensor, operation.domain) in ("full", "feature") for tensor in read)
@@ -217,21 +220,17 @@ def tiling(operation: Operation, rows: int) -> tuple[str, list[Tile]]:
     height, width = operation.domain
     count = rows if height is None else height
     work = cost(operation, rows)
-    if work < SMALL_CHAIN_US or operation.kind in ("combine",):
+    if work < SMALL_CHAIN_US:
         return "whole", [Tile()]
     wanted = max(2, min(MOST_TILES, round(work / TILE_US)))
     wanted = 1 << (wanted.bit_length() - 1)  # powers of two share out evenly
-    by_columns = operation.kind in ("map", "check", "gather") or operation.kind == "gemm"
-    if operation.kind == "sum":
-        by_columns = operation.attributes["over"] == "rows"
-        if by_columns and width < 2 * ALIGN:
-            return "whole", [Tile()]
-    if operation.kind == "gemm" and count > 2 * width and height is None and width >= 2 * NARROWEST and wanted > 2:
-        return "grid", _grid(wanted // 2, 2, width)
-    if operation.kind == "gemm" and (height is not None or width < 2 * NARROWEST or count > 2 * width):
-        return "rows", _parts(min(wanted, max(1, count // (NARROWEST if height is not None else ALIGN))))
-    if operation.kind == "gather" or not by_columns or width < 2 * NARROWEST:
+    over = operation.attributes.get("over")
+    if over == "rows" and width < 2 * NARROWEST:
+        return "whole", [Tile()]  # a few columns, and nothing may split the rows
+    if over == "features" or operation.kind in ("gather", "uniform", "kernel") or width < 2 * NARROWEST:
         return "rows", _parts(min(wanted, max(1, count // ALIGN)))
+    if operation.kind == "gemm" and count > 4 * width and height is None and wanted > 2:
+        return "grid", _grid(wanted // 2, 2, width)
     return "columns", _columns(min(wanted, width // NARROWEST), width)
 
 
@@ -240,7 +239,8 @@ def _parts(count: int) -> list[Tile]:
 
 
 def _columns(count: int, width: int) -> list[Tile]:
-    edges = [width * part // count // ALIGN * ALIGN for part in range(count)] + [width]
+    panels = -(-width // NARROWEST)
+    edges = [panels * part // count * NARROWEST for part in range(count)] + [width]
     return [Tile(0, 0, a, b) for a, b in zip(edges, edges[1:], strict=False)]
 
 

@@ -55,7 +55,7 @@ def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: lis
     rate = {} if settings.lr is None else {"learning_rate": settings.lr}
     return Plan(
         title="-".join(str(part) for part in (request.inputs, *stages)),
-        layers=layers(request.inputs, stages, settings.dropout or 0.0, settings.l2 or 0.0),
+        layers=layers(request.inputs, stages, settings.dropped or 0.0, settings.penalty or 0.0),
         loss=registry.get("losses", loss).target(),
         optimizer=registry.get("optimizers", settings.optimizer or "adam").target(**rate),
         metrics=[metric for metric in metrics if registry.find("metrics", metric)],

@@ -1,0 +1,197 @@
+"""Probe: a small program around one unit, run by any executor: compiled, plain Python, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbdl.engine.batches import Batches
+from nbdl.engine.program import Program, Recorder, Tensor, same
+from nbdl.engine.reference import ReferenceExecutor
+from nbdl.engine.store import Store, Weight
+
+Array = NDArray[Any]
+Record = Callable[[Recorder, Sequence[Tensor]], "Tensor | None"]
+SEED = 20_240_229
+
+# What the scheduler would do with much larger work, by the constants of `nbdl.engine.schedule`.
+SCHEDULES: dict[str, dict[str, float]] = {
+    "tiles": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "TILE_US": 0.01, "NARROWEST": 16, "MANY_ROWS": 1 << 60},
+    "blocks": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "MANY_ROWS": 1},
+}
+
+
+@contextmanager
+def forced(schedule: str, parallel: bool = False) -> Iterator[None]:
+    """Make the scheduler cut even small programs into "tiles" or "blocks", in parallel regions if asked."""
+    from nbdl.engine import cpu
+    from nbdl.engine import schedule as constants
+
+    with mock.patch.multiple(constants, **SCHEDULES[schedule]):
+        if parallel:
+            with mock.patch.object(cpu, "PARALLEL_STAGE_US", 0.0):
+                yield
+        else:
+            yield
+
+
+@dataclass
+class Outcome:
+    """What a run left: predictions by row, the log (a row a step), weights, slots."""
+
+    output: Array
+    log: Array
+    weights: Array
+    slots: Array
+
+    def named(self) -> dict[str, Array]:
+        """All arrays by name."""
+        return {"output": self.output, "log": self.log, "weights": self.weights, "slots": self.slots}
+
+
+@dataclass
+class Probe:
+    """A program with its data.
+
+    Attributes:
+        title: for messages.
+        record: records the program, given the tensors of the inputs; returns what goes to the output, if anything.
+        sources: float32 data, rows first; one array for each input.
+        weights: what the program names as weights; their values are the initial ones.
+        slots: sizes of the optimizer's slots, in floats.
+        scalars: per step, beside the number of rows.
+        steps: how often the data is gone through.
+        unit: what is being tested.
+    """
+
+    title: str
+    record: Record
+    sources: list[Array] = field(default_factory=list)
+    weights: list[Weight] = field(default_factory=list)
+    slots: int = 0
+    scalars: Callable[[int], dict[str, float]] | None = None
+    steps: int = 1
+    training: bool = True
+    unit: Any = None
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.weights) if not hasattr(self, "store") else self.store
+        self.program = self.recorded()
+        self.rows = len(self.sources[0]) if self.sources else 1
+        self.initial: Array = self.store.data.copy()
+
+    def recorded(self) -> Program:
+        """The program, recorded anew."""
+        r = Recorder(self.training)
+        tensors = [r.input(source.shape[1:], f"input {number}") for number, source in enumerate(self.sources)]
+        return r.finish(self.record(r, tensors))
+
+    @property
+    def width(self) -> int:
+        """Features of the output."""
+        return 0 if self.program.output is None else self.program.output.features
+
+    def executor(self, how: str, rows: int | None = None) -> Any:
+        """ "compiled", "plain" (one tile), "checked", "python" (float32) or "float64"."""
+        rows, kinds = rows or max(1, self.rows), [None] * len(self.sources)
+        slots = np.zeros(max(1, self.slots), np.float32)
+        if how in ("python", "float64"):
+            dtype = np.float32 if how == "python" else np.float64
+            made = ReferenceExecutor(self.program, self.store, rows, kinds, slots, dtype)
+            made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
+            return made
+        from nbdl.engine.checked import CheckedExecutor
+        from nbdl.engine.cpu import Executor
+
+        if how == "checked":
+            return CheckedExecutor(self.program, self.store, rows, kinds, slots)
+        return Executor(self.program, self.store, rows, kinds, slots, plain=how == "plain")
+
+    def run(
+        self,
+        how: str = "compiled",
+        sources: Sequence[Array] | None = None,
+        weights: Array | None = None,
+        parts: Sequence[int] | None = None,
+        threads: int | None = 1,
+        executor: Any = None,
+        seed: int = SEED,
+        first_step: int = 1,
+    ) -> Outcome:
+        """Run it from the initial weights and empty slots.
+
+        Args:
+            how: as for `executor`.
+            sources: other data than the probe's own.
+            weights: other values than the initial ones.
+            parts: sizes of the batches; by default one of all rows.
+        """
+        given = list(self.sources if sources is None else sources)
+        rows = len(given[0]) if given else self.rows
+        made = executor or self.executor(how, max(parts) if parts else rows)
+        dtype = np.float64 if how == "float64" else np.float32
+        given = [np.ascontiguousarray(source, dtype) for source in given]
+        batches = self._batches(parts or [rows], rows, dtype, given, seed, first_step)
+        start = self.initial if weights is None else weights
+        made.slots[:] = 0.0
+        if how in ("python", "float64"):
+            made.weights = start.astype(dtype)
+            made.run(batches, threads)
+            after = made.weights
+        else:
+            self.store.data[:] = start
+            made.run(batches, threads)
+            after = self.store.data.copy()
+            self.store.data[:] = self.initial
+        assert batches.output is not None
+        return Outcome(batches.output, batches.log, after, made.slots.copy())
+
+    def _batches(
+        self, parts: Sequence[int], rows: int, dtype: Any, sources: list[Array], seed: int, first_step: int
+    ) -> Batches:
+        count = len(parts) * self.steps
+        steps = np.zeros((count, 4), np.int64)
+        starts = np.cumsum([0, *parts[:-1]])
+        for number in range(count):
+            part = number % len(parts)
+            steps[number, :3] = starts[part], parts[part], first_step + number
+        scalars = np.zeros((count, len(self.program.scalars)), dtype)
+        scalars[:, 0] = steps[:, 1]
+        for number, step in enumerate(steps[:, 2]):
+            values = self.scalars(int(step)) if self.scalars else {}
+            scalars[number, 1:] = [values[name] for name in self.program.scalars[1:]]
+        log = np.zeros((count, max(1, self.program.log_width)), dtype)
+        output = np.zeros((rows, max(1, self.width)), dtype)
+        return Batches(steps, scalars, log, sources, output, seed)
+
+    def log_named(self, log: Array, name: str) -> Array:
+        """The columns of one entry of the log."""
+        start = 0
+        for known, width in self.program.log:
+            if known == name:
+                return log[:, start : start + width]
+            start += width
+        raise KeyError(name)
+
+
+def logged(r: Recorder, name: str, value: Tensor) -> None:
+    """Put a tensor of fixed shape into the log."""
+    r.map(same, value, into=[r.log(name, value.features)])
+
+
+def assert_close(actual: Array, wanted: Array, what: str, rtol: float, atol: float = 0.0) -> None:
+    """Equal within tolerances relative to the element and to the largest element; NaN and infinity alike."""
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    allowed = rtol * np.abs(np.nan_to_num(wanted)) + atol * (float(finite.max()) if finite.size else 1.0)
+    alike = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        wrong = ~(alike | (np.abs(actual - wanted) <= allowed))
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise AssertionError(f"{what} at {at}: {actual[at]!r}, expected {wanted[at]!r} ({int(wrong.sum())} differ)")

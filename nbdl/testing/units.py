@@ -1,0 +1,250 @@
+"""The programs around a unit of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nbdl.engine.program import Recorder, Tensor, same
+from nbdl.engine.store import LINE, Weight
+from nbdl.errors import ConfigError
+from nbdl.model import Builder
+from nbdl.recording import forward
+from nbdl.testing.data import loss_data, metric_data
+from nbdl.testing.probe import Array, Probe, logged
+from nbdl.testing.suite import Subject
+
+SMALL = (5, 3)
+LARGE = (600, 48)
+SHAPES = ((3,), (4, 3))
+
+
+def probes(subject: Subject, rows: int = SMALL[0], features: int = SMALL[1]) -> list[Probe]:
+    """Programs that run all that the unit records; none for kinds that record nothing."""
+    makers: dict[str, Callable[[Subject, int, int], list[Probe]]] = {
+        "activations": activation_probes,
+        "layers": layer_probes,
+        "losses": loss_probes,
+        "regularizers": regularizer_probes,
+        "constraints": constraint_probes,
+        "optimizers": optimizer_probes,
+        "metrics": metric_probes,
+    }
+    maker = makers.get(subject.kind)
+    return maker(subject, rows, features) if maker else []
+
+
+def generator() -> np.random.Generator:
+    """The same numbers each time."""
+    return np.random.default_rng(1)
+
+
+def reals(rng: np.random.Generator, *shape: int) -> Array:
+    """Normal numbers, float32."""
+    return rng.normal(0.0, 1.5, shape).astype(np.float32)
+
+
+def away_from(kinks: Sequence[float], x: Array) -> Array:
+    """The same numbers, none very near a kink."""
+    for kink in kinks:
+        x = np.where(np.abs(x - kink) < 0.01, kink + 0.05, x)
+    return x.astype(np.float32)
+
+
+def fixed(name: str, values: Array, trainable: bool = True) -> Weight:
+    """A weight with given first values."""
+    return Weight(Tensor(values.shape, False, "weight", name), None, lambda shape, random: values, trainable)
+
+
+def with_values(probe: Probe) -> Probe:
+    """Give each weight its first values, as `Sequential` would."""
+    from nbdl.initializing import Stream
+    from nbdl.testing.probe import SEED
+
+    for site, weight in enumerate(probe.store.weights):
+        weight.value[...] = weight.initializer(weight.tensor.shape, Stream(SEED, site))
+    probe.initial = probe.store.data.copy()
+    return probe
+
+
+# -- by kind ----------------------------------------------------------------------------------------------
+
+
+def activation_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """y of x; dx of x and dy."""
+    unit, rng = subject.make(), generator()
+    x = away_from(subject.options.get("kinks", ()), reals(rng, rows, features))
+
+    def backward(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
+        y, saved = unit.forward(r, tensors[0])
+        return unit.backward(r, tensors[0], y, tensors[1], saved)  # type: ignore[no-any-return]
+
+    return [
+        Probe("forward", lambda r, t: unit.forward(r, t[0])[0], [x], unit=unit),
+        Probe("backward", backward, [x, reals(rng, rows, features)], unit=unit),
+    ]
+
+
+def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Weight]]:
+    """A layer, the shapes of its input and output, its weights."""
+    shapes = [(features,), *SHAPES[1:]] if features != SMALL[1] else list(SHAPES)
+    given = subject.options.get("input_shape")
+    if given is not None:
+        shapes = [tuple(given)]
+    problem: Exception | None = None
+    for shape in shapes:
+        layer, weights = subject.make(), list[Weight]()
+        layer.name = layer.name or "layer"
+        try:
+            shape = layer.input_shape or shape
+            return layer, shape, layer.build(Builder(layer, weights), shape), weights
+        except ConfigError as error:
+            problem = error
+    raise AssertionError(f"no shape of {shapes} suits it; register it with input_shape=(...): {problem}")
+
+
+def layer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """y in inference and in training; dx and the gradients of all weights."""
+    found = []
+    for title, training in (("inference", False), ("forward", True), ("backward", True)):
+        layer, shape, output, weights = built(subject, features)
+        rng = generator()
+        sources = [reals(rng, rows, *shape)]
+        if title == "backward":
+            sources.append(reals(rng, rows, *output))
+        record = layer_backward(layer, weights) if title == "backward" else layer_forward(layer)
+        probe = with_values(Probe(title, record, sources, weights, training=training, unit=layer))
+        for weight in weights:
+            if weight.trainable:  # not all zeros or ones, or a wrong gradient might pass
+                weight.value[...] += 0.3 * rng.normal(size=weight.value.shape)
+        probe.initial = probe.store.data.copy()
+        found.append(probe)
+    return found
+
+
+def layer_forward(layer: Any) -> Any:
+    """Record y."""
+    return lambda r, tensors: forward(r, [layer], tensors[0])[-1].y
+
+
+def layer_backward(layer: Any, weights: Sequence[Weight]) -> Any:
+    """Record dx, and the gradients into the log."""
+
+    def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
+        gradient = tensors[1]
+        for node in reversed(forward(r, [layer], tensors[0])):
+            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        for weight in weights:
+            if weight.trainable:
+                assert weight.tensor in r.gradients, f"backward gives no gradient for {weight.name}"
+                logged(r, weight.name, r.gradients[weight.tensor])
+        return gradient
+
+    return record
+
+
+def loss_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """Values and gradient of p, and of the input z of each activation that it forms a pair with."""
+    loss = subject.make()
+    y, p = loss_data(loss, subject.options, rows, features, generator())
+    found = [
+        Probe("values", lambda r, t: loss.values(r, t[0], t[1]), [y, p], unit=loss),
+        Probe("gradient", lambda r, t: loss.gradient(r, t[0], t[1]), [y, p], unit=loss),
+    ]
+    for name in loss.pairs:
+        found += [pair_probe(loss, name, y, reals(generator(), rows, features), what) for what in ("values", "gradient")]
+    return found
+
+
+def pair_probe(loss: Any, name: str, y: Array, z: Array, what: str, paired: bool = True) -> Probe:
+    """Values or gradient of z, by the pair's formula or by the activation and the loss one after the other."""
+    from nbdl.registry import registry
+
+    activation, pair = registry.make("activations", name), loss.pairs[name](loss)
+
+    def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
+        y, z = tensors
+        p, saved = activation.forward(r, z)
+        result: Tensor
+        if paired:
+            result = getattr(pair, what)(r, y, z, p, saved)
+        elif what == "values":
+            result = loss.values(r, y, p)
+        else:
+            result = activation.backward(r, z, p, loss.gradient(r, y, p), saved)
+        return result
+
+    return Probe(f"{what} after {name}", record, [y, z], unit=loss)
+
+
+def regularizer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """The penalty of a matrix, and its gradient added to another."""
+    unit, rng = subject.make(), generator()
+    w = away_from(subject.options.get("kinks", ()), reals(rng, rows, features))
+    g = reals(rng, rows, features)
+
+    def penalty(r: Recorder, tensors: Sequence[Tensor]) -> None:
+        logged(r, "penalty", unit.penalty(r, weights[0].tensor))
+
+    def gradient(r: Recorder, tensors: Sequence[Tensor]) -> None:
+        copied = r.map(same, others[1].tensor)
+        logged(r, "gradient", unit.gradient(r, others[0].tensor, copied))
+
+    weights, others = [fixed("w", w)], [fixed("w", w), fixed("g", g, False)]
+    return [
+        with_values(Probe("penalty", penalty, [], weights, unit=unit)),
+        with_values(Probe("gradient", gradient, [], others, unit=unit)),
+    ]
+
+
+def constraint_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """The projection of a matrix and of a vector."""
+    unit, found = subject.make(), []
+    for shape in ((rows, features), (features,)):
+        weights = [fixed("w", reals(generator(), *shape))]
+
+        def project(r: Recorder, tensors: Sequence[Tensor], weights: list[Weight] = weights) -> None:
+            logged(r, "projected", unit.project(r, weights[0].tensor))
+
+        found.append(with_values(Probe(f"projection of {shape}", project, [], weights, unit=unit)))
+    return found
+
+
+def optimizer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """Five steps with the same gradient."""
+    size = -(-rows * features // LINE) * LINE
+    rng = generator()
+    return [optimizer_probe(subject.make(), reals(rng, size), reals(rng, size))]
+
+
+def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
+    """Steps with the same gradient."""
+    weights = [fixed("w", w), fixed("g", g, False)]
+    names = unit.used_slots()
+
+    def record(r: Recorder, tensors: Sequence[Tensor]) -> None:
+        target, size = weights[0].tensor, len(w)
+        slots = [Tensor((size,), False, "slot", name, number * size) for number, name in enumerate(names)]
+        scalars = [r.scalar(name) for name in unit.per_step(1)]
+        with r.recording("optimizer", "update"):
+            r.map(unit.update_function(), target, weights[1].tensor, *slots, *scalars, into=[target, *slots])
+
+    scalars = unit.per_step
+    return with_values(
+        Probe(f"{steps} steps", record, [], weights, len(names) * len(w), scalars, steps=steps, unit=unit)
+    )
+
+
+def metric_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
+    """The rows' values and their sums."""
+    unit = subject.make()
+    y, p = metric_data(subject.options, rows, features, generator())
+
+    def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
+        values: Tensor = unit.update(r, tensors[0], tensors[1])
+        r.sum(same, values, into=r.log("sums", values.features))
+        return values
+
+    return [Probe("update", record, [y, p], unit=unit)]

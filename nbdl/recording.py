@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.program import Program, Recorder, Shape, Tensor, add, per, same, times
+from nbdl.engine.functions import add, per, same, times
+from nbdl.engine.program import Program, Recorder, Shape, Tensor
 from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair
 
 if TYPE_CHECKING:

@@ -240,8 +240,8 @@ def torch_eager(work: Work, threads: int, compiled: bool = False) -> Repetition 
             row = torch.from_numpy(one_row(work))
             with torch.inference_mode():
                 for _ in range(work.units):
-                    result = function(row)
-            return float(result.sum())
+                    function(row)
+            return math.nan
 
         return many
     x, y, labels = data(work)
@@ -669,7 +669,7 @@ def referee(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[li
                     taking.append((process, Result(what, process.name, answer["loss"])))
             for number in range(options.rounds):
                 for process, result in taking[:: -1 if number % 2 else 1]:
-                    time.sleep(0.02)  # let the one before come to rest
+                    time.sleep(0.05)  # let the one before come to rest: pools spin for a while
                     before = {p.name: p.cpu_seconds() for p in processes}
                     answer = process.ask(do="measure", work=what, seconds=options.seconds)
                     for other in processes:
@@ -774,15 +774,16 @@ def table(results: list[Result]) -> Iterator[str]:
         rows = [result for result in results if result.work == what]
         base = next((result for result in rows if result.peer == REFERENCE), None)
         yield f"\n### {work.title}\n"
-        yield f"| | µs per {work.unit} | min–max | peer / nbdl | first loss |"
-        yield "|---|---:|---:|---:|---:|"
+        trains = isinstance(work, Training)
+        yield f"| | µs per {work.unit} | min–max | peer / nbdl |{' first loss |' * trains}"
+        yield f"|---|---:|---:|---:|{'---:|' * trains}"
         for row in rows:
             span = f"{digits(min(row.samples))}–{digits(max(row.samples))}"
             ratio = "" if base is None or row is base else f"{ratio_of(row, base):.2f}"
-            loss = "" if math.isnan(row.loss) else f"{row.loss:.4f}"
+            loss = "|" if math.isnan(row.loss) else f"{row.loss:.4f} |"
             peer = PEERS[row.peer]
-            label = peer.one_row if isinstance(work, OneRow) else peer.label
-            yield f"| {label} | {digits(row.median)} | {span} | {ratio} | {loss} |"
+            label = peer.label if trains else peer.one_row
+            yield f"| {label} | {digits(row.median)} | {span} | {ratio} |{f' {loss}' * trains}"
 
 
 def ratio_of(row: Result, base: Result) -> float:

@@ -57,6 +57,11 @@ def scalar(function: Callable[..., Any]) -> Any:
     return njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """A part of a kernel's body: put into it before LLVM sees it, which would else optimise it once more per level."""
+    return njit(nogil=True, inline="always", no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """A kernel: called by address, returns a status, never raises."""
     return cfunc(KERNEL, cache=_has_file(function), nopython=True, **OPTIONS)(function)
@@ -208,4 +213,4 @@ def _warn_once(message: str) -> None:
         warnings.warn(message, stacklevel=3)
 
 
-__all__ = ["address", "cache_folder", "driver", "float32", "kernel", "load", "parallel_driver", "scalar"]
+__all__ = ["address", "cache_folder", "driver", "float32", "inlined", "kernel", "load", "parallel_driver", "scalar"]

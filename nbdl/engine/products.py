@@ -89,20 +89,22 @@ def _below(builder: Any, count: Any) -> Any:
 def _tile(rows: int, vectors: int, contiguous: bool) -> Any:
     """An intrinsic that computes `rows` × (`vectors` vectors) of C.
 
+    Of the rows, `there` are there; the others repeat the last and write what it writes.
+
     `contiguous`: the tile's elements of A lie side by side for each p (A is transposed), with `lda` from p to p;
     else each row of A runs over p, with `lda` from row to row.
     """
 
     @intrinsic
     def tile(
-        typingctx: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any, columns: Any,
+        typingctx: Any, there: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any, columns: Any,
         start: Any, start_ld: Any,
     ) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _Tile(builder, rows, vectors, contiguous, *args).emit()
             return context.get_dummy_value()
 
-        return types.void(*([types.int64] * 10)), codegen
+        return types.void(*([types.int64] * 11)), codegen
 
     return tile
 
@@ -111,7 +113,7 @@ class _Tile:
     """Writes the IR of one register tile. Leading dimensions come in floats; `start` 0 means zeros."""
 
     def __init__(
-        self, builder: Any, rows: int, vectors: int, contiguous: bool,
+        self, builder: Any, rows: int, vectors: int, contiguous: bool, there: Any,
         a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any, columns: Any, start: Any, start_ld: Any,
     ) -> None:  # fmt: skip
         self.builder, self.rows, self.vectors, self.contiguous = builder, rows, vectors, contiguous
@@ -123,6 +125,11 @@ class _Tile:
             _below(builder, builder.sub(columns, _constant(number * LANES))) for number in range(vectors)
         ]
         self.cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
+        final = builder.sub(there, _constant(1))
+        self.row_number = []
+        for row in range(rows):
+            number = _constant(row)
+            self.row_number.append(builder.select(builder.icmp_signed("<", number, final), number, final))
 
     def emit(self) -> None:
         """start → loop over p → store."""
@@ -155,7 +162,7 @@ class _Tile:
     def _place(self, base: Any, leading: Any, row: int, vector: int, value: Any) -> Any:
         """Load (value None) or store one vector of a rows × columns array."""
         builder = self.builder
-        offset = builder.add(builder.mul(leading, _constant(row)), _constant(4 * LANES * vector))
+        offset = builder.add(builder.mul(leading, self.row_number[row]), _constant(4 * LANES * vector))
         address = builder.add(base, offset)
         if value is None:
             return _load(builder, address, self.masks[vector])
@@ -190,28 +197,30 @@ class _Tile:
     def _element_of_a(self, row: int, p: Any) -> Any:
         builder = self.builder
         if self.contiguous:
-            return builder.gep(_floats(builder, builder.add(self.a, builder.mul(p, self.lda))), [_constant(row)])
-        return builder.gep(_floats(builder, builder.add(self.a, builder.mul(self.lda, _constant(row)))), [p])
+            column = _floats(builder, builder.add(self.a, builder.mul(p, self.lda)))
+            return builder.gep(column, [self.row_number[row]])
+        return builder.gep(_floats(builder, builder.add(self.a, builder.mul(self.lda, self.row_number[row]))), [p])
 
 
-# Rows × vectors; a tile of one row takes more columns, or it would wait for its own sums.
-tile_8_2, tile_4_2, tile_2_2, tile_1_2 = (_tile(rows, 2, False) for rows in (8, 4, 2, 1))
-tile_8_1, tile_4_1, tile_2_1, tile_1_1 = (_tile(rows, 1, False) for rows in (8, 4, 2, 1))
+# Rows × vectors. Few of them, since each costs a quarter of a second to compile; a tile of a single row takes more
+# columns, or it would wait for its own sums.
+tile_8_2, tile_4_2 = _tile(8, 2, False), _tile(4, 2, False)
+tile_8_1, tile_4_1 = _tile(8, 1, False), _tile(4, 1, False)
 tile_1_8 = _tile(1, 8, False)
-tile_t_8_2, tile_t_4_2, tile_t_2_2, tile_t_1_2 = (_tile(rows, 2, True) for rows in (8, 4, 2, 1))
-tile_t_8_1, tile_t_4_1, tile_t_2_1, tile_t_1_1 = (_tile(rows, 1, True) for rows in (8, 4, 2, 1))
+tile_t_8_2, tile_t_4_2 = _tile(8, 2, True), _tile(4, 2, True)
+tile_t_8_1, tile_t_4_1 = _tile(8, 1, True), _tile(4, 1, True)
 
 
 @intrinsic
-def scratch(typingctx: Any) -> Any:
-    """The address of a panel of DEPTH × PANEL floats on the caller's stack."""
+def scratch(typingctx: Any, size: Any) -> Any:
+    """The address of `size` floats on the caller's stack. A size that LLVM knew would cost it seconds to look through."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = cgutils.alloca_once(builder, ir.ArrayType(F32, DEPTH * PANEL))
+        place = builder.alloca(VECTOR, size=builder.udiv(args[0], _constant(LANES)))
         place.align = 64
         return builder.ptrtoint(place, I64)
 
-    return types.int64(), codegen
+    return types.int64(types.int64), codegen
 
 
 @intrinsic
@@ -262,73 +271,51 @@ def _transposed(builder: Any, block: list[Any]) -> list[Any]:
 def rows_of_tiles(
     m: int, columns: int, depth: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
 ) -> None:
-    """One panel of C, for A as it lies: rows by eights, then fours, twos and ones."""
+    """One panel of C, for A as it lies."""
     i = 0
     while i < m:
         left, at, out, first = m - i, a + 4 * i * lda, c + 4 * i * ldc, start
         if start != 0:
             first = start + 4 * i * start_ld
-        if columns > LANES:
-            if left >= 8 and ROWS == 8:
-                tile_8_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 8
-            elif left >= 4:
-                tile_4_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 4
-            elif left >= 2:
-                tile_2_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 2
+        if left > 4 and ROWS == 8:
+            there = min(left, 8)
+            if columns > LANES:
+                tile_8_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             else:
-                tile_1_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 1
-        elif left >= 8 and ROWS == 8:
-            tile_8_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_8_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 8
-        elif left >= 4:
-            tile_4_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 4
-        elif left >= 2:
-            tile_2_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 2
         else:
-            tile_1_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 1
+            there = min(left, 4)
+            if columns > LANES:
+                tile_4_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+            else:
+                tile_4_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+            i += 4
 
 
 def rows_of_transposed_tiles(
     m: int, columns: int, depth: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
 ) -> None:
-    """The same for a transposed A."""
+    """One panel of C, for a transposed A."""
     i = 0
     while i < m:
         left, at, out, first = m - i, a + 4 * i, c + 4 * i * ldc, start
         if start != 0:
             first = start + 4 * i * start_ld
-        if columns > LANES:
-            if left >= 8 and ROWS == 8:
-                tile_t_8_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 8
-            elif left >= 4:
-                tile_t_4_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 4
-            elif left >= 2:
-                tile_t_2_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 2
+        if left > 4 and ROWS == 8:
+            there = min(left, 8)
+            if columns > LANES:
+                tile_t_8_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             else:
-                tile_t_1_2(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-                i += 1
-        elif left >= 8 and ROWS == 8:
-            tile_t_8_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_t_8_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 8
-        elif left >= 4:
-            tile_t_4_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 4
-        elif left >= 2:
-            tile_t_2_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 2
         else:
-            tile_t_1_1(at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 1
+            there = min(left, 4)
+            if columns > LANES:
+                tile_t_4_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+            else:
+                tile_t_4_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+            i += 4
 
 
 def transpose_panel(b: int, ldb: int, columns: int, depth: int, panel: int) -> None:
@@ -345,7 +332,7 @@ def multiply_plain(
     if m == 1:
         for j in range(0, n, 8 * LANES):
             first = start + 4 * j if start != 0 else 0
-            tile_1_8(a, lda, b + 4 * j, ldb, c + 4 * j, ldc, k, min(8 * LANES, n - j), first, start_ld)
+            tile_1_8(1, a, lda, b + 4 * j, ldb, c + 4 * j, ldc, k, min(8 * LANES, n - j), first, start_ld)
         return
     for j in range(0, n, PANEL):
         columns, first, first_ld = min(PANEL, n - j), start, start_ld
@@ -381,7 +368,7 @@ def multiply_transposed_b(
     m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
 ) -> None:
     """C = A·Bᵀ + start: each panel of B is transposed once, into the first-level cache."""
-    panel = scratch()
+    panel = scratch(min(k + LANES, DEPTH) * PANEL)
     for j in range(0, n, PANEL):
         columns, first, first_ld = min(PANEL, n - j), start, start_ld
         if start != 0:

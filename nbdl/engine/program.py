@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbdl.engine.functions import add, is_column, same, times
 from nbdl.engine.scalar import compose, label, used_arguments
 from nbdl.errors import ConfigError
 
@@ -143,26 +144,6 @@ class Program:
     def log_width(self) -> int:
         """Floats in one row of the log."""
         return sum(width for _, width in self.log)
-
-
-def same(a: float) -> float:
-    """The identity, for plain sums and copies."""
-    return a
-
-
-def add(a: float, b: float) -> float:
-    """a + b."""
-    return a + b
-
-
-def times(a: float, b: float) -> float:
-    """a·b."""
-    return a * b
-
-
-def per(a: float, b: float) -> float:
-    """a / b."""
-    return a / b
 
 
 class Recorder:
@@ -315,7 +296,7 @@ class Recorder:
 
     def one_hot(self, labels: Tensor, classes: int) -> Tensor:
         """Rows × classes with 1 in the column that the label names; labels are rows × 1."""
-        return self.map(_is_column, labels, Tensor((classes,), False, "index", "column"))
+        return self.map(is_column, labels, Tensor((classes,), False, "index", "column"))
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """The same memory under another shape."""
@@ -414,10 +395,6 @@ class Recorder:
         self._operations.append(
             Operation(kind, tuple(inputs), outputs, domain, function, attributes, self._layer, self._phase)
         )
-
-
-def _is_column(label: float, column: float) -> float:
-    return 1.0 if label == column else 0.0
 
 
 def _broadcast(operands: Sequence[Tensor]) -> tuple[tuple[int | None, int], Shape]:

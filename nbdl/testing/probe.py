@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches
-from nbdl.engine.program import Program, Recorder, Tensor, same
+from nbdl.engine.functions import same
+from nbdl.engine.program import Program, Recorder, Tensor
 from nbdl.engine.reference import ReferenceExecutor
 from nbdl.engine.store import Store, Weight
 
@@ -21,7 +22,7 @@ Record = Callable[[Recorder, Sequence[Tensor]], "Tensor | None"]
 SEED = 20_240_229
 
 # What the scheduler would do with much larger work, by the constants of `nbdl.engine.schedule`.
-SCHEDULES: dict[str, dict[str, float]] = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "tiles": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "TILE_US": 0.01, "NARROWEST": 16, "MANY_ROWS": 1 << 60},
     "blocks": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "MANY_ROWS": 1},
 }
@@ -79,12 +80,19 @@ class Probe:
     steps: int = 1
     training: bool = True
     unit: Any = None
+    store: Store = field(init=False)
+    program: Program = field(init=False)
+    initial: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.weights) if not hasattr(self, "store") else self.store
+        self.store = Store(self.weights)
         self.program = self.recorded()
-        self.rows = len(self.sources[0]) if self.sources else 1
-        self.initial: Array = self.store.data.copy()
+        self.initial = self.store.data.copy()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the data."""
+        return len(self.sources[0]) if self.sources else 1
 
     def recorded(self) -> Program:
         """The program, recorded anew."""
@@ -133,6 +141,7 @@ class Probe:
             parts: sizes of the batches; by default one of all rows.
         """
         given = list(self.sources if sources is None else sources)
+        assert [one.shape[1:] for one in given] == [one.shape[1:] for one in self.sources]
         rows = len(given[0]) if given else self.rows
         made = executor or self.executor(how, max(parts) if parts else rows)
         dtype = np.float64 if how == "float64" else np.float32

@@ -74,7 +74,8 @@ def subjects(entry: Entry, truths: Truths | None = None) -> list[Subject]:
             f"{entry.kind} {entry.name!r} needs {', '.join(needed)}: register it with examples=({{...}},), so that "
             "it can be tested"
         )
-    return [Subject(entry, arguments, truth) for arguments in ([] if needed else [{}]) + examples]
+    defaults: list[dict[str, Any]] = [] if needed else [{}]
+    return [Subject(entry, arguments, truth) for arguments in defaults + examples]
 
 
 @dataclass(frozen=True)

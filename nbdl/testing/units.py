@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.program import Recorder, Tensor, same
+from nbdl.engine.functions import same
+from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
 from nbdl.model import Builder
@@ -116,6 +117,7 @@ def layer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
             sources.append(reals(rng, rows, *output))
         record = layer_backward(layer, weights) if title == "backward" else layer_forward(layer)
         probe = with_values(Probe(title, record, sources, weights, training=training, unit=layer))
+        rng = generator()
         for weight in weights:
             if weight.trainable:  # not all zeros or ones, or a wrong gradient might pass
                 weight.value[...] += 0.3 * rng.normal(size=weight.value.shape)
@@ -154,7 +156,8 @@ def loss_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
         Probe("gradient", lambda r, t: loss.gradient(r, t[0], t[1]), [y, p], unit=loss),
     ]
     for name in loss.pairs:
-        found += [pair_probe(loss, name, y, reals(generator(), rows, features), what) for what in ("values", "gradient")]
+        z = reals(generator(), rows, features)
+        found += [pair_probe(loss, name, y, z, what) for what in ("values", "gradient")]
     return found
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Activation, hookimpl
-from nbdl.engine.program import per, same, times
+from nbdl.engine.functions import per, same, times
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor

@@ -20,7 +20,7 @@ class EarlyStopping(Callback):
         patience: epochs without improvement. Default 0, which acts as 1. (Keras 1 stopped one epoch later.)
         verbose: 1 says when it stops. Default 0.
         mode: "min", "max", or "auto": by the metric's own direction; losses are minimised.
-        baseline: the figure to be better than from the start. Default None.
+        baseline: an improvement that is not better than this, too, does not end the waiting. Default None.
         restore_best_weights: at the end of training, whoever ended it, give back the weights of the best epoch.
             Default False.
         start_from_epoch: epochs to wait before watching. Default 0.
@@ -57,7 +57,7 @@ class EarlyStopping(Callback):
         self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
         self.best_weights: list[Any] | None = None
         self.sign = -1.0 if self._maximise() else 1.0
-        self.best = math.inf if self.baseline is None else self.sign * self.baseline
+        self.best = math.inf
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         figure = self._figure(logs or {})
@@ -66,10 +66,12 @@ class EarlyStopping(Callback):
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)  # so that there is always something to give back
         self.wait += 1
-        if self.sign * figure < self.best - self.min_delta:
-            self.best = self.sign * figure
+        signed = self.sign * figure
+        if signed < self.best - self.min_delta:
+            self.best = signed
             self._keep(epoch)
-            self.wait = 0
+            if self.baseline is None or signed < self.sign * self.baseline - self.min_delta:
+                self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True

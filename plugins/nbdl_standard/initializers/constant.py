@@ -37,4 +37,4 @@ class Constant(Initializer):
 
 @hookimpl
 def register_initializers(register: Any) -> None:
-    register("constant", Constant)
+    register("constant", Constant, examples=({"value": 0.3},))

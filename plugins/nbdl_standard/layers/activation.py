@@ -36,4 +36,4 @@ class Activation(Layer):
 
 @hookimpl
 def register_layers(register: Any) -> None:
-    register("Activation", Activation)
+    register("Activation", Activation, examples=({"activation": "tanh"},))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.program import same
+from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,4 +102,4 @@ class Dense(Layer):
 
 @hookimpl
 def register_layers(register: Any) -> None:
-    register("Dense", Dense)
+    register("Dense", Dense, examples=({"units": 4}, {"units": 2, "activation": "softmax", "use_bias": False}))

@@ -67,4 +67,4 @@ class Dropout(Layer):
 
 @hookimpl
 def register_layers(register: Any) -> None:
-    register("Dropout", Dropout)
+    register("Dropout", Dropout, examples=({"rate": 0.4}, {"rate": 0.25, "scaling": "classic"}))

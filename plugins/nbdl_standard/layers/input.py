@@ -36,4 +36,4 @@ class Input(Layer):
 
 @hookimpl
 def register_layers(register: Any) -> None:
-    register("Input", Input, aliases=("InputLayer",))
+    register("Input", Input, aliases=("InputLayer",), examples=({"shape": [4]},))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, Pair, hookimpl
-from nbdl.engine.program import same
+from nbdl.engine.functions import same
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
-from nbdl.engine.program import same
+from nbdl.engine.functions import same
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
@@ -94,5 +94,5 @@ class Accuracy(Metric):
 def register_metrics(register: Any) -> None:
     register("accuracy", Accuracy, aliases=("acc",))
     register("categorical_accuracy", CategoricalAccuracy)
-    register("sparse_categorical_accuracy", SparseCategoricalAccuracy)
-    register("binary_accuracy", BinaryAccuracy)
+    register("sparse_categorical_accuracy", SparseCategoricalAccuracy, targets="labels")
+    register("binary_accuracy", BinaryAccuracy, examples=({"threshold": 0.3},))

@@ -60,4 +60,4 @@ class Adam(Optimizer):
 
 @hookimpl
 def register_optimizers(register: Any) -> None:
-    register("Adam", Adam)
+    register("Adam", Adam, examples=({"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3},))

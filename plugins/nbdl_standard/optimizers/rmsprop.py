@@ -64,4 +64,4 @@ class RMSprop(Optimizer):
 
 @hookimpl
 def register_optimizers(register: Any) -> None:
-    register("RMSprop", RMSprop, default=True)
+    register("RMSprop", RMSprop, default=True, examples=({"learning_rate": 0.01, "rho": 0.8, "momentum": 0.7},))

@@ -65,4 +65,4 @@ class SGD(Optimizer):
 
 @hookimpl
 def register_optimizers(register: Any) -> None:
-    register("SGD", SGD)
+    register("SGD", SGD, examples=({"momentum": 0.8}, {"momentum": 0.8, "nesterov": True}))

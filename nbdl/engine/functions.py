@@ -1,0 +1,28 @@
+"""Scalar functions that programs are made of, whatever the units."""
+
+from __future__ import annotations
+
+
+def same(a: float) -> float:
+    """The identity, for plain sums and copies."""
+    return a
+
+
+def add(a: float, b: float) -> float:
+    """a + b."""
+    return a + b
+
+
+def times(a: float, b: float) -> float:
+    """a·b."""
+    return a * b
+
+
+def per(a: float, b: float) -> float:
+    """a / b."""
+    return a / b
+
+
+def is_column(label: float, column: float) -> float:
+    """1 where a label names the column, else 0."""
+    return 1.0 if label == column else 0.0

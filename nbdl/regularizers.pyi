@@ -1,0 +1,22 @@
+# Generated from the registry by scripts/docs.py; do not edit.
+
+from typing import Any
+
+from nbdl import Regularizer
+
+class l1(Regularizer):
+    def __init__(self, l1: float = 0.01) -> None: ...
+
+L1 = l1
+
+class l1_l2(Regularizer):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None: ...
+
+L1L2 = l1_l2
+
+class l2(Regularizer):
+    def __init__(self, l2: float = 0.01) -> None: ...
+
+L2 = l2
+
+def get(given: Any, where: str = ...) -> Regularizer: ...

@@ -1,0 +1,139 @@
+"""Derivatives against central differences, in float64, on shapes that are not square."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nbdl.testing.probe import Array, Probe
+from nbdl.testing.suite import Subject, check
+from nbdl.testing.units import away_from, generator, pair_probe, reals
+
+STEP = 1e-5
+TOLERANCE = 1e-6
+
+
+def differences(value: Callable[[Array], Array], at: Array) -> tuple[Array, float]:
+    """The derivative of a sum of terms at each element by central differences, and the rounding error in it."""
+    flat = at.astype(np.float64).reshape(-1)
+    found, largest = np.empty_like(flat), 0.0
+    for number, here in enumerate(flat):
+        terms = []
+        for place in (here + STEP, here - STEP):
+            moved = flat.copy()
+            moved[number] = place
+            terms.append(value(moved.reshape(at.shape)))
+        found[number] = (terms[0] - terms[1]).sum() / ((here + STEP) - (here - STEP))
+        largest = max(largest, float(np.abs(terms[0]).sum()))
+    return found.reshape(at.shape), 8e-16 * largest / STEP
+
+
+def agree(derivative: Array, value: Callable[[Array], Array], at: Array, what: str) -> None:
+    """Assert that a derivative agrees with differences."""
+    measured, noise = differences(value, at)
+    derivative = derivative.reshape(measured.shape)
+    allowed = TOLERANCE * np.maximum(np.abs(measured), np.abs(derivative)) + noise + 1e-12
+    wrong = ~(np.abs(derivative - measured) <= allowed)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise AssertionError(f"{what} at {index}: {derivative[index]:.9g}, differences give {measured[index]:.9g}")
+
+
+def output(probe: Probe, sources: list[Array], weights: Array | None = None) -> Array:
+    """What a probe gives in float64."""
+    return probe.run("float64", sources, weights).output
+
+
+LARGE = np.array([20.0, -20.0, 100.0, -100.0, 17.0, -17.0])
+
+
+def large(rows: int, features: int) -> Array:
+    """Inputs of ±17 to ±100, each a little off, so that no two are equal."""
+    values = np.resize(LARGE, (rows, features)) + generator().uniform(-0.5, 0.5, (rows, features))
+    return values.astype(np.float32)
+
+
+@check("derivative", "activations")
+def activation_derivative(subject: Subject) -> None:
+    """dx agrees with differences of y for random x and dy, at ordinary and at large inputs (±17, ±20, ±100)."""
+    forward, backward = subject.probes
+    x, dy = (source.astype(np.float64) for source in backward.sources)
+    kinks = subject.options.get("kinks", ())
+    for at in (x, away_from(kinks, large(*x.shape)).astype(np.float64)):
+        dx = output(backward, [at, dy])
+        agree(dx, lambda moved: dy * output(forward, [moved]), at, "derivative")
+
+
+@check("derivative", "layers")
+def layer_derivatives(subject: Subject) -> None:
+    """dx and the gradient of every weight agree with differences of y, for a random dy."""
+    _, forward, backward = subject.probes
+    x, dy = (source.astype(np.float64) for source in backward.sources)
+    rows = dy.reshape(len(dy), -1)
+    result = backward.run("float64", [x, dy])
+    agree(result.output, lambda moved: rows * output(forward, [moved]), x, "dx")
+    start = forward.initial.astype(np.float64)
+    for weight in (one for one in forward.store.weights if one.trainable):
+        extent = slice(weight.tensor.offset, weight.tensor.offset + weight.tensor.features)
+
+        def value(moved: Array, extent: slice = extent) -> Array:
+            weights = start.copy()
+            weights[extent] = moved.reshape(-1)
+            return np.asarray(rows * output(forward, [x], weights))
+
+        gradient = backward.log_named(result.log, weight.name)
+        agree(gradient, value, start[extent].reshape(weight.tensor.shape), f"gradient of {weight.name}")
+
+
+@check("derivative", "losses")
+def loss_derivative(subject: Subject) -> None:
+    """The gradient agrees with differences of the values; so does each pair's, also at logits of ±20 and ±100."""
+    probes = subject.probes
+    for values, gradient in zip(probes[::2], probes[1::2], strict=True):
+        y, p = (source.astype(np.float64) for source in values.sources)
+        places = [p] if values is probes[0] else [p, large(*p.shape).astype(np.float64)]
+        for at in places:
+            found = output(gradient, [y, at])
+            # `values` is a mean or a sum over a row: its terms are one per row.
+            agree(found, lambda moved, probe=values, y=y: output(probe, [y, moved]), at, gradient.title)  # type: ignore[misc]
+
+
+@check("derivative", "regularizers")
+def regularizer_derivative(subject: Subject) -> None:
+    """The gradient added is the derivative of the penalty."""
+    penalty, gradient = subject.probes
+    weight = penalty.store.weights[0].tensor
+    start = penalty.initial.astype(np.float64)
+    found = gradient.log_named(gradient.run("float64").log, "gradient")[0]
+    g = gradient.store.weights[1].value.astype(np.float64).reshape(-1)
+
+    def value(moved: Array) -> Array:
+        weights = start.copy()
+        weights[: weight.features] = moved.reshape(-1)
+        return np.asarray(penalty.log_named(penalty.run("float64", weights=weights).log, "penalty"))
+
+    agree(found - g, value, start[: weight.features].reshape(weight.shape), "gradient")
+
+
+@check("pair is one formula", "losses", applies=lambda entry: bool(entry.target.pairs))
+def pair_is_one_formula(subject: Subject) -> None:
+    """In float64 a pair gives what activation and loss give one after the other; in float32 it is stable at ±100."""
+    rng, loss = generator(), subject.make()
+    y = subject.probes[0].sources[0]
+    features = subject.probes[0].sources[1].shape[1]
+    for name in loss.pairs:
+        for what in ("values", "gradient"):
+            z = reals(rng, len(y), features).astype(np.float64)
+            pair, apart = (pair_probe(loss, name, y, z.astype(np.float32), what, one) for one in (True, False))
+            given = [y.astype(np.float64), z]
+            wanted, found = output(apart, given), output(pair, given)
+            assert np.allclose(found, wanted, rtol=1e-6, atol=1e-9), (
+                f"{what} after {name}: {found.reshape(-1)[:3]}, one after the other {wanted.reshape(-1)[:3]}"
+            )
+            far = large(len(y), features)
+            wanted = output(pair, [y.astype(np.float64), far.astype(np.float64)])
+            found = pair.run("compiled", [y, far]).output
+            assert np.allclose(found, wanted, rtol=2e-5, atol=2e-6), (
+                f"{what} after {name} at ±100: {found.reshape(-1)[:3]} in float32, {wanted.reshape(-1)[:3]} in float64"
+            )

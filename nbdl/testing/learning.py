@@ -1,0 +1,220 @@
+"""Units at work: a small net with the unit in it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nbdl.engine.functions import same
+from nbdl.engine.program import Recorder, Tensor
+from nbdl.errors import NbdlError
+from nbdl.layer import Layer, Shape
+from nbdl.model import Builder, Sequential
+from nbdl.specs import Initializer, Loss, Optimizer
+from nbdl.testing.data import draw, metric_data
+from nbdl.testing.probe import Array, assert_close
+from nbdl.testing.suite import Subject, check
+from nbdl.testing.units import built, generator, optimizer_probe, reals
+
+ROWS, FEATURES, EPOCHS = 96, 3, 25
+
+
+class _Spread(Initializer):
+    """Small random values; the suite's own, so that it needs no plugin."""
+
+    def __call__(self, shape: Shape, random: Any) -> Array:
+        return np.asarray(random.uniform(shape, -0.5, 0.5))
+
+
+class _Product(Layer):
+    """x·W + b; the suite's own."""
+
+    def __init__(self, width: int, follow: Any = None, **units: Any) -> None:
+        self.width, self.activation, self.units = width, follow, units
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        units = {"initializer": _Spread(), **self.units}
+        self.w = b.weight("w", (shape[-1], self.width), **units)
+        self.b = b.weight("b", (self.width,), _Spread())
+        return (self.width,)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return r.gemm(x, self.w, bias=self.b), None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        r.gradient(self.w, r.gemm(x, dy, transpose_a=True))
+        r.gradient(self.b, r.sum(same, dy))
+        return r.gemm(dy, self.w, transpose_b=True)
+
+
+def _square(y: float, p: float) -> float:
+    return (p - y) * (p - y)
+
+
+def _slope(y: float, p: float) -> float:
+    return 2.0 * (p - y)
+
+
+class _Squares(Loss):
+    """The mean of squares; the suite's own."""
+
+    def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        return r.mean(_square, y, p)
+
+    def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        return r.map(_slope, y, p)
+
+
+class _Descent(Optimizer):
+    """w - rate·g; the suite's own."""
+
+    def __init__(self, learning_rate: float = 0.05) -> None:
+        self.learning_rate = learning_rate
+
+    def per_step(self, step: int) -> dict[str, float]:
+        return {"rate": self.rate(step)}
+
+    def update_function(self) -> Callable[..., Any]:
+        return _descend
+
+
+def _descend(w: float, g: float, rate: float) -> float:
+    return w - rate * g
+
+
+def task(outputs: int, shape: Shape = (FEATURES,)) -> tuple[Array, Array]:
+    """Inputs and targets with a relation that a net can learn."""
+    rng = generator()
+    x = reals(rng, ROWS, *shape) / 2
+    flat = x.reshape(ROWS, -1)
+    y = np.tanh(flat @ rng.normal(size=(flat.shape[1], outputs)))
+    return x, y.astype(np.float32)
+
+
+def lowers_its_loss(layers: list[Layer], x: Array, y: Array, loss: Any = None, optimizer: Any = None,
+                    metrics: Any = ()) -> dict[str, float]:  # fmt: skip
+    """Train, and assert that the loss goes down; return the last figures."""
+    model = Sequential(layers, seed=1)
+    model.build(x.shape[1:] if model.input_shape is None else None)
+    model.compile(optimizer=optimizer or _Descent(), loss=loss or _Squares(), metrics=list(metrics))
+    before = model.evaluate(x, y, return_dict=True)["loss"]
+    try:
+        model.fit(x, y, batch_size=16, epochs=EPOCHS, verbose=0)
+    except NbdlError as error:
+        raise AssertionError(str(error)) from None
+    figures: dict[str, float] = model.evaluate(x, y, return_dict=True)
+    assert np.isfinite(list(figures.values())).all(), f"a figure is not finite: {figures}"
+    assert figures["loss"] < before, f"the loss went from {before:.4f} to {figures['loss']:.4f} in {EPOCHS} epochs"
+    return figures
+
+
+@check("trains", "activations", "layers", "losses", "optimizers", "regularizers", "initializers", "constraints")
+def trains(subject: Subject) -> None:
+    """A net of two layers with the unit in it lowers its loss."""
+    x, y = task(2)
+    if subject.kind == "activations":
+        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y)
+    elif subject.kind == "layers":
+        layer, shape, output, _ = built(subject, FEATURES)
+        layer.name = ""
+        x, y = task(2, shape)
+        rest: list[Layer] = [_Product(2)] if len(output) == 1 else []
+        y = y if rest else task(int(np.prod(output)), shape)[1].reshape(ROWS, *output)
+        lowers_its_loss([layer, *rest], x, y)
+    elif subject.kind == "losses":
+        _train_loss(subject, x)
+    elif subject.kind == "optimizers":
+        lowers_its_loss([_Product(6), _Product(2)], x, y, optimizer=subject.make())
+    else:
+        argument = subject.kind.removesuffix("s")
+        unit = subject.make()
+        if subject.kind == "initializers" and np.unique(unit((9, 9), _stream())).size == 1:
+            lowers_its_loss([_Product(2, **{argument: unit})], x, y)  # all units of a hidden layer would be one
+        else:
+            lowers_its_loss([_Product(6, **{argument: unit}), _Product(2)], x, y)
+
+
+def _stream() -> Any:
+    from nbdl.initializing import Stream
+
+    return Stream(1, 1)
+
+
+def _train_loss(subject: Subject, x: Array) -> None:
+    from nbdl.registry import registry
+
+    loss, features = subject.make(), 3
+    usual = "one-hot" if loss.pairs else "reals"
+    targets = subject.options.get("targets", usual)
+    if loss.target_shape((features,)) != (features,):
+        y = np.argmax(x @ generator().normal(size=(FEATURES, features)), axis=1)[:, None].astype(np.float32)
+    elif loss.pairs:
+        y = np.eye(features, dtype=np.float32)[np.argmax(x @ generator().normal(size=(FEATURES, features)), axis=1)]
+    else:
+        y = draw(targets, len(x), features, generator())
+    for name in loss.pairs or (None,):
+        last = None if name is None else registry.make("activations", name)
+        lowers_its_loss([_Product(6), _Product(features, last)], x, y, loss=subject.make())
+
+
+@check("descends", "optimizers")
+def descends(subject: Subject) -> None:
+    """Steps against the gradient of Σ w² / 2 make w smaller, where slots are kept from step to step."""
+    size = 16
+    w = reals(generator(), size)
+    unit, probe = subject.make(), optimizer_probe(subject.make(), w, w, steps=1)
+    executor = probe.executor("compiled")
+    weights, slots = probe.initial.copy(), np.zeros_like(executor.slots)
+    for step in range(1, 51):
+        weights[size : 2 * size] = weights[:size]
+        probe.store.data[:] = weights
+        executor.slots[:] = slots
+        batches = probe._batches([1], 1, np.float32, [], 0, step)
+        executor.run(batches, 1)
+        weights, slots = probe.store.data.copy(), executor.slots.copy()
+    probe.store.data[:] = probe.initial
+    assert np.isfinite(weights).all(), "the weights are not finite"
+    assert np.square(weights[:size]).sum() < np.square(w).sum(), f"50 steps do not make w smaller ({unit!r})"
+
+
+@check("slots come back", "optimizers")
+def slots_come_back(subject: Subject) -> None:
+    """`update` returns the weight and as many slots as `used_slots` names, and `per_step` gives finite numbers."""
+    unit = subject.make()
+    names = unit.used_slots()
+    scalars = unit.per_step(1)
+    assert all(np.isfinite(float(value)) for step in (1, 2, 1000) for value in unit.per_step(step).values()), (
+        "per_step gives a number that is not finite"
+    )
+    assert list(unit.per_step(2)) == list(scalars), "per_step must give the same names in the same order each step"
+    result = unit.update_function()(0.5, 0.25, *[0.1] * len(names), *map(float, scalars.values()))
+    count = len(result) if isinstance(result, tuple) else 1
+    assert count == 1 + len(names), f"update returns {count} values for 1 weight and {len(names)} slots"
+
+
+@check("any batches, one figure", "metrics")
+def any_batches_one_figure(subject: Subject) -> None:
+    """The figure over all rows does not depend on the batches that they came in, a short last one included."""
+    unit = subject.make()
+    (probe,) = subject.probes
+    rows = 23
+    sources = list(metric_data(subject.options, rows, 3, generator()))
+    figures = []
+    for parts in ([rows], [10, 10, 3], [7, 7, 7, 2], [1] * rows):
+        sums = probe.log_named(probe.run("compiled", sources, parts=parts).log, "sums").astype(np.float64).sum(axis=0)
+        figures.append(unit.result(sums, rows))
+    assert np.isfinite(figures).all(), f"the figure is not finite: {figures[0]}"
+    assert_close(np.array(figures), np.full(len(figures), figures[0]), "the figure, by batches", 1e-5)
+
+
+@check("a rate for each step", "schedules")
+def a_rate_for_each_step(subject: Subject) -> None:
+    """Steps from 0 on get a finite rate that is not negative, the same each time."""
+    unit = subject.make()
+    for step in (0, 1, 2, 10, 1000, 100_000):
+        rate = float(unit(step))
+        assert np.isfinite(rate), f"the rate of step {step} is {rate}"
+        assert rate >= 0.0, f"the rate of step {step} is {rate}"
+        assert float(unit(step)) == rate, f"step {step} gets another rate the second time"

@@ -1,0 +1,68 @@
+"""Randomness: a function of seed, place and step alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nbdl.initializing import Stream
+from nbdl.testing.agreement import RECORDING, same_bits
+from nbdl.testing.probe import SEED, Probe
+from nbdl.testing.suite import Subject, check
+from nbdl.testing.units import built, layer_forward, with_values
+
+
+@check("same each time", *RECORDING)
+def same_each_time(subject: Subject) -> None:
+    """Recorded and run again with the same seed and step, a program gives the same bits."""
+    for probe in subject.probes:
+        first = probe.run("compiled")
+        same_bits(probe.run("compiled"), first, f"{probe.title}, run twice")
+        again = Probe(probe.title, probe.record, probe.sources, probe.weights, probe.slots, probe.scalars, probe.steps,
+                      probe.training, probe.unit)  # fmt: skip
+        again.store.data[:] = again.initial = probe.initial.copy()
+        same_bits(again.run("compiled"), first, f"{probe.title}, recorded twice")
+
+
+@check("draws only from the stream", "layers")
+def draws_from_the_stream(subject: Subject) -> None:
+    """What is drawn in training differs by seed and by step, is the same for the same, and keeps the mean."""
+    _, forward, _ = subject.probes
+    if not any(operation.kind == "uniform" for operation in forward.program.operations):
+        return
+    layer, shape, _, weights = built(subject, 3)
+    rows = 4000
+    ones = [np.ones((rows, *shape), np.float32)]
+    training, inference = (
+        with_values(Probe("", layer_forward(layer), ones, weights, training=one)) for one in (True, False)
+    )
+    first = training.run("compiled")
+    same_bits(training.run("compiled", threads=2), first, "the same seed and step")
+    for what, other in (("seed", training.run(seed=SEED + 1)), ("step", training.run(first_step=2))):
+        assert not np.array_equal(other.output, first.output), f"another {what} draws the same numbers"
+    wanted = inference.run("compiled").output.astype(np.float64)
+    drawn = first.output.astype(np.float64)
+    error = 5.0 * float(drawn.std()) / math.sqrt(drawn.size)
+    difference = float(drawn.mean() - wanted.mean())
+    assert abs(difference) <= error, (
+        f"the mean in training is {drawn.mean():.4f}, after it {wanted.mean():.4f}; they should agree to {error:.4f}"
+    )
+
+
+@check("initial values", "initializers")
+def initial_values(subject: Subject) -> None:
+    """Float32 of the asked shape, finite, and a function of seed and place: on shapes that are not square."""
+    unit = subject.make()
+    for shape in ((7,), (6, 11), (11, 6), (3, 2, 5, 4)):
+        values = np.asarray(unit(shape, Stream(1, 2)))
+        assert values.shape == shape, f"asked for {shape}, got {values.shape}"
+        assert values.dtype == np.float32, f"{values.dtype} rather than float32"
+        assert np.isfinite(values).all(), "not all values are finite"
+        for other in (unit, subject.make()):
+            assert np.array_equal(other(shape, Stream(1, 2)), values), "the same seed and place give other values"
+    values = np.asarray(unit((16, 15), Stream(1, 2)))
+    seed, site = (np.asarray(unit((16, 15), stream)) for stream in (Stream(2, 2), Stream(1, 3)))
+    if np.unique(values).size > 16:  # random, not one number or a pattern
+        assert not np.array_equal(values, seed), "another seed gives the same values"
+        assert not np.array_equal(values, site), "another weight of the model gets the same values"

@@ -1,0 +1,352 @@
+"""The cache of compiled kernels: never stale, never in the way.
+
+Everything runs in processes of its own with a cache folder of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+import nbdl
+from nbdl.engine import driver, kernel
+from nbdl.specs import elementwise
+
+A = """
+import b
+from nbdl import hookimpl
+
+def f(x):
+    return b.helper(x)
+
+def df(x, y):
+    return 1.0
+
+@hookimpl
+def register_activations(register):
+    register("reaching", f, df)
+"""
+B = """
+import c
+
+def helper(x):
+    return c.FACTOR * c.deep(x)
+"""
+C = """
+import math
+
+FACTOR = 2.0
+
+def deep(x):
+    return math.tanh(x) + 1.0
+"""
+PREDICT = """
+import json, os, numpy as np, nbdl, a
+nbdl.register(a)
+from nbdl.layers import Activation, Input
+model = nbdl.Sequential([Input((3,)), Activation("reaching")], seed=0)
+y = model.predict(np.array([[0.5, 1.0, 2.0]], np.float32))
+from nbdl.engine.kernel import statistics
+print(json.dumps([y[0].tolist(), statistics.compiled, statistics.loaded]))
+"""
+TRAIN = """
+import json, numpy as np, nbdl
+from nbdl.layers import Dense, Dropout
+x = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
+model = nbdl.Sequential([Dense(8, activation="relu", input_dim=6), Dropout(0.5), Dense(1)], seed=1)
+model.compile(loss="mse", optimizer="adam", metrics=["accuracy"])
+model.fit(x, x[:, :1], epochs=2, verbose=0, validation_split=0.2)
+from nbdl.engine.kernel import statistics
+print(json.dumps([model.predict(x)[:3, 0].tolist(), statistics.compiled, statistics.loaded]))
+"""
+# What root may do to files whatever their mode; without it, root is an ordinary owner.
+DROP_PRIVILEGES = """
+import ctypes, os
+if hasattr(os, "getuid") and os.getuid() == 0:
+    assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+"""
+NO_HOME = """
+import os, pwd
+for name in ("HOME", "NBDL_CACHE", "XDG_CACHE_HOME"):
+    os.environ.pop(name, None)
+def nobody(uid): raise KeyError(uid)
+pwd.getpwuid = nobody
+"""
+
+
+def expected(factor: float = 2.0, summand: float = 1.0) -> Any:
+    import math
+
+    return pytest.approx([factor * (math.tanh(x) + summand) for x in (0.5, 1.0, 2.0)], rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    for name, text in (("a", A), ("b", B), ("c", C)):
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that holds all that PREDICT needs."""
+    cache = tmp_path_factory.mktemp("cache") / "nbdl"
+    assert answer(PREDICT, sources, cache)[1] > 0
+    return cache
+
+
+@pytest.fixture
+def cache(filled: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt; times are kept, they are part of Numba's index."""
+    return shutil.copytree(filled, tmp_path / "cache")
+
+
+@pytest.fixture
+def edited(sources: Path, tmp_path: Path) -> Path:
+    """A copy of the sources, to be edited."""
+    return shutil.copytree(sources, tmp_path / "sources", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def start(code: str, cwd: Path, cache: Path, path: str = "") -> subprocess.Popen[str]:
+    environment = os.environ | {
+        "NBDL_CACHE": str(cache),
+        "PYTHONDONTWRITEBYTECODE": "1",  # Python's own cache of modules does not notice edits within a second
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(cwd), path, os.environ.get("PYTHONPATH", "")])),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[Any, str]:
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    return json.loads(out.splitlines()[-1]), error
+
+
+def answer(code: str, cwd: Path, cache: Path, path: str = "") -> Any:
+    found, error = finish(start(code, cwd, cache, path))
+    assert "Warning" not in error, error
+    return found
+
+
+# -- what is there is used ----------------------------------------------------------------------------------
+
+
+def test_the_second_process_compiles_nothing(tmp_path: Path) -> None:
+    first, compiled, _ = answer(TRAIN, tmp_path, tmp_path / "cache")
+    again, nothing, loaded = answer(TRAIN, tmp_path, tmp_path / "cache")
+    assert (nothing, loaded) == (0, compiled)
+    assert compiled > 10
+    assert again == first
+
+
+def test_the_folder_is_private(filled: Path) -> None:
+    assert (filled / "kernels").stat().st_mode & 0o077 == 0
+
+
+# -- what is edited is noticed ------------------------------------------------------------------------------
+
+
+def test_nothing_edited_nothing_compiled(edited: Path, cache: Path) -> None:
+    (edited / "b.py").write_text(B + "\nUNUSED = 3.0\n\ndef unused(x):\n    return x\n")
+    assert answer(PREDICT, edited, cache) == [expected(), 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "factor", "summand"),
+    [
+        ("c", "FACTOR = 2.0", "FACTOR = 3.0", 3.0, 1.0),
+        ("c", "+ 1.0", "+ 5.0", 2.0, 5.0),
+        ("b", "c.FACTOR *", "2.0 * c.FACTOR *", 4.0, 1.0),
+        ("b", "import c", "import c\nfrom c import *\nc.FACTOR = 7.0", 7.0, 1.0),
+        ("a", "b.helper(x)", "0.5 * b.helper(x)", 1.0, 1.0),
+    ],
+)
+def test_an_edit_anywhere_in_reach_is_noticed(
+    name: str, before: str, after: str, factor: float, summand: float, edited: Path, cache: Path
+) -> None:
+    file = edited / f"{name}.py"
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after))
+    y, compiled, _ = answer(PREDICT, edited, cache)
+    assert y == expected(factor, summand)
+    assert compiled == 1
+
+
+def test_an_edit_of_nbdl_itself_is_noticed(sources: Path, cache: Path, tmp_path: Path) -> None:
+    root = Path(nbdl.__file__).parent
+    plugins = Path(importlib.import_module("nbdl_standard").__file__ or "").parent
+    for source in (root, plugins):
+        shutil.copytree(source, tmp_path / "own" / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    engine, path = tmp_path / "own" / "nbdl" / "engine", str(tmp_path / "own")
+    assert answer(PREDICT, sources, cache, path) == [expected(), 0, 2]
+
+    maths = (engine / "maths.py").read_text()
+    assert "def tanh(x: float) -> float:" in maths
+    start = maths.index("def tanh(x: float) -> float:")
+    (engine / "maths.py").write_text(maths[:start] + maths[start:].replace("return ", "return 10.0 + ", 1))
+    y, compiled, _ = answer(PREDICT, sources, cache, path)
+    assert y == expected(summand=11.0)
+    assert compiled == 1
+    (engine / "maths.py").write_text(maths)
+
+    # What emitted text imports by name is covered whole, so even a comment counts.
+    digest = "import json; from nbdl.engine.scalar import runtime_digest; print(json.dumps(runtime_digest()))"
+    digests = [answer(digest, sources, cache, path)]
+    for name in ("bits", "intrinsics", "kernel"):
+        text = (engine / f"{name}.py").read_text()
+        (engine / f"{name}.py").write_text(text + f"\n# an edit of {name}\n")
+        digests.append(answer(digest, sources, cache, path))
+    assert len(set(digests)) == 4
+    assert answer(PREDICT, sources, cache, path) == [expected(), 2, 0]
+
+
+# -- folders that cannot be used ----------------------------------------------------------------------------
+
+
+def survives(code: str, cwd: Path, cache: Path) -> str:
+    """Right results, nothing from the cache, one warning, which is returned."""
+    (y, compiled, loaded), error = finish(start(code, cwd, cache))
+    assert y == expected()
+    assert (compiled, loaded) == (2, 0)
+    assert error.count("Warning:") == 1, error
+    assert "compiled again in each process" in error
+    return error
+
+
+def test_a_read_only_folder_is_survived(sources: Path, cache: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    (empty / "kernels").mkdir(parents=True)
+    (empty / "kernels").chmod(0o500)
+    try:
+        assert str(empty) in survives(DROP_PRIVILEGES + PREDICT, sources, empty)
+    finally:
+        (empty / "kernels").chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_made_is_survived(sources: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in survives(PREDICT, sources, tmp_path / "file" / "cache")
+
+
+def test_a_missing_home_is_survived(sources: Path, tmp_path: Path) -> None:
+    survives(NO_HOME + PREDICT, sources, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720])
+def test_a_folder_that_others_can_write_to_is_refused(mode: int, sources: Path, cache: Path) -> None:
+    (cache / "kernels").chmod(mode)
+    before = sorted(cache.rglob("*"))
+    assert "chmod 700" in survives(PREDICT, sources, cache)
+    assert sorted(cache.rglob("*")) == before
+
+
+# -- files that are damaged ---------------------------------------------------------------------------------
+
+
+def halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def garbled(content: bytes) -> bytes:
+    return bytes(range(256)) * (len(content) // 256 + 1)
+
+
+class Process:
+    """What a new process finds, without the seconds that one takes to start: nothing in memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.monkeypatch, self.folder = monkeypatch, folder
+
+    def predict(self) -> tuple[Any, int, int]:
+        """y, kernels compiled, kernels loaded; warnings are errors."""
+        self.monkeypatch.setattr(kernel, "_modules", {})
+        self.monkeypatch.setattr(kernel, "_folder", [self.folder])
+        self.monkeypatch.setattr(kernel, "statistics", kernel.Statistics())
+        for name in [name for name in sys.modules if name.startswith("nbdl_kernel_")]:
+            self.monkeypatch.delitem(sys.modules, name)
+        unit = elementwise("activations", "damaged", (doubled, always_two))
+        model = nbdl.Sequential([nbdl.layers.Input((3,)), nbdl.layers.Activation(unit())], seed=0)
+        y = model.predict(np.array([[1.0, 2.0, 3.0]], np.float32))
+        return y[0].tolist(), kernel.statistics.compiled, kernel.statistics.loaded
+
+
+def doubled(x: float) -> float:
+    return 2.0 * x
+
+
+def always_two(x: float, y: float) -> float:
+    return 2.0
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Process:
+    (tmp_path / "kernels").mkdir(mode=0o700)
+    started = Process(monkeypatch, tmp_path / "kernels")
+    driver.serial_driver()
+    assert started.predict() == ([2.0, 4.0, 6.0], 1, 0)
+    assert started.predict() == ([2.0, 4.0, 6.0], 0, 1)
+    return started
+
+
+@pytest.mark.parametrize("damage", [halved, emptied, garbled])
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".pyc"])
+def test_a_damaged_file_is_survived_and_mended(suffix: str, damage: Any, process: Process) -> None:
+    files = [path for path in process.folder.rglob("*") if path.suffix == suffix]
+    if suffix == ".pyc" and sys.dont_write_bytecode:
+        pytest.skip("Python is told to write no .pyc")
+    [path] = files
+    content, times = path.read_bytes(), path.stat()
+    header = content[:16] if suffix == ".pyc" else b""  # a header that fits, so that the rest is read
+    path.write_bytes(header + damage(content[len(header) :]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    y, compiled, _ = process.predict()
+    assert y == [2.0, 4.0, 6.0]
+    assert compiled == 1 or suffix in (".py", ".pyc")  # written anew, a source fits its machine code again
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+def test_another_kernel_under_this_ones_name_is_noticed(process: Process) -> None:
+    [path] = process.folder.glob("*.py")
+    text = path.read_text()
+    assert "float32(2.0)" in text
+    path.write_text(text.replace("float32(2.0)", "float32(5.0)"))
+    assert process.predict()[0] == [2.0, 4.0, 6.0]
+    assert path.read_text() == text
+
+
+def test_a_formula_that_cannot_be_compiled_is_not_blamed_on_the_folder(process: Process) -> None:
+    arguments = "frame, op, r0, r1, c0, c1, chunk, first"
+    text = f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
+    with pytest.raises(numba.core.errors.NumbaError):
+        kernel.load(text)
+
+
+def test_two_processes_that_compile_at_once(sources: Path, tmp_path: Path) -> None:
+    processes = [start(PREDICT, sources, tmp_path / "cache") for _ in range(2)]
+    for process in processes:
+        found, error = finish(process)
+        assert found[0] == expected()
+        assert "Warning" not in error
+    # One may have replaced the other's source after it was read, which costs one more compilation and no more.
+    assert answer(PREDICT, sources, tmp_path / "cache")[0] == expected()
+    assert answer(PREDICT, sources, tmp_path / "cache") == [expected(), 0, 2]

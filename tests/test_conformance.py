@@ -1,0 +1,102 @@
+"""Every registered unit × every check that applies to it; and the standard units against slow NumPy."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+
+from nbdl import Sequential
+from nbdl.layers import Dense
+from nbdl.registry import Entry, registry
+from nbdl.testing import Check, checks_for, parametrize_with_checks
+from nbdl.testing.suite import UNITS, checks, entries
+
+
+@parametrize_with_checks()
+def test_unit(entry: Entry, check: Check) -> None:
+    check(entry, naive.TRUTHS)
+
+
+@pytest.mark.parametrize("entry", list(entries("nbdl")), ids=lambda entry: f"{entry.kind}/{entry.name}")
+def test_standard_units_have_a_truth(entry: Entry) -> None:
+    if any(check.name == "is its formula" for check in checks_for(entry)):
+        assert (entry.kind, entry.name) in naive.TRUTHS
+
+
+def test_truths_are_of_units_that_exist() -> None:
+    for kind, name in naive.TRUTHS:
+        assert registry.get(kind, name).name == name
+
+
+def test_every_kind_of_unit_is_checked() -> None:
+    covered = {kind for check in checks() for kind in check.kinds}
+    assert covered == set(UNITS)
+
+
+@pytest.mark.parametrize("check", checks(), ids=lambda check: f"{check.name} {check.kinds[0]}")
+def test_checks_say_what_they_ask_for(check: Check) -> None:
+    assert check.description.strip()
+
+
+def test_the_suite_names_no_unit() -> None:
+    names = {name.lower() for entry in entries() for name in (entry.name, *entry.aliases)}
+    folder = Path(inspect.getfile(Check)).parent
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert node.value.lower() not in names, f"{path.name}:{node.lineno} names {node.value!r}"
+
+
+# -- whole training steps ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_training_is_the_naive_training(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(23, 5)).astype(np.float32)
+    y = np.eye(3)[rng.integers(0, 3, 23)]
+    weights = rng.uniform(0.5, 2.0, 23)
+    model = Sequential(
+        [Dense(7, activation="tanh", input_dim=5, kernel_regularizer="l2"), Dense(3, activation="softmax")], seed=seed
+    )
+    model.compile(optimizer="Adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    truth = naive.TwoLayers(model.get_weights())
+    before = [weight.copy() for weight in truth.weights]
+    figures = model.evaluate(x, y, return_dict=True)
+    assert figures["loss"] == pytest.approx(truth.loss(x, y, 0.01), rel=1e-5)
+    assert figures["accuracy"] == naive.categorical_accuracy(y, truth.forward(x)[1])
+    model.fit(x, y, batch_size=10, epochs=4, shuffle=False, sample_weight=weights, verbose=0)
+    for _ in range(4):
+        for start in range(0, 23, 10):
+            part = slice(start, start + 10)
+            truth.step(x[part].astype(np.float64), y[part], weights[part], l2=0.01)
+    for found, wanted, first in zip(model.get_weights(), truth.weights, before, strict=True):
+        moved = np.abs(wanted - first).max()
+        np.testing.assert_allclose(found, wanted, atol=2e-3 * moved)
+    np.testing.assert_allclose(model.predict(x), truth.forward(x)[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["accuracy"])
+def test_accuracy_takes_what_the_targets_ask_for(name: str) -> None:
+    from nbdl.engine.functions import same
+    from nbdl.engine.program import Recorder
+    from nbdl.testing.probe import Probe
+
+    rng = np.random.default_rng(5)
+    p3, p1 = rng.uniform(size=(20, 3)).astype(np.float32), rng.uniform(size=(20, 1)).astype(np.float32)
+    labels = rng.integers(0, 3, (20, 1)).astype(np.float32)
+    ones = np.eye(3, dtype=np.float32)[labels[:, 0].astype(int)]
+    for y, p in ((labels, p3), (ones, p3), ((p1[::-1] > 0.5).astype(np.float32), p1)):
+        unit = registry.make("metrics", name)
+
+        def record(r: Recorder, t: object, unit: object = unit) -> None:
+            r.sum(same, unit.update(r, *t), into=r.log("sums"))
+
+        probe = Probe(name, record, [np.ascontiguousarray(y), p])
+        sums = probe.run("compiled", parts=[8, 8, 4]).log.sum(axis=0)
+        assert unit.result(sums, 20) == pytest.approx(naive.accuracy(y, p))

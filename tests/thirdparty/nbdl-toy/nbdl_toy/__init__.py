@@ -1,0 +1,1 @@
+"""Units of a third party: every module of this package is read for hooks."""

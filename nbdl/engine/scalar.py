@@ -167,7 +167,7 @@ class Emitter:
         self._include(part, part.decorated())
         return part.name
 
-    def body(self, function: Function, decorator: str) -> None:
+    def body(self, function: Any, decorator: str) -> None:
         """Emit a plain function as the module's `run`, decorated by a policy of `nbdl.engine.kernel`."""
         part = _Rewriter(function, scalar=False).part()
         self._include(part, f"@{decorator}\n{part.text.replace(f'def {part.name}(', 'def run(', 1)}\n")
@@ -207,7 +207,7 @@ _own_parts: dict[tuple[Function, bool], Part] = {}
 _in_progress: list[Function] = []
 
 
-def _part(function: Function, scalar: bool) -> Part:
+def _part(function: Any, scalar: bool) -> Part:
     """A function's text. nbdl's own functions are kept: theirs never change while a process lives."""
     function = getattr(function, "py_func", function)
     if not isinstance(function, types.FunctionType):
@@ -248,7 +248,7 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, function: types.FunctionType, scalar: bool) -> None:
         self.function, self.scalar = function, scalar
         self.local = {*function.__code__.co_varnames, *function.__code__.co_cellvars}
-        self.result = Part(function.__name__, policy="scalar" if scalar else "inlined")
+        self.result = Part(function.__name__)
 
     def part(self) -> Part:
         """The function rewritten. Its name ends in a digest of its text, so names never collide."""
@@ -264,6 +264,8 @@ class _Rewriter(ast.NodeTransformer):
                     self.refuse(f"has a `{type(inner).__name__.lower()}` statement")
         node.args.defaults = [self.visit(default) for default in node.args.defaults]
         node.body = [self.visit(statement) for statement in node.body]
+        if any(isinstance(inner, ast.For | ast.While) for inner in ast.walk(node)):
+            self.result.policy = "inlined"
         text = ast.unparse(ast.fix_missing_locations(node))
         name = self.function.__name__ if self.function.__name__.isidentifier() else "function"
         self.result.name = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -322,8 +324,10 @@ class _Rewriter(ast.NodeTransformer):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if self.scalar and name in ("min", "max") and self._is_builtin(name):
             pick = self._call_to(_minimum if name == "min" else _maximum)
-            return functools.reduce(lambda left, right: _call(pick, left, self.visit(right)), node.args[1:],
-                                    self.visit(node.args[0]))  # fmt: skip
+            picked = self._visited(node.args[0])
+            for argument in node.args[1:]:
+                picked = _call(pick, picked, self._visited(argument))
+            return picked
         if self.scalar and name == "float" and self._is_builtin(name):
             return self._visited(node.args[0])
         node.func = self._resolved(node.func)

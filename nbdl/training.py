@@ -329,6 +329,7 @@ def fit(
             {"epochs": last, "steps": run.steps_per_epoch, "verbose": verbose, "batch_size": batch},
         )  # fmt: skip
         model.history, model.stop_training = history, False
+        logs: Logs = {}
         hooks.call("on_train_begin", {})
         try:
             for epoch in range(first, last):
@@ -339,7 +340,7 @@ def fit(
                     break
         finally:
             # Whoever ended the run, even Ctrl-C: callbacks restore the best weights here.
-            hooks.call("on_train_end", {})
+            hooks.call("on_train_end", logs)
     return history
 
 
@@ -385,6 +386,12 @@ class Fit:
                 hooks.call("on_batch_end", done - 1, tally.figures())
                 hooks.call("on_train_batch_end", done - 1, tally.figures())
             hooks.call("on_progress", done, len(steps), tally.figures())
+        if not np.isfinite(self.model.store.data).all():  # no later step is there to notice it
+            raise DivergenceError(
+                f"training diverged in epoch {epoch + 1}, step {done}: its update left weights that are not finite. "
+                "Usual remedies: a smaller learning rate, scaled inputs",
+                epoch + 1, done,
+            )  # fmt: skip
         self.state.epochs += 1
         logs = tally.figures()
         if self.validation is not None:
@@ -418,7 +425,8 @@ class Fit:
         table[:, 0] = steps[:, 1]
         for row, step in enumerate(steps[:, 2]):
             values = optimizer.per_step(int(step))
-            table[row, 1:] = [values[name] for name in self.program.scalars[1:]]
+            with np.errstate(over="ignore"):  # infinity is refused below
+                table[row, 1:] = [values[name] for name in self.program.scalars[1:]]
         if not np.isfinite(table).all():
             bad = self.program.scalars[int(np.argmin(np.isfinite(table).all(axis=0)))]
             raise ConfigError(f"{optimizer!r}: its {bad} is not a finite number")

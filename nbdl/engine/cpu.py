@@ -69,7 +69,7 @@ class Executor:
         rows: list[list[int]] = []
         for stage in self.partition.stages:
             first = len(tasks)
-            for chain in stage:
+            for chain in sorted(stage, key=lambda chain: -chain.cost(self.rows) / len(chain.tiles)):
                 begin = len(rows)
                 for operation in chain.operations:
                     rows.append(self._descriptor(operation, chain))
@@ -200,6 +200,7 @@ class Executor:
             tables = (self.stages, self.tasks, self.ops, frame, batches.steps, batches.scalars, batches.log, report)
             count = usable_threads(threads) if self.parallel else 1
             if count > 1:
+                frame[words.THREADS] = count
                 with parallel_region(count):
                     parallel_driver()(*tables)
             else:

@@ -41,8 +41,9 @@ from nbdl.engine.frame import (
     TASK_FIRST,
     TASK_PART,
     TASK_PARTS,
+    THREADS,
 )
-from nbdl.engine.intrinsics import call
+from nbdl.engine.intrinsics import call, take
 from nbdl.engine.kernel import load
 from nbdl.engine.scalar import function_text
 
@@ -106,14 +107,19 @@ def parallel(
     stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
 ) -> int:
     """Run a slice of steps, the tasks of a stage on all threads; small stages on the calling thread."""
-    results = np.zeros(tasks.shape[0], np.int64)
+    results, counter = np.zeros(tasks.shape[0], np.int64), np.zeros(1, np.int64)
     for step in range(steps.shape[0]):
         begin_step(frame, steps, step, scalars, log)
         for stage in range(stages.shape[0]):
             begin, end = stages[stage, STAGE_FIRST], stages[stage, STAGE_END]
             if stages[stage, STAGE_PARALLEL] != 0:
-                for task in prange(begin, end):
-                    results[task] = run_task(tasks, ops, frame, task)
+                counter[0] = begin
+                for _ in prange(frame[THREADS]):
+                    # Whoever is free takes the next task: a thread that the machine holds up delays one tile only.
+                    task = take(counter.ctypes.data)
+                    while task < end:
+                        results[task] = run_task(tasks, ops, frame, task)
+                        task = take(counter.ctypes.data)
             else:
                 for task in range(begin, end):
                     results[task] = run_task(tasks, ops, frame, task)

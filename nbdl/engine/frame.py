@@ -12,6 +12,7 @@ ROWS, STEP, SEED_LOW, SEED_HIGH = 7, 8, 9, 10  # numbers
 SOURCE = 12  # addresses of the data, one for each input
 BATCH = 16  # addresses of this step's rows of them: gathered in the work area, or the data itself
 STRIDE = 20  # bytes from row to row of the data where it is used itself, else 0
+THREADS = 11
 OUTPUT, OUTPUT_START, OUTPUT_STRIDE = 24, 25, 26  # where this step's predictions go
 FRAME_WORDS = 32
 INPUTS = 4

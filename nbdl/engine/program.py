@@ -13,9 +13,10 @@ A tensor is rows × features, where the number of rows is known only when the pr
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbdl.engine.functions import add, is_column, same, times
@@ -204,13 +205,13 @@ class Recorder:
         """
         tensors = self._operands(operands)
         domain, shape = _broadcast(tensors)
+        if domain[0] is not None:
+            domain = (math.prod(shape[:-1]), shape[-1])
         if over == "rows":
             if reduction == "argmax":
                 raise ConfigError("r.sum: argmax goes over features")
             result = into or Tensor((domain[1],), False)
         else:
-            if domain[0] is not None:
-                domain = (math.prod(shape[:-1]), shape[-1])
             result = into or Tensor((1,) if domain[0] in (None, 1) else (domain[0],), domain[0] is None)
         self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
         return result
@@ -234,6 +235,10 @@ class Recorder:
         result = Tensor((n,), True) if m == -1 else Tensor((m, n), False)
         domain = (None if m == -1 else m, n)
         self._check_product(a, b, transpose_a, transpose_b)
+        if n == -1:
+            raise ConfigError(f"r.gemm: {a.describe()} by {b.describe()} would have a column for each row")
+        if bias is not None and (bias.rows or bias.features != n):
+            raise ConfigError(f"r.gemm: {bias.describe()} is not a bias for {n} columns")
         self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
         return result
 
@@ -306,6 +311,8 @@ class Recorder:
 
     def gradient(self, weight: Tensor, value: Tensor) -> None:
         """The gradient of a weight; where a weight is used twice, gradients add up."""
+        if value.rows or value.features != weight.features:
+            raise ConfigError(f"r.gradient: {value.describe()} is not a gradient of {weight.describe()}")
         known = self.gradients.get(weight)
         if known is not None:
             value = self.map(add, known, value)
@@ -424,9 +431,16 @@ def _distinct(operations: list[Operation]) -> list[Operation]:
     known: dict[tuple[Any, ...], Tensor] = {}
     instead: dict[int, Tensor] = {}
     kept = []
+    writes = Counter(id(tensor.storage) for operation in operations for tensor in operation.outputs)
+
+    def current(tensor: Tensor) -> Tensor:
+        found = instead.get(id(tensor.storage), tensor)
+        return found if tensor.root is None or found is tensor else replace(tensor, root=found)
+
     for operation in operations:
-        operation.inputs = tuple(instead.get(id(tensor), tensor) for tensor in operation.inputs)
+        operation.inputs = tuple(map(current, operation.inputs))
         pure = operation.kind in ("map", "sum", "gemm") and operation.phase in ("forward", "loss", "backward")
+        pure = pure and all(writes[id(t.storage)] < 2 for t in (*operation.inputs, *operation.outputs))
         if pure and len(operation.outputs) == 1 and operation.outputs[0].space == "work":
             places = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
                       (t.space, t.offset, t.shape) for t in operation.inputs]  # fmt: skip

@@ -100,7 +100,8 @@ class ReferenceExecutor:
             return [] if np.isfinite(operands[0]).all() else None
         outputs = [np.zeros((self.rows, tensor.features), self.dtype) for tensor in operation.outputs]
         assert operation.function is not None
-        operation.function(*operands, *outputs)
+        arrays = [_matrix(t, v) for t, v in zip(operation.inputs, operands, strict=True)]
+        operation.function(*arrays, *outputs)
         return outputs
 
     def _apply(self, operation: Operation, operands: list[Array], outputs: int) -> list[Array]:

@@ -330,6 +330,8 @@ class _Rewriter(ast.NodeTransformer):
             return picked
         if self.scalar and name == "float" and self._is_builtin(name):
             return self._visited(node.args[0])
+        if self.scalar and name == "int" and self._is_builtin(name):  # an int64 would make the rest float64
+            return _call(self._maths("trunc"), self._visited(node.args[0]))
         node.func = self._resolved(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [ast.keyword(item.arg, self.visit(item.value)) for item in node.keywords]
@@ -437,6 +439,9 @@ def _power(exponent: int) -> Function:
 # -- the reference ----------------------------------------------------------------------------------------
 
 
+_POLES = {math.log: 0.0, math.log2: 0.0, math.log10: 0.0, math.log1p: -1.0}
+
+
 def _guarded(function: Function) -> Function:
     """A `math` function that gives infinity or NaN where Python raises, as compiled code does."""
 
@@ -446,9 +451,9 @@ def _guarded(function: Function) -> Function:
         try:
             value = function(*arguments)
         except OverflowError:
-            value = math.inf
+            value = math.copysign(math.inf, arguments[0]) if function is math.sinh else math.inf
         except ValueError:
-            value = -math.inf if function in (math.log, math.log1p) and arguments[0] in (0.0, -1.0) else math.nan
+            value = -math.inf if arguments[0] == _POLES.get(function) else math.nan
         return kind(value) if kind.__module__ == "numpy" else value
 
     return safe
@@ -459,6 +464,26 @@ _safe_math = types.SimpleNamespace(
 )
 
 
+class _ReferenceModule:
+    """A module as the reference sees it."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return _reference_value(getattr(self._module, name))
+
+
+def _reference_value(value: Any) -> Any:
+    if value is math:
+        return _safe_math
+    if isinstance(value, types.ModuleType):
+        return _ReferenceModule(value)
+    if isinstance(getattr(value, "py_func", value), types.FunctionType):
+        return reference_function(value)
+    return getattr(_safe_math, value.__name__) if callable(value) and value.__module__ == "math" else value
+
+
 @functools.lru_cache(maxsize=1024)
 def reference_function(function: Function) -> Function:
     """The same code, run by Python: `math` never raises, helpers are replaced likewise."""
@@ -467,13 +492,9 @@ def reference_function(function: Function) -> Function:
         return function
     scope = dict(function.__globals__)
     for name in function.__code__.co_names:
-        value = scope.get(name)
-        if value is math:
-            scope[name] = _safe_math
-        elif isinstance(getattr(value, "py_func", value), types.FunctionType):
-            scope[name] = reference_function(value)
-        elif value is not None and getattr(value, "__module__", "") == "math":
-            scope[name] = getattr(_safe_math, value.__name__)
-    clone = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+        if name in scope:
+            scope[name] = _reference_value(scope[name])
+    cells = tuple(types.CellType(_reference_value(cell.cell_contents)) for cell in function.__closure__ or ())
+    clone = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
     clone.__kwdefaults__ = function.__kwdefaults__
     return clone

@@ -87,6 +87,7 @@ class Partition:
         self.stages: list[list[Chain]] = []
         self.partials: dict[Tensor, int] = {}
         self._writer: dict[int, tuple[int, Chain]] = {}
+        self._readers: dict[int, list[tuple[int, Chain] | None]] = {}
         self._operations = program.operations
         total = sum(cost(operation, rows) for operation in program.operations)
         self.mode = "whole" if plain or total < SMALL_STEP_US else "tiles"
@@ -119,8 +120,11 @@ class Partition:
         level = self._barrier
         producers: list[Chain] = []
         touched = [*operation.inputs, *(t for t in operation.outputs if t.space not in ("work", "gradient"))]
-        for tensor in touched:
-            known = self._writer.get(id(tensor.storage))
+        earlier = [self._writer.get(id(tensor.storage)) for tensor in touched]
+        for tensor in operation.outputs:
+            if id(tensor.storage) in self._writer:  # written over: all who read the old values come first
+                earlier += self._readers.get(id(tensor.storage), [])
+        for known in earlier:
             if known is not None and known[0] >= level:
                 if known[0] > level:
                     level, producers = known[0], []
@@ -132,7 +136,14 @@ class Partition:
             while len(self.stages) <= level:
                 self.stages.append([])
             self.stages[level].append(chain)
+        elif chain.split == "columns":
+            # A chain has as many tiles as its heaviest operation wants.
+            split, tiles = tiling(operation, self.rows)
+            if split == "columns" and len(tiles) > len(chain.tiles):
+                chain.tiles = tiles
         chain.operations.append(operation)
+        for tensor in operation.inputs:
+            self._readers.setdefault(id(tensor.storage), []).append((level, chain))
         self._note_results(operation, chain, level)
 
     def _joinable(self, operation: Operation, level: int, producers: list[Chain]) -> Chain | None:
@@ -193,6 +204,8 @@ def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
         return operation.kind == "combine" or cost(operation, rows) < SMALL_CHAIN_US
     if chain.split == "columns":
         return _accepts_columns(chain, operation, read)
+    if chain.split == "rows" and len(tiling(operation, rows)[1]) > len(chain.tiles):
+        return False  # too much work for so few tiles
     if height is not None or (chain.split == "rows" and chain.height is not None):
         return chain.split == "rows" and chain.height == height and operation.kind == "map" and width == chain.width
     if any(not tensor.rows for tensor in read):

@@ -20,7 +20,7 @@ class EarlyStopping(Callback):
         patience: epochs without improvement. Default 0, which acts as 1. (Keras 1 stopped one epoch later.)
         verbose: 1 says when it stops. Default 0.
         mode: "min", "max", or "auto": by the metric's own direction; losses are minimised.
-        baseline: an improvement that is not better than this, too, does not end the waiting. Default None.
+        baseline: what the figure must be better than, too, for the count of epochs to start anew. Default None.
         restore_best_weights: at the end of training, whoever ended it, give back the weights of the best epoch.
             Default False.
         start_from_epoch: epochs to wait before watching. Default 0.

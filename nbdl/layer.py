@@ -13,7 +13,7 @@ from nbdl.units import Unit, remembering
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
-    from nbdl.model import Builder
+    from nbdl.building import Builder
 
 Shape = tuple[int, ...]
 

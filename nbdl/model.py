@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbdl.building import Builder
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
 from nbdl.layer import Layer, Shape, shape_of, snake_case
@@ -39,49 +40,6 @@ class TrainingState:
     slots: Floats
     iterations: int = 0
     epochs: int = 0
-
-
-class Builder:
-    """What a layer's `build` creates weights with."""
-
-    def __init__(self, layer: Layer, weights: list[Weight]) -> None:
-        self._layer, self._weights = layer, weights
-
-    def weight(
-        self, name: str, shape: Shape, initializer: Any = "zeros", regularizer: Any = None, constraint: Any = None
-    ) -> Tensor:
-        """A trainable weight; give `backward`'s result for it to `r.gradient`.
-
-        Args:
-            name: unique in the layer.
-            shape: of the weight.
-            initializer, regularizer, constraint: names or units.
-        """
-        return self._add(name, shape, initializer, True, regularizer, constraint)
-
-    def state(self, name: str, shape: Shape, initializer: Any = "zeros") -> Tensor:
-        """A weight without gradient, changed by `r.assign`."""
-        return self._add(name, shape, initializer, False, None, None)
-
-    def _add(
-        self, name: str, shape: Shape, initializer: Any, trainable: bool, regularizer: Any, constraint: Any
-    ) -> Tensor:
-        from nbdl.engine.program import Tensor
-        from nbdl.engine.store import Weight
-
-        full = f"{self._layer.name}/{name}"
-        if any(weight.name == full for weight in self._weights):
-            raise ConfigError(f"{self._layer.name}: two weights are called {name!r}")
-        weight = Weight(
-            Tensor(tuple(shape), False, "weight", full),
-            self._layer,
-            registry.make("initializers", initializer, full),
-            trainable,
-            registry.make("regularizers", regularizer, full),
-            registry.make("constraints", constraint, full),
-        )
-        self._weights.append(weight)
-        return weight.tensor
 
 
 class Sequential:

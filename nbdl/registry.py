@@ -24,8 +24,8 @@ import pluggy
 
 from nbdl import hookspecs
 from nbdl.errors import PluginError, UnknownNameError, did_you_mean
-from nbdl.specs import BASES, ELEMENTWISE, elementwise
-from nbdl.units import Unit
+from nbdl.specs import ELEMENTWISE, elementwise
+from nbdl.units import BASES, Unit
 
 GROUP = "nbdl"
 
@@ -133,7 +133,7 @@ class Registry:
             given: what the user wrote; None gives None.
             where: what the error message names, e.g. "Dense 'dense_1' activation".
         """
-        base = self._base(kind)
+        base = BASES[kind]
         if given is None or isinstance(given, base):
             return given
         if isinstance(given, type) and issubclass(given, base):
@@ -145,17 +145,6 @@ class Registry:
         raise UnknownNameError(
             f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}"
         )
-
-    def _base(self, kind: str) -> type[Unit]:
-        if kind == "layers":
-            from nbdl.layer import Layer
-
-            return Layer
-        if kind == "callbacks":
-            from nbdl.callback import Callback
-
-            return Callback
-        return BASES[kind]
 
     def _unknown(self, kind: str, name: str) -> str:
         known = self.names(kind)
@@ -195,12 +184,12 @@ class Registry:
         if not parts:
             raise PluginError(f"register_{kind}: nothing was given for {name!r}")
         target = parts[0]
-        if kind in BASES or kind in ("layers", "callbacks"):
+        if kind in BASES:
             target = self._unit_class(kind, name, parts, options)
         return Entry(kind, name, target, self._owner, self._module, aliases, options)
 
     def _unit_class(self, kind: str, name: str, parts: tuple[Any, ...], options: dict[str, Any]) -> type[Unit]:
-        base, first = self._base(kind), parts[0]
+        base, first = BASES[kind], parts[0]
         if isinstance(first, type):
             if not issubclass(first, base):
                 raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")

@@ -243,17 +243,6 @@ class ElementwisePair(Pair):
         return r.map(self.functions[1], y, z)
 
 
-BASES: dict[str, type[Unit]] = {
-    "activations": Activation,
-    "losses": Loss,
-    "optimizers": Optimizer,
-    "regularizers": Regularizer,
-    "initializers": Initializer,
-    "constraints": Constraint,
-    "metrics": Metric,
-    "schedules": Schedule,
-}
-
 # What the scalar functions of a kind are called, and the arguments that come before a unit's own.
 ELEMENTWISE: dict[str, tuple[type[Unit], tuple[tuple[str, int], ...]]] = {
     "activations": (ElementwiseActivation, (("f", 1), ("df", 2))),

@@ -9,6 +9,10 @@ from typing import Any, ClassVar, Self
 from nbdl.errors import ConfigError, did_you_mean
 
 
+# The base class of each kind of unit that is a class, by kind; a base class enters itself by naming its kind.
+BASES: dict[str, type[Unit]] = {}
+
+
 class Unit:
     """Base of layers, activations, losses, optimizers, ...: remembers the arguments it was made with.
 
@@ -25,6 +29,8 @@ class Unit:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "kind" in cls.__dict__:
+            BASES.setdefault(cls.kind, cls)
         if "__init__" in cls.__dict__:
             cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
 

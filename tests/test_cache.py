@@ -350,3 +350,29 @@ def test_two_processes_that_compile_at_once(sources: Path, tmp_path: Path) -> No
     # One may have replaced the other's source after it was read, which costs one more compilation and no more.
     assert answer(PREDICT, sources, tmp_path / "cache")[0] == expected()
     assert answer(PREDICT, sources, tmp_path / "cache") == [expected(), 0, 2]
+
+
+STRENGTH = 2.0
+
+
+def strong(x: float) -> float:
+    return STRENGTH * x
+
+
+def d_strong(x: float, y: float) -> float:
+    return STRENGTH
+
+
+def test_a_constant_that_changes_while_the_process_lives_counts_forward_and_backward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    for strength in (2.0, 5.0):
+        monkeypatch.setattr(sys.modules[__name__], "STRENGTH", strength)
+        unit = elementwise("activations", "strong", (strong, d_strong))
+        model = nbdl.Sequential([nbdl.layers.Dense(1, activation=unit(), input_dim=3)], seed=0)
+        model.compile(loss="mse", optimizer=nbdl.optimizers.SGD(0.01))
+        w = model.get_weights()[0].astype(np.float64)
+        model.fit(x, x[:, :1], batch_size=20, verbose=0)
+        gradient = x.T @ (2.0 * (strength * (x @ w) - x[:, :1]) * strength) / len(x)
+        np.testing.assert_allclose(model.get_weights()[0], w - 0.01 * gradient, rtol=1e-4)

@@ -19,7 +19,8 @@ from nbdl.engine.functions import add, same, times
 from nbdl.engine.kernels import map_text
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.random import uniform
-from nbdl.engine.scalar import ScalarError, reference_function
+from nbdl.engine.plain import reference_function
+from nbdl.engine.source import ScalarError
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError, NbdlError
 from nbdl.testing.numbers import DOUBLE, llvm_of

@@ -150,7 +150,8 @@ def test_the_lectures_program_on_mnist(spelling: str) -> None:
         x_train=x_train.reshape(60000, 784) / np.float32(255), labels_train=labels_train,
         x_test=x_test.reshape(10000, 784) / np.float32(255), labels_test=labels_test,
     )  # fmt: skip
-    assert names["score"][1] > 0.93
+    # Keras 3 on JAX, four seeds: 0.9268 to 0.9308; nbdl: 0.9271 to 0.9323.
+    assert names["score"][1] > 0.92
 
 
 SUMMARY = """\

@@ -20,7 +20,8 @@ from nbdl.engine.frame import (
 )
 from nbdl.engine.intrinsics import load, reload, store_0, word
 from nbdl.engine.program import Operation, Tensor
-from nbdl.engine.scalar import Emitter, Function
+from nbdl.engine.scalar import Emitter
+from nbdl.engine.source import Function
 from nbdl.errors import ConfigError
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"

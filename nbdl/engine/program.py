@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbdl.engine.functions import add, is_column, same, times
-from nbdl.engine.scalar import compose, label, used_arguments
+from nbdl.engine.source import compose, label, used_arguments
 from nbdl.errors import ConfigError
 
 Shape = tuple[int, ...]

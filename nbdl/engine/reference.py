@@ -16,7 +16,7 @@ from nbdl.engine.batches import Batches, Finding, Report
 from nbdl.engine.kernels import pattern
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.random import uniform
-from nbdl.engine.scalar import reference_function
+from nbdl.engine.plain import reference_function
 from nbdl.engine.store import Floats, Store, aligned_zeros
 
 Array = NDArray[Any]

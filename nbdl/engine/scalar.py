@@ -2,7 +2,7 @@
 
 An author writes `f(x)` with arithmetic, `if`, abs/min/max and `math.*`. From the one function come the compiled
 kernel (every literal, default and constant in reach made float32, `math.exp` replaced by nbdl's own) and the
-reference (the same code object, so a debugger stops in the author's file).
+reference (`nbdl.engine.plain`: the same code object, so a debugger stops in the author's file).
 
 The emitted text holds everything that a kernel reaches: helpers of other modules, constants, nbdl's own maths. A
 digest of that text therefore covers the kernel; an edit anywhere in reach gives another text.
@@ -14,118 +14,18 @@ import ast
 import builtins
 import functools
 import hashlib
-import linecache
 import math
 import sys
+import threading
 import types
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbdl.errors import ConfigError
-
-Function = Callable[..., Any]
-
+from nbdl.engine.source import Function, ScalarError, compose, definition, describe
 
 # Modules of intrinsics: emitted text imports these by name, and its digest covers the whole modules.
 PRIMITIVES = ("nbdl.engine.bits", "nbdl.engine.intrinsics", "nbdl.engine.products")
-
-
-class ScalarError(ConfigError):
-    """A function uses what cannot be compiled as a scalar function."""
-
-
-# -- finding source ---------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=256)
-def _definitions(filename: str, text: str) -> dict[int, list[ast.FunctionDef | ast.Lambda]]:
-    """All functions of a file by their first line, decorators included."""
-    found: dict[int, list[ast.FunctionDef | ast.Lambda]] = {}
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
-            found.setdefault(first, []).append(node)
-        elif isinstance(node, ast.Lambda):
-            found.setdefault(node.lineno, []).append(node)
-    return found
-
-
-def definition(function: Function) -> ast.FunctionDef:
-    """The syntax tree of a Python function; a lambda becomes a function that returns its expression."""
-    code = function.__code__
-    linecache.checkcache(code.co_filename)
-    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
-    names = code.co_varnames[: code.co_argcount]
-    found = [
-        node
-        for node in _definitions(code.co_filename, text).get(code.co_firstlineno, [])
-        if tuple(argument.arg for argument in node.args.args) == names
-        and (node.name if isinstance(node, ast.FunctionDef) else "<lambda>") == code.co_name
-    ]
-    if len(found) > 1:  # lambdas on one line: the columns tell them apart
-        places = set(code.co_positions())
-        found = [node for node in found if isinstance(node, ast.Lambda) and _place(node.body) in places]
-    if len(found) == 1:
-        node = found[0]
-        if isinstance(node, ast.FunctionDef):
-            return node
-        body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
-        return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
-    raise ScalarError(f"{describe(function)}: its source cannot be read; define it in a file or a notebook cell")
-
-
-def _place(node: ast.expr) -> tuple[int, int | None, int, int | None]:
-    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
-
-
-def describe(function: Function) -> str:
-    """A function with its place: "df (…/softplus.py:12)"."""
-    code = getattr(function, "__code__", None)
-    return f"{function.__name__} ({code.co_filename}:{code.co_firstlineno})" if code else repr(function)
-
-
-def label(function: Function) -> str:
-    """A short name for listings: "softplus" for `f` of softplus.py, "softplus.df" for its derivative."""
-    given = getattr(function, "label", None)
-    if given is not None:
-        return str(given)
-    module = (function.__module__ or "").rpartition(".")[2]
-    if function.__name__ == "f":
-        return module
-    return function.__name__ if module == "functions" else f"{module}.{function.__name__}"
-
-
-_composed: dict[tuple[str, ...], Function] = {}
-
-
-def compose(name: str, arguments: Sequence[str], expression: str, **functions: Function) -> Function:
-    """A scalar function made of others: `compose("g", ["x"], "2.0 * f(x)", f=f)`.
-
-    >>> compose("twice", ["x"], "f(f(x))", f=abs)(-3.0)
-    3.0
-    """
-    text = f"def {name}({', '.join(arguments)}):\n    return {expression}\n"
-    key = (text, *(f"{key}={id(function)}" for key, function in functions.items()))
-    if key not in _composed:
-        filename = f"<nbdl {name} {len(_composed)}>"
-        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-        scope: dict[str, Any] = {"__name__": __name__, **functions}
-        exec(compile(text, filename, "exec"), scope)
-        _composed[key] = scope[name]
-        _composed[key].label = " ".join([name, *map(label, functions.values())])  # type: ignore[attr-defined]
-    return _composed[key]
-
-
-def used_arguments(function: Function) -> list[str]:
-    """The arguments that the body reads, in order."""
-    node = definition(function)
-    read = {name.id for statement in node.body for name in ast.walk(statement) if isinstance(name, ast.Name)}
-    return [argument.arg for argument in node.args.args if argument.arg in read]
-
-
-# -- emitting float32 source ------------------------------------------------------------------------------
 
 
 @dataclass
@@ -204,7 +104,16 @@ def function_text(function: Function, decorator: str) -> str:
 
 
 _own_parts: dict[tuple[Function, bool], Part] = {}
-_in_progress: list[Function] = []
+
+
+class _Progress(threading.local):
+    """The functions that this thread is in the middle of."""
+
+    def __init__(self) -> None:
+        self.functions: list[Function] = []
+
+
+_progress = _Progress()
 
 
 def _part(function: Any, scalar: bool) -> Part:
@@ -215,14 +124,15 @@ def _part(function: Any, scalar: bool) -> Part:
     known = _own_parts.get((function, scalar))
     if known is not None:
         return known
-    if function in _in_progress:
+    if function in _progress.functions:
         raise ScalarError(f"{describe(function)} calls itself, which a scalar function cannot")
-    _in_progress.append(function)
+    _progress.functions.append(function)
     try:
         part = _Rewriter(function, scalar).part()
     finally:
-        _in_progress.pop()
-    if (function.__module__ or "").startswith("nbdl.engine."):
+        _progress.functions.pop()
+    composed = function.__code__.co_filename.startswith("<")  # of authors' functions, whose constants may change
+    if (function.__module__ or "").startswith("nbdl.engine.") and not composed:
         _own_parts[function, scalar] = part
     return part
 
@@ -434,67 +344,3 @@ def _minimum(a: float, b: float) -> float:
 
 def _power(exponent: int) -> Function:
     return compose(f"power_{exponent}", ["x"], " * ".join(["x"] * exponent))
-
-
-# -- the reference ----------------------------------------------------------------------------------------
-
-
-_POLES = {math.log: 0.0, math.log2: 0.0, math.log10: 0.0, math.log1p: -1.0}
-
-
-def _guarded(function: Function) -> Function:
-    """A `math` function that gives infinity or NaN where Python raises, as compiled code does."""
-
-    @functools.wraps(function)
-    def safe(*arguments: Any) -> Any:
-        kind = type(arguments[0])
-        try:
-            value = function(*arguments)
-        except OverflowError:
-            value = math.copysign(math.inf, arguments[0]) if function is math.sinh else math.inf
-        except ValueError:
-            value = -math.inf if arguments[0] == _POLES.get(function) else math.nan
-        return kind(value) if kind.__module__ == "numpy" else value
-
-    return safe
-
-
-_safe_math = types.SimpleNamespace(
-    **{name: _guarded(value) if callable(value) else value for name, value in vars(math).items() if name[0] != "_"}
-)
-
-
-class _ReferenceModule:
-    """A module as the reference sees it."""
-
-    def __init__(self, module: types.ModuleType) -> None:
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return _reference_value(getattr(self._module, name))
-
-
-def _reference_value(value: Any) -> Any:
-    if value is math:
-        return _safe_math
-    if isinstance(value, types.ModuleType):
-        return _ReferenceModule(value)
-    if isinstance(getattr(value, "py_func", value), types.FunctionType):
-        return reference_function(value)
-    return getattr(_safe_math, value.__name__) if callable(value) and value.__module__ == "math" else value
-
-
-@functools.lru_cache(maxsize=1024)
-def reference_function(function: Function) -> Function:
-    """The same code, run by Python: `math` never raises, helpers are replaced likewise."""
-    function = getattr(function, "py_func", function)
-    if not isinstance(function, types.FunctionType):
-        return function
-    scope = dict(function.__globals__)
-    for name in function.__code__.co_names:
-        if name in scope:
-            scope[name] = _reference_value(scope[name])
-    cells = tuple(types.CellType(_reference_value(cell.cell_contents)) for cell in function.__closure__ or ())
-    clone = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
-    clone.__kwdefaults__ = function.__kwdefaults__
-    return clone

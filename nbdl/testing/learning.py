@@ -11,7 +11,8 @@ from nbdl.engine.functions import same
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import NbdlError
 from nbdl.layer import Layer, Shape
-from nbdl.model import Builder, Sequential
+from nbdl.building import Builder
+from nbdl.model import Sequential
 from nbdl.specs import Initializer, Loss, Optimizer
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.scalar import reference_function
+from nbdl.engine.plain import reference_function
 from nbdl.testing.agreement import RECORDING
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import Subject, check

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from nbdl.registry import Entry, registry
-from nbdl.specs import BASES
+from nbdl.callback import Callback
+from nbdl.layer import Layer
+from nbdl.units import BASES
 from nbdl.units import Unit
 
-UNITS = ("layers", *BASES, "callbacks")  # the kinds that are made of classes with arguments
+UNITS = tuple(dict.fromkeys((Layer.kind, Callback.kind, *BASES)))  # the kinds that are made of classes with arguments
 
 Truths = Mapping[tuple[str, str], Any]
 """By kind and name: the same unit in slow, obvious NumPy; see `nbdl.testing.truths`."""

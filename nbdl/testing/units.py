@@ -11,7 +11,7 @@ from nbdl.engine.functions import same
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
-from nbdl.model import Builder
+from nbdl.building import Builder
 from nbdl.recording import forward
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged

@@ -11,7 +11,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
-    from nbdl.model import Builder
+    from nbdl.building import Builder
 
 
 class Dense(Layer):

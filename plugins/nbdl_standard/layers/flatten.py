@@ -10,7 +10,7 @@ from nbdl import Layer, hookimpl
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
-    from nbdl.model import Builder
+    from nbdl.building import Builder
 
 
 class Flatten(Layer):

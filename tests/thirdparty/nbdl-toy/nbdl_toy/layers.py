@@ -9,7 +9,7 @@ from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
-    from nbdl.model import Builder
+    from nbdl.building import Builder
 
 
 def scaled(x: float, s: float) -> float:

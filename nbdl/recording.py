@@ -88,10 +88,10 @@ class _Objective:
 
 def _report(
     r: Recorder, objective: _Objective, weights: Tensor, store: Store, metrics: Sequence[tuple[str, Metric]]
-) -> None:
-    """The log: the weighted sum of the loss over the rows, the penalties, the sums of each metric."""
+) -> Tensor:
+    """The log: the weighted sum of the loss over the rows, the penalties, the sums of each metric. Returns the first."""
     with r.recording("loss", "loss"):
-        r.sum(times, objective.values(), weights, into=r.log("loss"))
+        losses = r.sum(times, objective.values(), weights, into=r.log("loss"))
         penalties = [weight for weight in store.weights if weight.regularizer is not None]
         if penalties:
             place, total = r.log("penalty"), None
@@ -104,6 +104,7 @@ def _report(
             with r.recording(name, "loss"):
                 values = metric.update(r, objective.y, objective.p)
                 r.sum(same, values, into=r.log(f"metric {name}", values.features))
+    return losses
 
 
 def evaluation_program(
@@ -130,7 +131,7 @@ def training_program(
     x, y, weights = r.input(input_shape, "x"), r.input(target_shape, "y"), r.input((1,), "row weights")
     nodes = forward(r, layers, x)
     goal = _Objective(r, objective.loss, nodes, x, y)
-    _report(r, goal, weights, store, objective.metrics)
+    losses = _report(r, goal, weights, store, objective.metrics)
     with r.recording("loss", "backward"):
         share = r.map(per, weights, r.rows)
         gradient, remaining = goal.gradient()
@@ -138,11 +139,11 @@ def training_program(
     for node in reversed(remaining):
         with r.recording(node.layer, "backward"):
             gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
-    _update(r, optimizer, store)
+    _update(r, optimizer, store, losses)
     return r.finish()
 
 
-def _update(r: Recorder, optimizer: Optimizer, store: Store) -> None:
+def _update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> None:
     """The update phase: check → regularizer → optimizer → states → constraint.
 
     Weights that lie side by side are updated as one long vector.
@@ -152,8 +153,9 @@ def _update(r: Recorder, optimizer: Optimizer, store: Store) -> None:
         gradient = r.gradients[weight.tensor]
         gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
     spans = _spans(trained)
-    for start, size in spans:
-        with r.recording("gradients", "check"):
+    with r.recording("gradients", "check"):
+        r.check(losses)
+        for start, size in spans:
             r.check(Tensor((size,), False, "gradient", "gradients", start))
     for weight in trained:
         if weight.regularizer is not None:

@@ -122,8 +122,11 @@ class Optimizer(Unit):
     slots: ClassVar[tuple[str, ...]] = ()
     learning_rate: float | Schedule | Callable[[int], float]
 
-    def per_step(self, step: int) -> dict[str, float]:
-        """The scalars of one step, in float64; `step` counts from 1."""
+    def per_step(self, step: Any) -> dict[str, Any]:
+        """The scalars of one step, in float64; `step` counts from 1.
+
+        Plain arithmetic (`**`, not `math.pow`) also takes an array of steps, which saves a call for each.
+        """
         raise NotImplementedError
 
     @staticmethod
@@ -139,10 +142,14 @@ class Optimizer(Unit):
         """The scalar function that these arguments need."""
         return self.update
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step (from 1), which may be a number or follow a schedule."""
+    def rate(self, step: Any) -> Any:
+        """The learning rate of a step (from 1) or of an array of them: a number, or what a schedule says."""
         rate = self.learning_rate
-        return float(rate(step - 1) if callable(rate) else rate)
+        if not callable(rate):
+            return float(rate)
+        if hasattr(step, "__len__"):
+            return [float(rate(int(one) - 1)) for one in step]
+        return float(rate(step - 1))
 
 
 class Schedule(Unit):

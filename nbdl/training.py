@@ -344,6 +344,16 @@ def fit(
     return history
 
 
+def _per_step(optimizer: Optimizer, steps: Any, names: list[str]) -> Any:
+    """The optimizer's scalars for all steps, a row for each name: at once where its arithmetic takes an array."""
+    try:
+        values = optimizer.per_step(steps.astype(np.float64))
+        return [np.broadcast_to(values[name], len(steps)) for name in names]
+    except (TypeError, ValueError):
+        each = [optimizer.per_step(int(step)) for step in steps]
+        return [[values[name] for values in each] for name in names]
+
+
 class Fit:
     """One fit: tables, batches, and the loop over the slices of an epoch."""
 
@@ -352,12 +362,15 @@ class Fit:
         threads: int | None,
     ) -> None:  # fmt: skip
         self.model, self.data, self.validation, self.batch = model, data, validation, batch
-        self.shuffle, self.threads = shuffle, threads
+        self.threads = threads
         self.compiled = model._compiled()
         self.state = training_state(model)
         self.rows = len(data[0])
         self.steps_per_epoch = -(-self.rows // batch)
-        self.kinds = [array.dtype.name for array in data]
+        # With a single batch there is nothing to shuffle, and the data can be used where it lies.
+        self.shuffle = shuffle and self.steps_per_epoch > 1
+        self.kinds = [given.gathered(array, self.shuffle) for array in data]
+        self.in_order = np.arange(self.rows, dtype=np.int64)
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
         self.program: Program = self.executor.program
         self.per_slice = 1
@@ -366,10 +379,7 @@ class Fit:
 
     def epoch(self, epoch: int, hooks: CallbackList) -> Logs:
         """Run one epoch and validate; return its figures."""
-        order = (
-            permutation(self.rows, self.model.seed, self.state.epochs)
-            if self.shuffle else np.arange(self.rows, dtype=np.int64)
-        )  # fmt: skip
+        order = permutation(self.rows, self.model.seed, self.state.epochs) if self.shuffle else self.in_order
         steps, _, log = _tables(self.rows, self.batch, order, 1, self.program.log_width)
         tally = Tally(self.program, self.compiled.metrics)
         done = 0
@@ -423,10 +433,9 @@ class Fit:
         optimizer: Optimizer = self.compiled.optimizer
         table = np.zeros((len(steps), len(self.program.scalars)), np.float32)
         table[:, 0] = steps[:, 1]
-        for row, step in enumerate(steps[:, 2]):
-            values = optimizer.per_step(int(step))
-            with np.errstate(over="ignore"):  # infinity is refused below
-                table[row, 1:] = [values[name] for name in self.program.scalars[1:]]
+        with np.errstate(over="ignore"):  # infinity is refused below
+            for column, values in enumerate(_per_step(optimizer, steps[:, 2], self.program.scalars[1:]), 1):
+                table[:, column] = values
         if not np.isfinite(table).all():
             bad = self.program.scalars[int(np.argmin(np.isfinite(table).all(axis=0)))]
             raise ConfigError(f"{optimizer!r}: its {bad} is not a finite number")

@@ -144,6 +144,8 @@ class ReferenceExecutor:
             return self.slots[extent].astype(self.dtype)
         if storage.space == "gradient":
             return np.asarray(self.gradients[extent])
+        if storage.space == "log":
+            return np.asarray(self.log[extent], self.dtype)
         if storage.space == "scalar":
             return np.asarray(self.scalars[extent])
         if storage.space == "constant":

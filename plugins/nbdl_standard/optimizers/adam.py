@@ -45,8 +45,8 @@ class Adam(Optimizer):
         self.learning_rate = learning_rate
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
-    def per_step(self, step: int) -> dict[str, float]:
-        correction = math.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+    def per_step(self, step: Any) -> dict[str, Any]:
+        correction = (1.0 - self.beta_2**step) ** 0.5 / (1.0 - self.beta_1**step)
         return {
             "alpha": self.rate(step) * correction,
             "beta_1": self.beta_1,

@@ -49,7 +49,7 @@ class RMSprop(Optimizer):
         self.learning_rate = learning_rate
         self.rho, self.momentum, self.epsilon = float(rho), float(momentum), float(epsilon)
 
-    def per_step(self, step: int) -> dict[str, float]:
+    def per_step(self, step: Any) -> dict[str, Any]:
         scalars = {"learning_rate": self.rate(step), "rho": self.rho, "epsilon": self.epsilon}
         if self.momentum:
             scalars["momentum"] = self.momentum

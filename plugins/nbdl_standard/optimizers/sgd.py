@@ -48,7 +48,7 @@ class SGD(Optimizer):
             raise ConfigError(f"SGD: momentum lies between 0 and 1, got {momentum!r}")
         self.learning_rate, self.momentum, self.nesterov = learning_rate, float(momentum), bool(nesterov)
 
-    def per_step(self, step: int) -> dict[str, float]:
+    def per_step(self, step: Any) -> dict[str, Any]:
         scalars = {"learning_rate": self.rate(step)}
         if self.momentum:
             scalars["momentum"] = self.momentum

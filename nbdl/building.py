@@ -20,7 +20,7 @@ class Builder:
         self._layer, self._weights = layer, weights
 
     def weight(
-        self, name: str, shape: Shape, initializer: Any = "zeros", regularizer: Any = None, constraint: Any = None
+        self, name: str, shape: Shape, initializer: Any, regularizer: Any = None, constraint: Any = None
     ) -> Tensor:
         """A trainable weight; give `backward`'s result for it to `r.gradient`.
 
@@ -31,7 +31,7 @@ class Builder:
         """
         return self._add(name, shape, initializer, True, regularizer, constraint)
 
-    def state(self, name: str, shape: Shape, initializer: Any = "zeros") -> Tensor:
+    def state(self, name: str, shape: Shape, initializer: Any) -> Tensor:
         """A weight without gradient, changed by `r.assign`."""
         return self._add(name, shape, initializer, False, None, None)
 

@@ -320,7 +320,7 @@ class Sequential:
         batch_size: int | None = None,
         epochs: int | None = None,
         verbose: int | str = "auto",
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Sequence[Callback | type[Callback] | str] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,

@@ -249,7 +249,8 @@ def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        raise FileFormatError(f"{where} is damaged or not made of plain arrays: {error}") from None
+        reason = str(error).split(". ")[0]  # without NumPy's advice to load it all the same
+        raise FileFormatError(f"{where} is damaged or not made of plain arrays: {reason}") from None
 
 
 def load_model(path: str | Path) -> Sequential:
@@ -373,7 +374,7 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     if is_model:
         arrays = _Archive(source.read_bytes(), str(source)).arrays("weights.npz")
     else:
-        arrays = _arrays(source, str(source))
+        arrays = _arrays(io.BytesIO(source.read_bytes()), str(source))
     _set_by_name(model, arrays, str(source))
 
 

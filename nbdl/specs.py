@@ -212,7 +212,7 @@ class ElementwiseLoss(Loss):
         return r.mean(self.functions[0], y, p, *self.parameters.values())
 
     def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.map(self.functions[1], y, p, *self.parameters.values())
+        return r.share(self.functions[1], y, p, *self.parameters.values())
 
 
 class ElementwiseRegularizer(Regularizer):
@@ -247,7 +247,7 @@ class ElementwisePair(Pair):
         return r.mean(self.functions[0], y, z)
 
     def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return r.map(self.functions[1], y, z)
+        return r.share(self.functions[1], y, z)
 
 
 # What the scalar functions of a kind are called, and the arguments that come before a unit's own.

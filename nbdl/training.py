@@ -22,7 +22,7 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program, Tensor
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats, aligned_zeros
-from nbdl.engine.threads import Tuner, usable_threads
+from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DivergenceError
 from nbdl.progress import ProgressLine
 from nbdl.recording import Objective, evaluation_program, prediction_program, training_program
@@ -301,7 +301,7 @@ def fit(
     batch_size: int | None,
     epochs: int | None,
     verbose: int | str,
-    callbacks: Sequence[Callback] | None,
+    callbacks: Sequence[Callback | type[Callback] | str] | None,
     validation_split: float,
     validation_data: Any,
     shuffle: bool,
@@ -374,7 +374,7 @@ class Fit:
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
         self.program: Program = self.executor.program
         self.per_slice = 1
-        self.tuner = Tuner(usable_threads()) if threads is None and self.executor.parallel else None
+        self.tuner: Tuner | None = self.executor.tuner() if threads is None else None
         self.check = executors.checked()
 
     def epoch(self, epoch: int, hooks: CallbackList) -> Logs:

@@ -6,7 +6,10 @@ Digests are not frozen: they differ from one type of processor to another.
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,8 @@ def test_another_seed_gives_other_bits(make: Any, reference: Any) -> None:
     model, fit = make()
     other = Model.from_config(model.get_config() | {"seed": 8})
     other.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+    assert (other.get_weights()[0] != model.get_weights()[0]).all()
+    assert (other.get_weights()[1] == model.get_weights()[1]).all()  # zeros
     fit(other)
     assert bits(other) != reference[0]
 
@@ -122,6 +127,27 @@ def test_the_same_in_slices_of_any_length(make: Any, reference: Any, seconds: fl
     model, fit = make()
     fit()
     assert bits(model) == reference[0]
+
+
+def test_the_same_in_every_process() -> None:
+    code = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from test_bits import bits, small
+model, (x, y), options = small()
+model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+model.fit(x, y, verbose=0, **options)
+print(hashlib.sha256(bits(model)).hexdigest())
+"""
+    found = set()
+    for hashing in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONHASHSEED": hashing, "OMP_NUM_THREADS": hashing},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
 
 
 class EveryBatch(nbdl.Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from contextlib import nullcontext
 from pathlib import Path
 
 import naive
@@ -14,6 +15,7 @@ from nbdl import Sequential
 from nbdl.layers import Dense
 from nbdl.registry import Entry, registry
 from nbdl.testing import Check, checks_for, parametrize_with_checks
+from nbdl.testing.probe import forced
 from nbdl.testing.suite import UNITS, checks, entries
 
 
@@ -55,14 +57,20 @@ def test_the_suite_names_no_unit() -> None:
 # -- whole training steps ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_training_is_the_naive_training(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(23, 5)).astype(np.float32)
-    y = np.eye(3)[rng.integers(0, 3, 23)]
-    weights = rng.uniform(0.5, 2.0, 23)
+@pytest.mark.parametrize(("rows", "batch"), [(23, 10), (700, 300)])
+@pytest.mark.parametrize("schedule", ["", "tiles", "blocks"])
+def test_training_is_the_naive_training(rows: int, batch: int, schedule: str) -> None:
+    with forced(schedule, parallel=True) if schedule else nullcontext():
+        train_and_compare(rows, batch)
+
+
+def train_and_compare(rows: int, batch: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(rows, 5)).astype(np.float32)
+    y = np.eye(3)[rng.integers(0, 3, rows)]
+    weights = rng.uniform(0.5, 2.0, rows)
     model = Sequential(
-        [Dense(7, activation="tanh", input_dim=5, kernel_regularizer="l2"), Dense(3, activation="softmax")], seed=seed
+        [Dense(7, activation="tanh", input_dim=5, kernel_regularizer="l2"), Dense(3, activation="softmax")], seed=1
     )
     model.compile(optimizer="Adam", loss="categorical_crossentropy", metrics=["accuracy"])
     truth = naive.TwoLayers(model.get_weights())
@@ -70,10 +78,10 @@ def test_training_is_the_naive_training(seed: int) -> None:
     figures = model.evaluate(x, y, return_dict=True)
     assert figures["loss"] == pytest.approx(truth.loss(x, y, 0.01), rel=1e-5)
     assert figures["accuracy"] == naive.categorical_accuracy(y, truth.forward(x)[1])
-    model.fit(x, y, batch_size=10, epochs=4, shuffle=False, sample_weight=weights, verbose=0)
+    model.fit(x, y, batch_size=batch, epochs=4, shuffle=False, sample_weight=weights, verbose=0)
     for _ in range(4):
-        for start in range(0, 23, 10):
-            part = slice(start, start + 10)
+        for start in range(0, rows, batch):
+            part = slice(start, start + batch)
             truth.step(x[part].astype(np.float64), y[part], weights[part], l2=0.01)
     for found, wanted, first in zip(model.get_weights(), truth.weights, before, strict=True):
         moved = np.abs(wanted - first).max()

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from nbdl import Layer, Sequential
 from nbdl.engine.functions import add, same, times
 from nbdl.engine.kernels import map_text
+from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.random import uniform
-from nbdl.engine.plain import reference_function
 from nbdl.engine.source import ScalarError
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError, NbdlError
@@ -52,6 +52,9 @@ def everywhere(made: Probe, output: Any = None, log: Any = None, rtol: float = 1
             runs[schedule] = made.run("compiled")
         with forced(schedule, parallel=True):
             runs[f"{schedule} on 2 threads"] = made.run("compiled", threads=2)
+            made.gathered = True
+            runs[f"{schedule} on 2 threads, gathered"] = made.run("compiled", threads=2)
+            made.gathered = False
     for how, found in runs.items():
         for wanted, values in ((output, found.output), (log, found.log)):
             if wanted is not None:

@@ -257,7 +257,7 @@ def exponential_slope(x: float, y: float) -> float:
 
 
 def backwards(x: float, y: float) -> float:
-    return math.expm1(-y)
+    return 40.0 * math.expm1(-y)
 
 
 class Transposed(Multiply):
@@ -270,11 +270,11 @@ class Transposed(Multiply):
 
 def wrapping(x: Any, y: Any) -> None:
     number = 1
-    for _ in range(70):
-        number *= 2
+    for _ in range(60):
+        number = number * 3  # more than 64 bits hold, but not more than Python's integers
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            y[i, j] = x[i, j] if number > 0 else 0.0
+            y[i, j] = x[i, j] if number // 1099511627776 > 1000000000 else 0.0
 
 
 def counting_rows(x: Any, y: Any) -> None:
@@ -332,7 +332,13 @@ class Unscaled(Plain):
     """Dropout that forgets to scale."""
 
     def forward(self, r: Any, x: Any) -> Any:
-        return (r.map(dropped, x, r.uniform(x)), None) if r.training else (r.map(same, x), None)
+        if not r.training:
+            return r.map(same, x), None
+        u = r.uniform(x)
+        return r.map(dropped, x, u), u
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.map(dropped, dy, saved)
 
 
 class Dice(Plain):
@@ -626,7 +632,7 @@ def test_right_slots_are_not_caught() -> None:
 
 
 def test_tiles_that_follow_the_threads_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    planted, chunks = HEALTHY["product"], schedule.Partition._chunks
+    planted, chunks = HEALTHY["layer"], schedule.Partition._chunks  # its gradient is a sum over the rows
     check = named(planted, "same bits on any threads")
     check(planted)
 
@@ -635,7 +641,7 @@ def test_tiles_that_follow_the_threads_are_caught(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(schedule.Partition, "_chunks", fewer)
     with pytest.raises(AssertionError, match="same bits on any threads"):
-        check(entry("layers", Multiply))
+        check(planted)
 
 
 @pytest.fixture
@@ -652,7 +658,8 @@ def own_names() -> Iterator[None]:
 @pytest.mark.usefixtures("own_names")
 def test_a_file_that_forgets_is_caught() -> None:
     for unit, caught in ((Forgetful, True), (with_body(copying), False)):
-        name = f"planted_{unit.__name__}"
+        unit = type("Registered", (unit,), {})
+        name = "planted_forgetful" if caught else "planted_faithful"
         options: dict[str, Any] = {"examples": ({"scale": 3.0},)} if caught else {}
         registry._registrar("activations")(name, unit, **options)
         planted = registry.get("activations", name)
@@ -688,7 +695,8 @@ def test_check_unit_says_all_that_is_wrong() -> None:
 
 
 def test_expected_failures() -> None:
-    known = entry("layers", Unscaled, expected_failures={"draws only from the stream": "on purpose", "documented": "lazy"})
+    failures = {"draws only from the stream": "on purpose", "documented": "lazy"}
+    known = entry("layers", Unscaled, expected_failures=failures)
     check = named(known, "draws only from the stream")
     assert expected_failure(known, check) == "on purpose"
     check_unit(known)

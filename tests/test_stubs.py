@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import typing
 from pathlib import Path
 
 import pytest
@@ -116,7 +115,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, lis
     for line in done.stdout.splitlines():
         name, number, rest = line.split(":", 2)
         said[name].setdefault(int(number), []).append(rest)
-    return typing.cast("dict[str, dict[int, list[str]]]", said)
+    return said
 
 
 def test_a_good_program_is_understood(checked: dict[str, dict[int, list[str]]]) -> None:

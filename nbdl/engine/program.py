@@ -288,6 +288,15 @@ class Recorder:
         total = self.sum(function, *operands, over="features")
         return self.map(times, total, 1.0 / domain[1])
 
+    def share(self, function: Function, *operands: Tensor | float) -> Tensor:
+        """A scalar function divided by the number of features: the derivative of `mean` for each element."""
+        domain, _ = _broadcast(self._operands(operands))
+        if domain[1] == 1:
+            return self.map(function, *operands)
+        arguments = [f"a{number}" for number in range(len(operands))]
+        shared = compose("share", [*arguments, "part"], f"f({', '.join(arguments)}) * part", f=function)
+        return self.map(shared, *operands, 1.0 / domain[1])
+
     def total(self, function: Function, weight: Tensor, *parameters: float) -> Tensor:
         """The sum of a scalar function over a whole weight: one scalar."""
         partial = self.sum(function, weight, *parameters, over="features")

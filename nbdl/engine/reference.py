@@ -44,7 +44,6 @@ class ReferenceExecutor:
         self.slots = aligned_zeros(0) if slots is None else slots
         self.weights: Array = store.data
         self.finding: Finding | None = None
-        self.parallel = False
 
     def run(self, batches: Batches, threads: int | None = None) -> Report:
         """Run all steps, or up to the one that reports something."""
@@ -55,6 +54,9 @@ class ReferenceExecutor:
             if stopped is not None:
                 return Report(step, stopped)
         return Report(len(batches.steps))
+
+    def tuner(self) -> None:
+        """There are no threads to choose."""
 
     def step(self, batches: Batches, step: int, orders: Sequence[Array | None]) -> Operation | None:
         """One step; the operation that stopped it, or None."""

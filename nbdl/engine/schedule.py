@@ -206,6 +206,8 @@ def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
         return _accepts_columns(chain, operation, read)
     if chain.split == "rows" and len(tiling(operation, rows)[1]) > len(chain.tiles):
         return False  # too much work for so few tiles
+    if chain.split == "blocks" and operation.kind == "gemm" and height is not None:
+        return all(tensor.rows for tensor in operation.inputs)  # a sum over the rows: each chunk has its part
     if height is not None or (chain.split == "rows" and chain.height is not None):
         return chain.split == "rows" and chain.height == height and operation.kind == "map" and width == chain.width
     if any(not tensor.rows for tensor in read):

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.building import Builder
 from nbdl.engine.functions import same
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import NbdlError
 from nbdl.layer import Layer, Shape
-from nbdl.building import Builder
 from nbdl.model import Sequential
 from nbdl.specs import Initializer, Loss, Optimizer
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import built, generator, optimizer_probe, reals
+from nbdl.testing.units import after_steps, built, generator, reals
 
 ROWS, FEATURES, EPOCHS = 96, 3, 25
 
@@ -163,21 +163,10 @@ def _train_loss(subject: Subject, x: Array) -> None:
 @check("descends", "optimizers")
 def descends(subject: Subject) -> None:
     """Steps against the gradient of Σ w² / 2 make w smaller, where slots are kept from step to step."""
-    size = 16
-    w = reals(generator(), size)
-    unit, probe = subject.make(), optimizer_probe(subject.make(), w, w, steps=1)
-    executor = probe.executor("compiled")
-    weights, slots = probe.initial.copy(), np.zeros_like(executor.slots)
-    for step in range(1, 51):
-        weights[size : 2 * size] = weights[:size]
-        probe.store.data[:] = weights
-        executor.slots[:] = slots
-        batches = probe._batches([1], 1, np.float32, [], 0, step)
-        executor.run(batches, 1)
-        weights, slots = probe.store.data.copy(), executor.slots.copy()
-    probe.store.data[:] = probe.initial
-    assert np.isfinite(weights).all(), "the weights are not finite"
-    assert np.square(weights[:size]).sum() < np.square(w).sum(), f"50 steps do not make w smaller ({unit!r})"
+    w = reals(generator(), 16)
+    after = after_steps(subject.make(), w, lambda step, now: now, 50)
+    assert np.isfinite(after).all(), "the weights are not finite"
+    assert np.square(after).sum() < np.square(w).sum(), "50 steps do not make w smaller"
 
 
 @check("slots come back", "optimizers")

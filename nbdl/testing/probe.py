@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches
+from nbdl.engine.executors import device
 from nbdl.engine.functions import same
 from nbdl.engine.program import Program, Recorder, Tensor
 from nbdl.engine.reference import ReferenceExecutor
@@ -69,6 +70,8 @@ class Probe:
         scalars: per step, beside the number of rows.
         steps: how often the data is gone through.
         unit: what is being tested.
+        gathered: whether batches are gathered through indices, as in training, rather than read in place; what follows
+            can then pass through blocks of rows with the gathering.
     """
 
     title: str
@@ -80,6 +83,7 @@ class Probe:
     steps: int = 1
     training: bool = True
     unit: Any = None
+    gathered: bool = False
     store: Store = field(init=False)
     program: Program = field(init=False)
     initial: Array = field(init=False)
@@ -106,11 +110,14 @@ class Probe:
         return 0 if self.program.output is None else self.program.output.features
 
     def executor(self, how: str, rows: int | None = None) -> Any:
-        """ "compiled", "plain" (one tile), "checked", "python" (float32) or "float64"."""
-        rows, kinds = rows or max(1, self.rows), [None] * len(self.sources)
+        """ "compiled", "plain" (one tile), "checked", "python" (float32) or "float64".
+
+        Where Numba's JIT is off, all but the last are the same.
+        """
+        rows, kinds = rows or max(1, self.rows), ["float32" if self.gathered else None] * len(self.sources)
         slots = np.zeros(max(1, self.slots), np.float32)
-        if how in ("python", "float64"):
-            dtype = np.float32 if how == "python" else np.float64
+        if how in ("python", "float64") or device() == "reference":
+            dtype = np.float64 if how == "float64" else np.float32
             made = ReferenceExecutor(self.program, self.store, rows, kinds, slots, dtype)
             made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
             return made
@@ -126,13 +133,14 @@ class Probe:
         how: str = "compiled",
         sources: Sequence[Array] | None = None,
         weights: Array | None = None,
+        slots: Array | float = 0.0,
         parts: Sequence[int] | None = None,
         threads: int | None = 1,
         executor: Any = None,
         seed: int = SEED,
         first_step: int = 1,
     ) -> Outcome:
-        """Run it from the initial weights and empty slots.
+        """Run it, from the initial weights and empty slots if no others are given.
 
         Args:
             how: as for `executor`.
@@ -148,8 +156,8 @@ class Probe:
         given = [np.ascontiguousarray(source, dtype) for source in given]
         batches = self._batches(parts or [rows], rows, dtype, given, seed, first_step)
         start = self.initial if weights is None else weights
-        made.slots[:] = 0.0
-        if how in ("python", "float64"):
+        made.slots[:] = slots
+        if isinstance(made, ReferenceExecutor):
             made.weights = start.astype(dtype)
             made.run(batches, threads)
             after = made.weights
@@ -170,6 +178,9 @@ class Probe:
         for number in range(count):
             part = number % len(parts)
             steps[number, :3] = starts[part], parts[part], first_step + number
+        self._order = np.arange(rows, dtype=np.int64)
+        if self.gathered:
+            steps[:, 3] = self._order.ctypes.data + 8 * steps[:, 0]
         scalars = np.zeros((count, len(self.program.scalars)), dtype)
         scalars[:, 0] = steps[:, 1]
         for number, step in enumerate(steps[:, 2]):

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nbdl.registry import Entry, registry
 from nbdl.callback import Callback
 from nbdl.layer import Layer
-from nbdl.units import BASES
-from nbdl.units import Unit
+from nbdl.registry import Entry, registry
+from nbdl.units import BASES, Unit
 
 UNITS = tuple(dict.fromkeys((Layer.kind, Callback.kind, *BASES)))  # the kinds that are made of classes with arguments
 
@@ -55,9 +54,13 @@ class Subject:
     @cached_property
     def large_probes(self) -> Any:
         """The same with enough rows and features to be cut into parts."""
-        from nbdl.testing.units import LARGE, probes
+        from nbdl.engine.executors import device
+        from nbdl.testing.units import LARGE, MEDIUM, probes
 
-        return probes(self, *LARGE)
+        found = probes(self, *(MEDIUM if device() == "reference" else LARGE))
+        for probe in found:
+            probe.gathered = True
+        return found
 
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
@@ -86,7 +89,7 @@ class Check:
 
     Attributes:
         name: as `expected_failures` and reports say it.
-        function: takes a `Subject`; raises AssertionError.
+        function: takes a `Subject`; raises.
         kinds: of the units that it applies to.
         applies: for which entries of these kinds.
     """
@@ -102,12 +105,13 @@ class Check:
         return inspect.getdoc(self.function) or ""
 
     def __call__(self, entry: Entry, truths: Truths | None = None) -> None:
-        """Run it on an entry, with its defaults and each of its examples."""
+        """Run it on an entry, with its defaults and each of its examples; raises AssertionError."""
         for subject in _known_subjects(entry, truths):
             try:
                 self.function(subject)
-            except AssertionError as error:
-                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {error}") from error
+            except Exception as error:
+                what = f"{error}" if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {what}") from error
 
     def __repr__(self) -> str:
         return f"<check {self.name!r}>"

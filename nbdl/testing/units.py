@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.building import Builder
 from nbdl.engine.functions import same
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
-from nbdl.building import Builder
 from nbdl.recording import forward
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
@@ -19,6 +19,7 @@ from nbdl.testing.suite import Subject
 
 SMALL = (5, 3)
 LARGE = (600, 48)
+MEDIUM = (20, 8)  # where all is plain Python
 SHAPES = ((3,), (4, 3))
 
 
@@ -238,6 +239,17 @@ def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
     return with_values(
         Probe(f"{steps} steps", record, [], weights, len(names) * len(w), scalars, steps=steps, unit=unit)
     )
+
+
+def after_steps(unit: Any, w: Array, gradient: Callable[[int, Array], Array], steps: int) -> Array:
+    """The weights after steps with gradients of the step's number and of w; slots are kept from step to step."""
+    probe, size = optimizer_probe(unit, w, w, steps=1), len(w)
+    executor, data, slots = probe.executor("compiled"), probe.initial.copy(), np.zeros(max(1, probe.slots), np.float32)
+    for step in range(1, steps + 1):
+        data[size : 2 * size] = gradient(step, data[:size])
+        left = probe.run(weights=data, slots=slots, executor=executor, first_step=step)
+        data, slots = left.weights.copy(), left.slots
+    return data[:size]
 
 
 def metric_probes(subject: Subject, rows: int, features: int) -> list[Probe]:

@@ -1,0 +1,356 @@
+"""What people pass to fit, evaluate and predict, and what they do to a model: right, or an error that says what to do."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nbdl
+from nbdl.errors import ConfigError, DataError, FileFormatError, NbdlError
+from nbdl.layers import Activation, Dense, Flatten, Input
+
+X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+Y = np.arange(12) % 3
+HALVES = np.round(X * 4) / 4  # exact in any float
+
+
+def net(shape: Any = (4,), outputs: int = 3, loss: str = "sparse_categorical_crossentropy") -> nbdl.Sequential:
+    layers = [Input(shape), *([Flatten()] if len(shape) > 1 else [])]
+    model = nbdl.Sequential([*layers, Dense(outputs, activation="softmax" if outputs > 1 else None)], seed=1)
+    model.compile(loss=loss, optimizer="sgd")
+    return model
+
+
+def fitted(x: Any, y: Any, **options: Any) -> Any:
+    model = net()
+    model.fit(x, y, **{"verbose": 0} | options)
+    return model.get_weights()[0]
+
+
+# -- arrays of all kinds ------------------------------------------------------------------------------------
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "float64": lambda x: x.astype(np.float64),
+    "float16": lambda x: x.astype(np.float16),
+    "longdouble": lambda x: x.astype(np.longdouble),
+    "big-endian": lambda x: x.astype(">f4"),
+    "big-endian float64": lambda x: x.astype(">f8"),
+    "big-endian float16": lambda x: x.astype(">f2"),
+    "Fortran order": np.asfortranarray,
+    "every second row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "every second column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "backwards": lambda x: x[::-1].copy()[::-1],
+    "broadcast": lambda x: np.broadcast_to(x[None], (1, *x.shape))[0],
+    "objects": lambda x: x.astype(object),
+    "lists": lambda x: x.tolist(),
+    "tuple of rows": lambda x: tuple(x),
+    "read-only": lambda x: frozen(x),
+    "unaligned": lambda x: np.frombuffer(b"x" + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape),
+    "matrix subclass": lambda x: x.view(Subclass),
+    "no mask": np.ma.array,
+    "DataFrame": pd.DataFrame,
+    "DataFrame of columns": lambda x: pd.DataFrame({f"c{n}": x[:, n].astype(np.float64 if n else np.float32) for n in range(4)}),
+    "nullable DataFrame": lambda x: pd.DataFrame(x).convert_dtypes(),
+    "DataFrame of objects": lambda x: pd.DataFrame(x).astype(object),
+}
+
+
+class Subclass(np.ndarray):
+    """An array with a class of its own."""
+
+
+def frozen(x: Any) -> Any:
+    x = x.copy()
+    x.setflags(write=False)
+    return x
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_same_numbers_gives_the_same_bits(form: str) -> None:
+    given = FORMS[form](HALVES)
+    before = copy.deepcopy(given)
+    assert np.array_equal(net().predict(given), net().predict(HALVES))
+    assert np.array_equal(fitted(given, Y), fitted(HALVES, Y))
+    assert np.array_equal(np.asarray(before, np.float64), np.asarray(given, np.float64)), "the data was changed"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4", "bool"])
+def test_integers_are_numbers_too(dtype: str) -> None:
+    x = (np.arange(48).reshape(12, 4) % 2).astype(dtype)
+    assert np.array_equal(net().predict(x), net().predict(x.astype(np.float32)))
+    assert np.array_equal(fitted(x, Y), fitted(x.astype(np.float32), Y))
+
+
+def test_a_memory_map_is_read_in_place(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", HALVES)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert np.array_equal(net().predict(mapped), net().predict(HALVES))
+    assert np.array_equal(fitted(mapped, Y), fitted(HALVES, Y))
+
+
+LABELS: dict[str, Callable[[Any], Any]] = {
+    "a column": lambda y: y[:, None],
+    "floats": lambda y: y.astype(float),
+    "a list": lambda y: y.tolist(),
+    "uint8": lambda y: y.astype(np.uint8),
+    "big-endian": lambda y: y.astype(">i8"),
+    "Series": pd.Series,
+    "Series with an index of its own": lambda y: pd.Series(y, index=range(100, 112)),
+    "nullable Series": lambda y: pd.Series(y, dtype="Int64"),
+    "categories": lambda y: pd.Series(y).astype("category"),
+    "Categorical": pd.Categorical,
+    "DataFrame of a column": lambda y: pd.DataFrame({"y": y}),
+}
+
+
+@pytest.mark.parametrize("form", LABELS)
+def test_every_form_of_the_same_labels(form: str) -> None:
+    assert np.array_equal(fitted(X, LABELS[form](Y)), fitted(X, Y))
+
+
+def test_shapes_that_fit() -> None:
+    assert np.array_equal(net((2, 2)).predict(X.reshape(12, 2, 2)), net().predict(X))
+    assert net((1,)).predict(X[:, 0]).shape == (12, 3)
+    assert net((1,)).predict(X[:, :1]).shape == (12, 3)
+    assert net().predict(np.empty((0, 4))).shape == (0, 3)
+    assert net()(X[0]).shape == (3,)
+    one = net(outputs=1, loss="mse")
+    one.fit(X, X[:, 0], verbose=0)
+    one.fit(X, X[:, :1], verbose=0)
+
+
+# -- data that cannot be used -------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[Any, Any, str]] = {
+    "no x": (None, Y, "x is missing"),
+    "no y": (X, None, "y is missing"),
+    "no rows": (X[:0], Y[:0], "no rows to train on"),
+    "a number": (1.0, Y, "single number"),
+    "one row": (X[0], Y[:1], r"for a single row use x\[None\]"),
+    "transposed": (X.T, Y, r"x\.T"),
+    "flat images": (X.reshape(12, 2, 2), Y, r"reshape\(len\(x\), 4\)"),
+    "other features": (X[:, :3], Y, r"takes x of shape \(rows, 4\), got \(12, 3\)"),
+    "ragged": ([[1, 2, 3, 4], [1, 2]], Y[:2], "different lengths"),
+    "ragged objects": (np.array([[1, 2], [1]], dtype=object), Y[:2], "different lengths"),
+    "text": ([["a"] * 4] * 12, Y, "not numbers"),
+    "a dict": ({"a": 1}, Y, "must hold numbers"),
+    "a set": ({1.0, 2.0}, Y, "must hold numbers"),
+    "a generator": ((row for row in X), Y, "must hold numbers"),
+    "complex": (X.astype(complex), Y, "complex"),
+    "dates": (X.astype("M8[s]"), Y, "datetime64"),
+    "masked": (np.ma.masked_greater(X, 1.0), Y, "masked values"),
+    "nullable with gaps": (pd.DataFrame(X).convert_dtypes().mask(pd.DataFrame(X) > 1), Y, r"<NA> at \[1, 2\]"),
+    "NaN": (np.where(X > 1, np.nan, X), Y, "x holds NaN in row 1, column 2"),
+    "None": (np.where(X > 1, None, X.astype(object)), Y, "x holds NaN in row 1, column 2"),
+    "infinity": (np.where(X > 1, np.inf, X), Y, "x holds infinity in row 1, column 2"),
+    "beyond float32": (X.astype(float) * 1e300, Y, "more than float32 can hold"),
+    "fewer labels": (X, Y[:5], "x has 12 rows, y has 5"),
+    "one-hot labels": (X, np.eye(3)[Y], "categorical_crossentropy"),
+    "labels from 1": (X, Y + 1, "integers from 0 to 2"),
+    "negative labels": (X, Y - 1, "integers from 0 to 2"),
+    "labels between": (X, Y + 0.5, "integers from 0 to 2"),
+    "NaN among labels": (X, np.where(Y == 1, np.nan, Y), "y holds NaN in row 1"),
+    "masked labels": (X, np.ma.masked_equal(Y, 1), "masked values"),
+    "names": (X, list("abcabcabcabc"), "class names"),
+    "a column of names": (X, pd.Series(list("abcabcabcabc")).astype("category"), r"'a' at \[0\]"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_data_that_cannot_be_used_is_refused(case: str) -> None:
+    x, y, message = REFUSED[case]
+    model = net()
+    before = model.get_weights()[0]
+    with pytest.raises(DataError, match=message):
+        model.fit(x, y, verbose=0)
+    assert np.array_equal(before, model.get_weights()[0])
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_pixels_that_are_not_scaled_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="divide by 255") as caught:
+        fitted((np.abs(X) * 100).clip(0, 255).astype(np.uint8), Y)
+    assert len(caught) == 1
+
+
+# -- options ------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_larger_than_the_data_is_the_data() -> None:
+    whole = fitted(X, Y, batch_size=12)
+    for size in (13, 10**9, 2**70, np.int64(100)):
+        assert np.array_equal(fitted(X, Y, batch_size=size), whole)
+
+
+def test_no_epochs_train_nothing() -> None:
+    model = net()
+    before = model.get_weights()[0]
+    assert model.fit(X, Y, epochs=0, verbose=0).history == {}
+    assert model.fit(X, Y, epochs=2, initial_epoch=5, verbose=0).history == {}
+    assert np.array_equal(model.get_weights()[0], before)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 0}, {"batch_size": -1}, {"batch_size": 2.5}, {"batch_size": True}, {"batch_size": "8"},
+        {"epochs": -1}, {"epochs": 1.5}, {"epochs": "3"}, {"initial_epoch": -1},
+        {"validation_split": 1.0}, {"validation_split": -0.1}, {"validation_split": math.nan},
+        {"validation_split": "0.2"}, {"validation_split": None}, {"validation_split": 0.999},
+        {"validation_data": (X,)}, {"validation_data": X}, {"validation_data": (X[:, :2], Y)},
+        {"validation_data": (X, Y[:3])}, {"validation_data": (X[:0], Y[:0])},
+        {"sample_weight": [1.0, 2.0]}, {"sample_weight": [math.nan] * 12}, {"sample_weight": np.ones((12, 2))},
+        {"callbacks": [3]}, {"callbacks": ["no such callback"]}, {"epochs": 2, "nb_epoch": 2},
+    ],
+    ids=lambda options: " ".join(f"{key} {str(value)[:12]}" for key, value in options.items()),
+)  # fmt: skip
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    model = net()
+    with pytest.raises(NbdlError):
+        model.fit(X, Y, verbose=0, **options)
+    model.fit(X, Y, verbose=0)
+
+
+def test_a_single_callback_need_not_be_in_a_list() -> None:
+    stop = nbdl.callbacks.EarlyStopping(monitor="loss")
+    assert net().fit(X, Y, verbose=0, callbacks=stop).history["loss"]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.5, 6), (0.01, 11), (0.9, 1), (1 / 3, 8)])
+def test_the_split_takes_the_last_rows(share: float, kept: int) -> None:
+    model = net()
+    history = model.fit(X, Y, validation_split=share, verbose=0).history
+    assert np.array_equal(model.get_weights()[0], fitted(X[:kept], Y[:kept]))
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(X[kept:], Y[kept:]), rel=1e-6)
+
+
+# -- what people do to models -------------------------------------------------------------------------------
+
+
+def test_layers_may_be_added_and_removed_after_training() -> None:
+    model = nbdl.Sequential([Dense(4, input_dim=4)], seed=1)
+    model.compile(loss="mse", optimizer="adam")
+    model.fit(X, X, verbose=0)
+    kernel, before = model.get_weights()[0], model.predict(X)
+    model.add(Dense(3, activation="softmax"))
+    assert np.array_equal(model.get_weights()[0], kernel)
+    assert model.predict(X).shape == (12, 3)
+    model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+    model.fit(X, Y, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], kernel)
+    model.pop()
+    model.layers[0]
+    assert len(model.get_weights()) == 2
+    model.set_weights([kernel, np.zeros(4)])
+    assert model.predict(X).shape == before.shape
+
+
+def test_compiling_again_starts_the_optimizer_anew_and_keeps_the_weights() -> None:
+    again, fresh = net(), net()
+    again.fit(X, Y, verbose=0, epochs=3)
+    fresh.set_weights(again.get_weights())
+    for model in (again, fresh):
+        model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+        model.fit(X, Y, verbose=0)
+    assert np.array_equal(again.get_weights()[0], fresh.get_weights()[0])
+
+
+def test_a_layer_may_be_used_twice_in_a_model() -> None:
+    shared = Dense(4, activation="tanh")
+    model = nbdl.Sequential([Input((4,)), shared, shared, Dense(1)], seed=1)
+    model.compile(loss="mse", optimizer="sgd")
+    model.fit(X, X[:, :1], verbose=0)
+    assert len(model.get_weights()) == 4
+    assert np.array_equal(copy.deepcopy(model).predict(X), model.predict(X))
+
+
+def test_a_layer_in_two_models_is_refused_rather_than_wrong() -> None:
+    shared = Dense(3)
+    first = nbdl.Sequential([Dense(4, input_dim=4), shared], seed=1)
+    answers = first.predict(X)
+    second = nbdl.Sequential([Dense(8, input_dim=4, name="a"), Dense(4, name="b"), shared], seed=2)
+    second.compile(loss="mse", optimizer="sgd")
+    second.fit(X, X[:, :3], verbose=0)
+    first.compile(loss="mse", optimizer="sgd")  # forgets what it had recorded
+    with pytest.raises(ConfigError, match="another model"):
+        first.predict(X)
+    with pytest.raises(ConfigError, match="another model"):
+        first.fit(X, X[:, :3], verbose=0)
+    assert np.isfinite(answers).all()
+
+
+@pytest.mark.xfail(strict=True, reason="pop leaves the old weights in place when no layer is left")
+def test_a_model_whose_layers_were_all_removed_has_no_weights() -> None:
+    model = nbdl.Sequential([Dense(4, input_dim=4)])
+    model.pop()
+    assert model.weights == []
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="a layer instead of a list of layers gives Python's own error")
+def test_one_layer_instead_of_a_list_is_explained() -> None:
+    with pytest.raises(ConfigError, match="list"):
+        nbdl.Sequential(Dense(3))  # type: ignore[arg-type]
+
+
+def test_models_without_weights_work() -> None:
+    model = nbdl.Sequential([Input((4,)), Activation("relu")], seed=1)
+    model.compile(loss="mse", optimizer="adam")
+    model.fit(X, X, verbose=0)
+    assert np.array_equal(model.predict(X), np.maximum(X, 0))
+
+
+class Negated(nbdl.layers.Dense):  # type: ignore[misc, name-defined]
+    """A layer of a user's own, not registered, on top of one that is."""
+
+    def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+        y, saved = super().forward(r, x)
+        return r.map(negative, y), saved
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return super().backward(r, x, y, r.map(negative, dy), saved)
+
+
+def negative(x: float) -> float:
+    return -x
+
+
+def test_a_class_that_is_not_registered_is_not_saved_as_its_base(tmp_path: Path) -> None:
+    model = nbdl.Sequential([Negated(3, input_dim=4)], seed=1)
+    assert np.isfinite(model.predict(X)).all()
+    for way in (copy.deepcopy, lambda one: one.save(tmp_path / "model.nbdl")):
+        with pytest.raises(ConfigError, match="not registered"):
+            way(model)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04 and so on", b"\x93NUMPY", b"{}"])
+def test_files_that_hold_no_weights_are_refused(content: bytes, tmp_path: Path) -> None:
+    model = net()
+    before = model.get_weights()[0]
+    file = tmp_path / "weights.npz"
+    file.write_bytes(content)
+    with pytest.raises(FileFormatError):
+        model.load_weights(file)
+    np.save(tmp_path / "x.npy", X)
+    for wrong in (tmp_path / "x.npy", tmp_path, tmp_path / "missing.npz"):
+        with pytest.raises(FileFormatError):
+            model.load_weights(wrong)
+    assert np.array_equal(model.get_weights()[0], before)
+
+
+def test_nothing_is_printed_or_warned_of_in_an_ordinary_run(capfd: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = net()
+        model.fit(X, Y, verbose=0, validation_split=0.25)
+        model.evaluate(X, Y)
+        model.predict(X)
+    assert capfd.readouterr() == ("", "")

@@ -11,6 +11,19 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbdl import activations as activations
+    from nbdl import callbacks as callbacks
+    from nbdl import constraints as constraints
+    from nbdl import datasets as datasets
+    from nbdl import initializers as initializers
+    from nbdl import layers as layers
+    from nbdl import losses as losses
+    from nbdl import metrics as metrics
+    from nbdl import models as models
+    from nbdl import optimizers as optimizers
+    from nbdl import regularizers as regularizers
+    from nbdl import schedules as schedules
+    from nbdl import utils as utils
     from nbdl.callback import Callback, History
     from nbdl.hookspecs import hookimpl
     from nbdl.layer import Layer
@@ -30,6 +43,8 @@ if TYPE_CHECKING:
         Schedule,
         elementwise_pair,
     )
+
+    __version__: str
 
 _HOME = {
     "Activation": "specs",
@@ -53,27 +68,29 @@ _HOME = {
     "set_random_seed": "seeding",
 }
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     "Activation", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Pair",
     "Regularizer", "Schedule", "Sequential", "elementwise_pair", "hookimpl", "load_model", "model_from_json",
     "register", "set_random_seed",
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"nbdl.{_HOME[name]}"), name)
-    elif name == "__version__":
-        value = importlib.metadata.version("nbdl")
-    else:
-        try:  # nbdl.layers and the like work without an import of their own, as keras.layers does
-            value = importlib.import_module(f"nbdl.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"nbdl.{name}":
-                raise
-            raise AttributeError(f"module 'nbdl' has no attribute {name!r}") from None
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else a misspelt name would pass for any
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            value = getattr(importlib.import_module(f"nbdl.{_HOME[name]}"), name)
+        elif name == "__version__":
+            value = importlib.metadata.version("nbdl")
+        else:
+            try:  # nbdl.layers and the like work without an import of their own, as keras.layers does
+                value = importlib.import_module(f"nbdl.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"nbdl.{name}":
+                    raise
+                raise AttributeError(f"module 'nbdl' has no attribute {name!r}") from None
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

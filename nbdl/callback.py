@@ -65,11 +65,19 @@ class Record(dict[str, list[float]]):
     """A history's lists by name; `acc` and `accuracy` answer to each other, as versions of Keras differ."""
 
     def __missing__(self, key: str) -> list[float]:
-        prefix, name = ("val_", key[4:]) if key.startswith("val_") else ("", key)
-        other = {"acc": "accuracy", "accuracy": "acc"}.get(name)
-        if other is not None and prefix + other in self:
-            return self[prefix + other]
+        other = _other_spelling(key)
+        if dict.__contains__(self, other):
+            return self[other]
         raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or dict.__contains__(self, _other_spelling(str(key)))
+
+
+def _other_spelling(name: str) -> str:
+    if name.endswith("accuracy"):
+        return name.removesuffix("uracy")
+    return f"{name}uracy" if name.endswith("acc") else name
 
 
 class History(Callback):

@@ -47,7 +47,7 @@ class Layer(Unit):
 
     def unit(self, kind: str, given: Any) -> Any:
         """A unit for one of this layer's arguments, from a name, a config or an instance."""
-        return registry.make(kind, given, f"{type(self).__name__}'s {kind}")
+        return registry.make(kind, given, type(self).__name__)
 
     def set_input_shape(self, shape: Any) -> None:
         """Say what one row of inputs looks like."""

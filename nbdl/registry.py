@@ -138,10 +138,13 @@ class Registry:
             return given
         if isinstance(given, type) and issubclass(given, base):
             return given()
-        if isinstance(given, str):
-            return self.get(kind, given).target()
-        if isinstance(given, dict) and "name" in given:
-            return self.get(kind, given["name"]).target.from_config(given.get("config", {}))
+        name = given.get("name") if isinstance(given, dict) else given
+        if isinstance(name, str):
+            try:
+                target = self.get(kind, name).target
+            except UnknownNameError as error:
+                raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
+            return target() if given is name else target.from_config(given.get("config", {}))
         raise UnknownNameError(
             f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}"
         )

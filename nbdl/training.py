@@ -396,6 +396,8 @@ class Fit:
                 hooks.call("on_batch_end", done - 1, tally.figures())
                 hooks.call("on_train_batch_end", done - 1, tally.figures())
             hooks.call("on_progress", done, len(steps), tally.figures())
+            if self.model.stop_training:
+                break
         if not np.isfinite(self.model.store.data).all():  # no later step is there to notice it
             raise DivergenceError(
                 f"training diverged in epoch {epoch + 1}, step {done}: its update left weights that are not finite. "

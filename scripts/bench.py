@@ -750,6 +750,8 @@ def header(known: Mapping[str, Any]) -> Iterator[str]:
     yield "- " + ", ".join(f"{name} {version}" for name, version in known["versions"].items())
     load = ", ".join(f"{value:.2f}" for value in known["load"])
     yield f"- {known['rounds']} interleaved rounds of {known['seconds']:g} s; load average before and after: {load}"
+    if known["load"] and known["load"][0] > 0.5:
+        yield "- **the machine was not quiet**: others ran beside this, which hurts whoever needs all cores at once"
     waiting = [f"{name} {seconds:.2f} s" for name, seconds in known["waiting"].items() if seconds >= 0.05]
     yield f"- processor time used while waiting: {', '.join(waiting) or 'none'}"
     chosen = ", ".join(f"{name}={value}" for name, value in known["openblas"].items())

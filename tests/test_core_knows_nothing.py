@@ -55,7 +55,6 @@ COMPILER = "engine/kernel.py"
 KNOWN = {
     ("callback.py", "acc"): "a history's two spellings of one metric; its aliases are in the registry",
     ("callback.py", "accuracy"): "the same",
-    ("model.py", "zeros"): "what a weight starts with if a layer does not say; a plugin could mark the default",
 }
 
 

@@ -246,9 +246,10 @@ INTERRUPTED = """
     import numpy as np, nbdl
     from nbdl.layers import Dense
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
     what, size = sys.argv[1], sys.argv[2]
-    features, units, batch = (16, 16, 4) if size == "small" else (400, 500, 512)
-    x = np.random.default_rng(0).normal(size=(60_000 if size == "small" else 20_000, features)).astype("float32")
+    features, units, batch = (16, 16, 4) if size == "small" else (400, 1000, 512)
+    x = np.random.default_rng(0).normal(size=(60_000, features)).astype("float32")
     y = x[:, :1]
     model = nbdl.Sequential([Dense(units, activation="relu", input_dim=features), Dense(units, activation="relu"), Dense(1)], seed=1)
     model.compile(loss="mse", optimizer="adam")
@@ -273,7 +274,7 @@ INTERRUPTED = """
         os.kill(os.getpid(), signal.SIGINT)
 
     later = threading.Timer(0.2, interrupt)
-    big = np.tile(x, (40 if size == "small" else 10, 1))
+    big = np.tile(x, (40 if size == "small" else 2, 1))
     try:
         if what == "fit":
             stop = nbdl.callbacks.EarlyStopping(monitor="loss", patience=10**6, restore_best_weights=True)

@@ -22,7 +22,6 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program, Tensor
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats, aligned_zeros
-from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DivergenceError
 from nbdl.progress import ProgressLine
 from nbdl.recording import Objective, evaluation_program, prediction_program, training_program
@@ -374,7 +373,6 @@ class Fit:
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
         self.program: Program = self.executor.program
         self.per_slice = 1
-        self.tuner: Tuner | None = self.executor.tuner() if threads is None else None
         self.check = executors.checked()
 
     def epoch(self, epoch: int, hooks: CallbackList) -> Logs:
@@ -419,11 +417,8 @@ class Fit:
         scalars = self._scalars(steps)
         batches = executors.Batches(steps, scalars, log, self.data, None, self.model.seed)
         began = time.perf_counter()
-        threads = self.threads if self.tuner is None else self.tuner.next()
-        report = (self._checked_run if self.check else self.executor.run)(batches, threads)
+        report = (self._checked_run if self.check else self.executor.run)(batches, self.threads)
         seconds = time.perf_counter() - began
-        if self.tuner is not None:
-            self.tuner.took(seconds, len(steps))
         self.state.iterations += report.steps
         if report.stopped_by is not None or not np.isfinite(log).all():
             at = report.steps if report.stopped_by is not None else int(np.argmin(np.isfinite(log).all(axis=1)))

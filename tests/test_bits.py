@@ -1,4 +1,4 @@
-"""The same seed gives the same bits: on any number of threads, with any driver and length of slices, stopped and gone on.
+"""The same seed gives the same bits: any number of threads, either driver, any slices, stopped and gone on.
 
 Digests are not frozen: they differ from one type of processor to another.
 """
@@ -28,22 +28,42 @@ Model = nbdl.Sequential
 
 def small() -> tuple[Model, tuple[Any, Any], dict[str, Any]]:
     """One tile for everything."""
-    model = Model([Dense(16, activation="relu", input_dim=8, kernel_regularizer="l2"), Dropout(0.3), Dense(3, activation="softmax")], seed=7)
+    model = Model(
+        [
+            Dense(16, activation="relu", input_dim=8, kernel_regularizer="l2"),
+            Dropout(0.3),
+            Dense(3, activation="softmax"),
+        ],
+        seed=7,
+    )
     return model, data(110, 8, 3), {"batch_size": 32}
 
 
 def wide() -> tuple[Model, tuple[Any, Any], dict[str, Any]]:
     """Tiles over the weights and the rows."""
     model = Model(
-        [Dense(320, activation="sigmoid", input_dim=300), Dropout(0.5), Dense(260, activation="tanh", kernel_regularizer="l1"), Dense(5, activation="softmax")],
+        [
+            Dense(320, activation="sigmoid", input_dim=300),
+            Dropout(0.5),
+            Dense(260, activation="tanh", kernel_regularizer="l1"),
+            Dense(5, activation="softmax"),
+        ],
         seed=7,
-    )  # fmt: skip
+    )
     return model, data(300, 300, 5), {"batch_size": 128}
 
 
 def long() -> tuple[Model, tuple[Any, Any], dict[str, Any]]:
     """Blocks of rows that pass through all operations."""
-    model = Model([Dense(32, activation="tanh", input_dim=4, bias_regularizer="l2"), Dropout(0.2), Dense(16, activation="tanh"), Dense(4, activation="softmax")], seed=7)
+    model = Model(
+        [
+            Dense(32, activation="tanh", input_dim=4, bias_regularizer="l2"),
+            Dropout(0.2),
+            Dense(16, activation="tanh"),
+            Dense(4, activation="softmax"),
+        ],
+        seed=7,
+    )
     return model, data(5000, 4, 4), {"batch_size": 2048}
 
 
@@ -66,8 +86,12 @@ def make(request: pytest.FixtureRequest) -> Callable[[], tuple[Model, Callable[.
 
         def fit(model: Model = model, **more: Any) -> Any:
             history = model.fit(x, y, verbose=0, **{"epochs": 3} | options | more)
-            trained = [one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"]
-            assert {one.partition.mode for one in trained} == {request.param}, "these sizes no longer show that mode"
+            trained = [
+                one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"
+            ]
+            assert {one.partition.mode for one in trained} == {request.param}, (
+                "these sizes no longer show that mode"
+            )
             return history.history
 
         return model, fit
@@ -122,7 +146,9 @@ def test_the_same_with_either_driver(make: Any, reference: Any, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-4, 1e9])
-def test_the_same_in_slices_of_any_length(make: Any, reference: Any, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_in_slices_of_any_length(
+    make: Any, reference: Any, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
     model, fit = make()
     fit()
@@ -142,9 +168,12 @@ print(hashlib.sha256(bits(model)).hexdigest())
     found = set()
     for hashing in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False,
+            [sys.executable, "-c", code, str(Path(__file__).parent)],
+            capture_output=True,
+            text=True,
+            check=False,
             env=os.environ | {"PYTHONHASHSEED": hashing, "OMP_NUM_THREADS": hashing},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         found.add(done.stdout)
     assert len(found) == 1
@@ -207,7 +236,11 @@ def test_looking_in_changes_nothing(make: Any, reference: Any) -> None:
 
 
 def all_optimizers() -> list[Any]:
-    made = [pytest.param(entry.target, {}, id=entry.name) for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"]
+    made = [
+        pytest.param(entry.target, {}, id=entry.name)
+        for entry in registry.entries("optimizers")
+        if entry.owner.distribution == "nbdl"
+    ]
     more = [
         pytest.param(entry.target, example, id=f"{entry.name} {example}")
         for entry in registry.entries("optimizers")
@@ -284,7 +317,9 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": lambda z: np.maximum(z, 0.0),
     "tanh": np.tanh,
     "sigmoid": lambda z: 1.0 / (1.0 + np.exp(-z)),
-    "softmax": lambda z: np.exp(z - z.max(1, keepdims=True)) / np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True),
+    "softmax": lambda z: (
+        np.exp(z - z.max(1, keepdims=True)) / np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)
+    ),
 }
 
 

@@ -126,9 +126,13 @@ def start(code: str, cwd: Path, cache: Path, path: str = "") -> subprocess.Popen
         "PYTHONPATH": os.pathsep.join(filter(None, [str(cwd), path, os.environ.get("PYTHONPATH", "")])),
     }
     return subprocess.Popen(
-        [sys.executable, "-W", "always::UserWarning", "-c", textwrap.dedent(code)], cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-W", "always::UserWarning", "-c", textwrap.dedent(code)],
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )  # fmt: skip
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[Any, str]:
@@ -335,7 +339,9 @@ def test_another_kernel_under_this_ones_name_is_noticed(process: Process) -> Non
 
 def test_a_formula_that_cannot_be_compiled_is_not_blamed_on_the_folder(process: Process) -> None:
     arguments = "frame, op, r0, r1, c0, c1, chunk, first"
-    text = f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
+    text = (
+        f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
+    )
     with pytest.raises(numba.core.errors.NumbaError):
         kernel.load(text)
 

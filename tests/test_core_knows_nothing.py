@@ -91,7 +91,9 @@ def violations(path: str, text: str) -> list[str]:
     found = []
     for word, line, is_string in words(ast.parse(text)):
         name = normalise(word)
-        allowed = name in MEANT_OTHERWISE or (path, name) in IN_FILE or (not is_string and name in IDENTIFIERS)
+        allowed = (
+            name in MEANT_OTHERWISE or (path, name) in IN_FILE or (not is_string and name in IDENTIFIERS)
+        )
         if name in UNITS and not allowed:
             found.append(f"{path}:{line}: {word!r} is the unit {UNITS[name]}")
     return found
@@ -101,13 +103,20 @@ def test_the_core_names_no_unit() -> None:
     assert len(UNITS) > 30
     assert "nbdl_standard" in PACKAGES, "the standard units are not there to be looked for"
     known = tuple(f"{path}:" for path, _ in KNOWN)
-    found = [one for path in core_files() for one in violations(str(path.relative_to(CORE)), path.read_text())]
-    unknown = [one for one in found if not (one.startswith(known) and any(f"{word!r} is" in one for _, word in KNOWN))]
+    found = [
+        one for path in core_files() for one in violations(str(path.relative_to(CORE)), path.read_text())
+    ]
+    unknown = [
+        one
+        for one in found
+        if not (one.startswith(known) and any(f"{word!r} is" in one for _, word in KNOWN))
+    ]
     assert not unknown, "\n".join(unknown)
 
 
 @pytest.mark.parametrize(
-    ("path", "word"), [pytest.param(*key, marks=pytest.mark.xfail(strict=True, reason=why)) for key, why in KNOWN.items()]
+    ("path", "word"),
+    [pytest.param(*key, marks=pytest.mark.xfail(strict=True, reason=why)) for key, why in KNOWN.items()],
 )
 def test_known_violations_are_mended(path: str, word: str) -> None:
     assert not [one for one in violations(path, (CORE / path).read_text()) if f"{word!r} is" in one]
@@ -115,7 +124,9 @@ def test_known_violations_are_mended(path: str, word: str) -> None:
 
 def test_the_lists_of_exceptions_hold_nothing_that_is_not_needed() -> None:
     present = {
-        (str(path.relative_to(CORE)), normalise(word)) for path in core_files() for word, _, _ in words(ast.parse(path.read_text()))
+        (str(path.relative_to(CORE)), normalise(word))
+        for path in core_files()
+        for word, _, _ in words(ast.parse(path.read_text()))
     }
     everywhere = {word for _, word in present}
     assert all(key in present for key in IN_FILE)
@@ -162,7 +173,14 @@ def test_the_core_imports_no_plugin_package() -> None:
 
 
 def test_only_one_module_calls_the_compiler() -> None:
-    decorators = {"numba.njit", "numba.jit", "numba.cfunc", "numba.vectorize", "numba.guvectorize", "numba.stencil"}
+    decorators = {
+        "numba.njit",
+        "numba.jit",
+        "numba.cfunc",
+        "numba.vectorize",
+        "numba.guvectorize",
+        "numba.stencil",
+    }
     for path in core_files():
         tree = ast.parse(path.read_text())
         where = str(path.relative_to(CORE))
@@ -201,7 +219,12 @@ print(json.dumps([losses, same, owners, [name for name in sys.modules if name.st
         "NBDL_LOAD_PLUGINS": "toy",
     }
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     losses, same, owners, imported = json.loads(done.stdout)

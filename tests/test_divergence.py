@@ -1,4 +1,4 @@
-"""NaN and infinity: found, named by layer, epoch and step, and the weights are those from before that step."""
+"""NaN and infinity: named by layer, epoch and step; the weights are those from before that step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def whole(x: float, n: float, limit: float) -> float:
 
 
 class Fragile(Layer):
-    """Counts its steps; after `limit` of them, its forward or its backward pass takes the root of a negative number."""
+    """Counts its steps; after `limit` of them, one of its passes takes the root of a negative number."""
 
     def __init__(self, limit: float, where: str = "forward") -> None:
         self.limit, self.where = float(limit), where
@@ -81,8 +81,14 @@ NETS = {"whole": ((6, 8), 16, 71), "tiles": ((300, 320), 128, 500), "blocks": ((
 def net(mode: str, limit: float, where: str) -> tuple[nbdl.Sequential, Array, Array, dict[str, Any]]:
     (features, units), batch, rows = NETS[mode]
     model = nbdl.Sequential(
-        [Dense(units, activation="tanh", input_dim=features), Fragile(limit, where, name="fragile"), Dropout(0.2), Dense(2)], seed=5
-    )  # fmt: skip
+        [
+            Dense(units, activation="tanh", input_dim=features),
+            Fragile(limit, where, name="fragile"),
+            Dropout(0.2),
+            Dense(2),
+        ],
+        seed=5,
+    )
     model.compile(loss="mse", optimizer="adam")
     x = np.random.default_rng(0).normal(size=(rows, features)).astype(np.float32)
     return model, x, x[:, :2], {"batch_size": batch, "epochs": 4, "verbose": 0}
@@ -121,7 +127,11 @@ def test_a_planted_nan_is_named_and_its_step_not_made(
     assert model.training_state.iterations == 7
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert np.isfinite(model.predict(x)).all()
-    modes = {one.partition.mode for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"}
+    modes = {
+        one.partition.mode
+        for key, one in model._executors.items()
+        if isinstance(key, tuple) and key[0] == "train"
+    }
     assert modes == {mode}, "these sizes no longer show that mode"
 
 
@@ -169,14 +179,20 @@ def plain(optimizer: Any = "sgd", activation: Any = None) -> tuple[nbdl.Sequenti
 
 
 @pytest.mark.parametrize("rate", [1e3, 1e30, 1e38])
-@pytest.mark.parametrize("optimizer", [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"],
+)
 def test_an_exploding_learning_rate_ends_in_an_error_not_in_nan(optimizer: str, rate: float) -> None:
     model, x = plain(registry.get("optimizers", optimizer).target(learning_rate=rate))
+    raised: DivergenceError | None = None
     try:
         history = model.fit(x, x[:, :1], batch_size=8, epochs=20, verbose=0).history["loss"]
     except DivergenceError as error:
-        assert (error.epoch, error.step) >= (1, 1)
-        assert "smaller learning rate" in str(error)
+        raised = error
+    if raised is not None:
+        assert (raised.epoch, raised.step) >= (1, 1)
+        assert "smaller learning rate" in str(raised)
     else:  # a rule that bounds its steps, or has stopped moving
         assert np.isfinite(history).all()
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
@@ -208,7 +224,10 @@ def test_a_learning_rate_that_is_no_float32_is_refused(rate: float) -> None:
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("activation", [entry.name for entry in registry.entries("activations") if entry.owner.distribution == "nbdl"])
+@pytest.mark.parametrize(
+    "activation",
+    [entry.name for entry in registry.entries("activations") if entry.owner.distribution == "nbdl"],
+)
 def test_a_nan_in_a_weight_is_hidden_by_no_activation(activation: str) -> None:
     model, x = plain(activation=activation)
     model.fit(x, x[:, :1], verbose=0)
@@ -298,5 +317,5 @@ def test_a_checked_run_catches_a_body_that_writes_elsewhere(
     if not caught:
         model.fit(x, x[:, :1], verbose=0)
         return
-    with pytest.raises(NbdlError, match="mine.*wrote outside its results"):
+    with pytest.raises(NbdlError, match=r"mine.*wrote outside its results"):
         model.fit(x, x[:, :1], verbose=0)

@@ -25,7 +25,10 @@ CASES = {
     "import nbdl": ("import nbdl", (*HEAVY, "numpy", "click", "pandas", "threadpoolctl")),
     "import nbdl's names": ("from nbdl import *", HEAVY),
     "layers without weights": (BUILD, HEAVY),
-    "a model without an input shape": (BUILD.replace("input_shape=(4, 4)", "") + "; import nbdl; nbdl.Sequential(layers)", HEAVY),
+    "a model without an input shape": (
+        BUILD.replace("input_shape=(4, 4)", "") + "; import nbdl; nbdl.Sequential(layers)",
+        HEAVY,
+    ),
     "help": (HELP, HEAVY),
     "version": (HELP.replace("--help", "--version"), (*HEAVY, "numpy")),
 }
@@ -34,7 +37,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_heavy_is_imported(case: str) -> None:
     code, unwanted = CASES[case]
-    report = f"{code}\nimport sys\nprint('\\nloaded:', *(name for name in {unwanted!r} if name in sys.modules))"
+    report = (
+        f"{code}\nimport sys\nprint('\\nloaded:', *(name for name in {unwanted!r} if name in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split() == ["loaded:"]

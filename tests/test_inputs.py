@@ -1,4 +1,4 @@
-"""What people pass to fit, evaluate and predict, and what they do to a model: right, or an error that says what to do."""
+"""What people pass and what they do to a model: it works, or an error says what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ Y = np.arange(12) % 3
 HALVES = np.round(X * 4) / 4  # exact in any float
 
 
-def net(shape: Any = (4,), outputs: int = 3, loss: str = "sparse_categorical_crossentropy") -> nbdl.Sequential:
+def net(
+    shape: Any = (4,), outputs: int = 3, loss: str = "sparse_categorical_crossentropy"
+) -> nbdl.Sequential:
     layers = [Input(shape), *([Flatten()] if len(shape) > 1 else [])]
     model = nbdl.Sequential([*layers, Dense(outputs, activation="softmax" if outputs > 1 else None)], seed=1)
     model.compile(loss=loss, optimizer="sgd")
@@ -57,7 +59,9 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "matrix subclass": lambda x: x.view(Subclass),
     "no mask": np.ma.array,
     "DataFrame": pd.DataFrame,
-    "DataFrame of columns": lambda x: pd.DataFrame({f"c{n}": x[:, n].astype(np.float64 if n else np.float32) for n in range(4)}),
+    "DataFrame of columns": lambda x: pd.DataFrame(
+        {f"c{n}": x[:, n].astype(np.float64 if n else np.float32) for n in range(4)}
+    ),
     "nullable DataFrame": lambda x: pd.DataFrame(x).convert_dtypes(),
     "DataFrame of objects": lambda x: pd.DataFrame(x).astype(object),
 }
@@ -79,10 +83,14 @@ def test_every_form_of_the_same_numbers_gives_the_same_bits(form: str) -> None:
     before = copy.deepcopy(given)
     assert np.array_equal(net().predict(given), net().predict(HALVES))
     assert np.array_equal(fitted(given, Y), fitted(HALVES, Y))
-    assert np.array_equal(np.asarray(before, np.float64), np.asarray(given, np.float64)), "the data was changed"
+    assert np.array_equal(np.asarray(before, np.float64), np.asarray(given, np.float64)), (
+        "the data was changed"
+    )
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4", "bool"]
+)
 def test_integers_are_numbers_too(dtype: str) -> None:
     x = (np.arange(48).reshape(12, 4) % 2).astype(dtype)
     assert np.array_equal(net().predict(x), net().predict(x.astype(np.float32)))
@@ -147,7 +155,11 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "complex": (X.astype(complex), Y, "complex"),
     "dates": (X.astype("M8[s]"), Y, "datetime64"),
     "masked": (np.ma.masked_greater(X, 1.0), Y, "masked values"),
-    "nullable with gaps": (pd.DataFrame(X).convert_dtypes().mask(pd.DataFrame(X) > 1), Y, r"<NA> at \[1, 2\]"),
+    "nullable with gaps": (
+        pd.DataFrame(X).convert_dtypes().mask(pd.DataFrame(X) > 1),
+        Y,
+        r"<NA> at \[1, 2\]",
+    ),
     "NaN": (np.where(X > 1, np.nan, X), Y, "x holds NaN in row 1, column 2"),
     "None": (np.where(X > 1, None, X.astype(object)), Y, "x holds NaN in row 1, column 2"),
     "infinity": (np.where(X > 1, np.inf, X), Y, "x holds infinity in row 1, column 2"),
@@ -201,17 +213,35 @@ def test_no_epochs_train_nothing() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"batch_size": 0}, {"batch_size": -1}, {"batch_size": 2.5}, {"batch_size": True}, {"batch_size": "8"},
-        {"epochs": -1}, {"epochs": 1.5}, {"epochs": "3"}, {"initial_epoch": -1},
-        {"validation_split": 1.0}, {"validation_split": -0.1}, {"validation_split": math.nan},
-        {"validation_split": "0.2"}, {"validation_split": None}, {"validation_split": 0.999},
-        {"validation_data": (X,)}, {"validation_data": X}, {"validation_data": (X[:, :2], Y)},
-        {"validation_data": (X, Y[:3])}, {"validation_data": (X[:0], Y[:0])},
-        {"sample_weight": [1.0, 2.0]}, {"sample_weight": [math.nan] * 12}, {"sample_weight": np.ones((12, 2))},
-        {"callbacks": [3]}, {"callbacks": ["no such callback"]}, {"epochs": 2, "nb_epoch": 2},
+        {"batch_size": 0},
+        {"batch_size": -1},
+        {"batch_size": 2.5},
+        {"batch_size": True},
+        {"batch_size": "8"},
+        {"epochs": -1},
+        {"epochs": 1.5},
+        {"epochs": "3"},
+        {"initial_epoch": -1},
+        {"validation_split": 1.0},
+        {"validation_split": -0.1},
+        {"validation_split": math.nan},
+        {"validation_split": "0.2"},
+        {"validation_split": None},
+        {"validation_split": 0.999},
+        {"validation_data": (X,)},
+        {"validation_data": X},
+        {"validation_data": (X[:, :2], Y)},
+        {"validation_data": (X, Y[:3])},
+        {"validation_data": (X[:0], Y[:0])},
+        {"sample_weight": [1.0, 2.0]},
+        {"sample_weight": [math.nan] * 12},
+        {"sample_weight": np.ones((12, 2))},
+        {"callbacks": [3]},
+        {"callbacks": ["no such callback"]},
+        {"epochs": 2, "nb_epoch": 2},
     ],
     ids=lambda options: " ".join(f"{key} {str(value)[:12]}" for key, value in options.items()),
-)  # fmt: skip
+)
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     model = net()
     with pytest.raises(NbdlError):
@@ -294,7 +324,9 @@ def test_a_model_whose_layers_were_all_removed_has_no_weights() -> None:
     assert model.weights == []
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="a layer instead of a list of layers gives Python's own error")
+@pytest.mark.xfail(
+    strict=True, raises=TypeError, reason="a layer instead of a list of layers gives Python's own error"
+)
 def test_one_layer_instead_of_a_list_is_explained() -> None:
     with pytest.raises(ConfigError, match="list"):
         nbdl.Sequential(Dense(3))  # type: ignore[arg-type]

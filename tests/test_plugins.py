@@ -1,4 +1,4 @@
-"""Third parties' plugins: a real package, installed; the same package broken in many ways; a session's own units."""
+"""Third parties' plugins: a real package, installed, and broken in many ways; a session's own units."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ TRAIN = """
     from nbdl.layers import Dense, ToyScaledProduct
     x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
     y = (x[:, :1] > 0).astype("float32")
-    model = nbdl.Sequential([ToyScaledProduct(6, activation="toy_step", input_dim=4), Dense(1, activation="toy_step")], seed=1)
+    first = ToyScaledProduct(6, activation="toy_step", input_dim=4)
+    model = nbdl.Sequential([first, Dense(1, activation="toy_step")], seed=1)
     model.compile(loss="toy_loss", optimizer="adam", metrics=["accuracy"])
     losses = model.fit(x, y, epochs=3, verbose=0).history["loss"]
     model.save("model.nbdl")
@@ -42,7 +43,8 @@ SURVEY = """
         warnings.simplefilter("always")
         registry.load()
     offered = [e.name for e in registry.entries() if e.owner.distribution == "nbdl-toy"]
-    broken = [[b.owner.distribution, b.owner.plugin, b.module, b.reason, b.remedy] for b in registry.broken]
+    names = lambda b: [b.owner.distribution, b.owner.plugin, b.module, b.reason, b.remedy]
+    broken = [names(b) for b in registry.broken]
     print(json.dumps([offered, broken, [str(w.message) for w in caught], len(registry.names("layers"))]))
 """
 
@@ -52,7 +54,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy package, installed by pip into a folder of its own, from a copy: a build writes beside the source."""
     folder = tmp_path_factory.mktemp("toy")
     source = shutil.copytree(TOY, folder / "source")
-    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+        "--quiet",
+    ]
     done = subprocess.run(
         [*command, "--target", str(folder / "site"), str(source)], capture_output=True, text=True, check=False
     )
@@ -72,7 +83,9 @@ def run(site: Path | None, *command: str, cwd: Path, **environment: str) -> subp
     settings = {key: value for key, value in os.environ.items() if not key.endswith("_PLUGINS")} | environment
     if site is not None:
         settings["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=cwd, env=settings, check=False)
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=cwd, env=settings, check=False
+    )
 
 
 def answer(site: Path | None, code: str, cwd: Path, **environment: str) -> Any:
@@ -113,10 +126,24 @@ def test_a_third_partys_pair_is_used(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_line_knows_a_plugins_units(installed: Path, tmp_path: Path) -> None:
-    command = (
-        "-m nbdl train digits --arch 64-16:toy_step-10:toy_step --loss toy_loss --optimizer toy_descent "
-        "--epochs 2 --patience 0 -o toy.nbdl"
-    ).split()
+    command = [
+        "-m",
+        "nbdl",
+        "train",
+        "digits",
+        "--arch",
+        "64-16:toy_step-10:toy_step",
+        "--loss",
+        "toy_loss",
+        "--optimizer",
+        "toy_descent",
+        "--epochs",
+        "2",
+        "--patience",
+        "0",
+        "-o",
+        "toy.nbdl",
+    ]
     done = run(installed, *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "toy.nbdl").exists()
@@ -174,7 +201,8 @@ BROKEN = {
         "subclasses of nbdl.Layer",
     ),
     "formula of too few arguments": (
-        HOOK + "@hookimpl\ndef register_activations(register):\n    register('toy_wrong', lambda: 1.0, lambda x, y: 1.0)\n",
+        HOOK
+        + "@hookimpl\ndef register_activations(register):\n    register('toy_wrong', lambda: 1.0, lambda x, y: 1.0)\n",
         "at least 1 argument",
     ),
     "one formula of two": (
@@ -182,7 +210,8 @@ BROKEN = {
         "2 leading argument",
     ),
     "no name": (
-        HOOK + "@hookimpl\ndef register_activations(register):\n    register('', lambda x: x, lambda x, y: 1.0)\n",
+        HOOK
+        + "@hookimpl\ndef register_activations(register):\n    register('', lambda x: x, lambda x, y: 1.0)\n",
         "a name is letters",
     ),
     "raises after one unit": (
@@ -206,12 +235,16 @@ def test_a_broken_module_takes_nothing_else_down(how: str, site: Path, tmp_path:
     assert "NBDL_DISABLE_PLUGINS=toy" in remedy
     [text] = warned
     assert all(part in text for part in ("nbdl-toy", "0.1.0", "nbdl_toy.extra", reason, remedy))
-    strict = run(site, "-c", "import nbdl; nbdl.registry.registry.load()", cwd=tmp_path, NBDL_STRICT_PLUGINS="1")
+    strict = run(
+        site, "-c", "import nbdl; nbdl.registry.registry.load()", cwd=tmp_path, NBDL_STRICT_PLUGINS="1"
+    )
     assert strict.returncode != 0
     assert expected.split(" ")[0] in strict.stderr or "bye" in strict.stderr
 
 
-def test_a_package_that_cannot_be_imported_is_named_when_its_unit_is_asked_for(site: Path, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_imported_is_named_when_its_unit_is_asked_for(
+    site: Path, tmp_path: Path
+) -> None:
     (site / "nbdl_toy" / "__init__.py").write_text("import missing_dependency_of_toy\n")
     offered, broken, warned, _ = answer(site, SURVEY, tmp_path)
     assert (offered, len(broken), len(warned)) == ([], 1, 1)
@@ -227,7 +260,9 @@ def test_two_threads_that_look_up_first_both_find_all(site: Path, tmp_path: Path
         import json, threading, time
         from nbdl.registry import registry
         found = []
-        def look(): found.append(registry.find("activations", "toy_step") is not None and "toy_descent" in registry.names("optimizers"))
+        def look():
+            one = registry.find("activations", "toy_step")
+            found.append(one is not None and "toy_descent" in registry.names("optimizers"))
         threads = [threading.Thread(target=look) for _ in range(2)]
         for thread in threads:
             thread.start()

@@ -31,13 +31,17 @@ def data(rows: int, features: int) -> tuple[Any, Any]:
 
 def wide(seed: int = 1, units: int = 320) -> nbdl.Sequential:
     """Large enough for the parallel driver with 128 rows."""
-    model = nbdl.Sequential([Dense(units, activation="relu", input_dim=300), Dense(2, activation="softmax")], seed=seed)
+    model = nbdl.Sequential(
+        [Dense(units, activation="relu", input_dim=300), Dense(2, activation="softmax")], seed=seed
+    )
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
     return model
 
 
 def small(seed: int = 1) -> nbdl.Sequential:
-    model = nbdl.Sequential([Dense(8, activation="relu", input_dim=4), Dense(2, activation="softmax")], seed=seed)
+    model = nbdl.Sequential(
+        [Dense(8, activation="relu", input_dim=4), Dense(2, activation="softmax")], seed=seed
+    )
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
     return model
 
@@ -167,7 +171,9 @@ def test_pools_are_left_as_they_were() -> None:
     import numba
 
     def sizes() -> dict[str, int]:
-        pools = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        pools = {
+            pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        }
         return pools | {"numba": numba.get_num_threads()}
 
     x, y = data(500, 300)
@@ -175,7 +181,9 @@ def test_pools_are_left_as_they_were() -> None:
     model = wide()
     for threads in (None, 1, 2):
         model.fit(x, y, verbose=0, batch_size=128, threads=threads)
-    at_once(*(lambda seed=seed: wide(seed).fit(x, y, verbose=0, epochs=2, batch_size=128) for seed in (1, 2, 3)))
+    at_once(
+        *(lambda seed=seed: wide(seed).fit(x, y, verbose=0, epochs=2, batch_size=128) for seed in (1, 2, 3))
+    )
     model.predict(x, threads=1)
     with pytest.raises(RuntimeError, match="on purpose"):
         model.fit(x, y, verbose=0, batch_size=128, callbacks=[Fails()])
@@ -233,8 +241,12 @@ def test_a_forked_child_trains_and_predicts_after_the_parent_used_the_parallel_d
     """.replace("TESTS", repr(str(Path(__file__).parent)))
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [0, "1", [True, True]]
 
@@ -246,21 +258,25 @@ INTERRUPTED = """
     import numpy as np, nbdl
     from nbdl.layers import Dense
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
     what, size = sys.argv[1], sys.argv[2]
     features, units, batch = (16, 16, 4) if size == "small" else (400, 1000, 512)
     x = np.random.default_rng(0).normal(size=(60_000, features)).astype("float32")
     y = x[:, :1]
-    model = nbdl.Sequential([Dense(units, activation="relu", input_dim=features), Dense(units, activation="relu"), Dense(1)], seed=1)
+    layers = [Dense(units, activation="relu", input_dim=features), Dense(units, activation="relu"), Dense(1)]
+    model = nbdl.Sequential(layers, seed=1)
     model.compile(loss="mse", optimizer="adam")
     model.fit(x[:batch], y[:batch], verbose=0, batch_size=batch, validation_split=0.1)   # all kernels are there now
     model.predict(x)
     seen = {"ended": 0, "best": None, "loss": np.inf}
 
+    def weights():
+        return [weight.tobytes().hex() for weight in model.get_weights()]
+
     class Watch(nbdl.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if logs["loss"] < seen["loss"]:
-                seen["loss"], seen["best"] = logs["loss"], [w.tobytes().hex() for w in self.model.get_weights()]
+                seen["loss"], seen["best"] = logs["loss"], weights()
             if epoch == 0 and what == "fit":
                 later.start()
         def on_test_begin(self, logs=None):
@@ -280,7 +296,8 @@ INTERRUPTED = """
             stop = nbdl.callbacks.EarlyStopping(monitor="loss", patience=10**6, restore_best_weights=True)
             model.fit(x, -y, verbose=0, batch_size=batch, epochs=10**6, callbacks=[stop, Watch()])
         elif what == "validation":
-            model.fit(x, y, verbose=0, batch_size=batch, validation_data=(big, big[:, :1]), epochs=50, callbacks=[Watch()])
+            more = {"validation_data": (big, big[:, :1]), "epochs": 50, "callbacks": [Watch()]}
+            model.fit(x, y, verbose=0, batch_size=batch, **more)
         else:
             later.start()
             for _ in range(1000):
@@ -288,7 +305,7 @@ INTERRUPTED = """
         print("ended by itself")
     except KeyboardInterrupt:
         delay = time.perf_counter() - seen["at"]
-        after = [w.tobytes().hex() for w in model.get_weights()]
+        after = weights()
         finite = bool(all(np.isfinite(w).all() for w in model.get_weights()) and np.isfinite(model.predict(x)).all())
         loss = model.fit(x[:1000], y[:1000], verbose=0, batch_size=batch).history["loss"][0]
         print(json.dumps([delay, finite, bool(np.isfinite(loss)), seen["ended"], after == seen["best"]]))
@@ -297,13 +314,18 @@ INTERRUPTED = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 @pytest.mark.parametrize(
-    ("what", "size"), [("fit", "small"), ("fit", "large"), ("validation", "large"), ("predict", "small"), ("predict", "large")]
+    ("what", "size"),
+    [("fit", "small"), ("fit", "large"), ("validation", "large"), ("predict", "small"), ("predict", "large")],
 )
 def test_ctrl_c_is_heard_and_leaves_a_usable_model(what: str, size: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED), what, size],
-        capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     delay, finite, goes_on, ended, best = json.loads(done.stdout)
     assert delay < 0.5

@@ -19,7 +19,7 @@ from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.scalar import function_text
 from nbdl.engine.schedule import Chain, Partition, plan_memory
 from nbdl.engine.store import Floats, Store, aligned_zeros
-from nbdl.engine.threads import Tuner, parallel_region, usable_threads
+from nbdl.engine.threads import parallel_region, usable_threads
 from nbdl.errors import NbdlError
 
 GUARD = 16  # floats between buffers in a checked run
@@ -208,14 +208,6 @@ class Executor:
             self._areas.append(work)
         status = int(report[words.REPORT_STATUS])
         return Report(int(report[words.REPORT_STEPS]), self.listing[status - 1] if status else None)
-
-    def tuner(self) -> Tuner | None:
-        """What chooses the number of threads from slice to slice, where there is a choice."""
-        count = usable_threads() if self.parallel else 1
-        if count == 1:
-            return None
-        parallel_driver()  # made now, not within the first slice, whose time is taken
-        return Tuner(count)
 
     def _borrow(self) -> Floats:
         """A work area that nobody else uses; list.pop and append are atomic."""

@@ -43,7 +43,7 @@ from nbdl.engine.frame import (
     TASK_PARTS,
     THREADS,
 )
-from nbdl.engine.intrinsics import call, take
+from nbdl.engine.intrinsics import add_shared, call, claim, read_shared, relax, write_shared
 from nbdl.engine.kernel import load
 from nbdl.engine.scalar import function_text
 
@@ -103,32 +103,88 @@ def serial(
     return 0
 
 
-def parallel(
-    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
+# Words that threads share, each on a cache line of its own. Tasks are numbered through the whole slice, so that a
+# number belongs to one stage for ever: a thread that was held up cannot take a task of a later stage for an earlier one.
+NEXT, OPEN, DONE, FIRST, STATUS, OVER, SHARED_WORDS = 0, 8, 16, 24, 32, 40, 48
+
+
+def take_tasks(tasks: Any, ops: Any, frame: Any, shared: int) -> int:
+    """Run tasks of the stage that is open until none is left; return how many."""
+    count = 0
+    number = read_shared(shared, NEXT)
+    while number < read_shared(shared, OPEN):
+        if claim(shared, NEXT, number) == 1:
+            # The stage cannot end before this task does, so FIRST is this stage's.
+            status = run_task(tasks, ops, frame, number + read_shared(shared, FIRST))
+            if status != 0:
+                write_shared(shared, STATUS, status)
+            add_shared(shared, DONE)
+            count += 1
+        number = read_shared(shared, NEXT)
+    return count
+
+
+def lead(
+    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any, shared: int
 ) -> int:
-    """Run a slice of steps, the tasks of a stage on all threads; small stages on the calling thread."""
-    results, counter = np.zeros(tasks.shape[0], np.int64), np.zeros(1, np.int64)
+    """Walk the steps and stages; open a stage's tasks to all threads, and go on when they are done."""
+    opened = 0
     for step in range(steps.shape[0]):
         begin_step(frame, steps, step, scalars, log)
         for stage in range(stages.shape[0]):
             begin, end = stages[stage, STAGE_FIRST], stages[stage, STAGE_END]
             if stages[stage, STAGE_PARALLEL] != 0:
-                counter[0] = begin
-                for _ in prange(frame[THREADS]):
-                    # Whoever is free takes the next task: a thread that the machine holds up delays one tile only.
-                    task = take(counter.ctypes.data)
-                    while task < end:
-                        results[task] = run_task(tasks, ops, frame, task)
-                        task = take(counter.ctypes.data)
+                write_shared(shared, FIRST, begin - opened)
+                opened += end - begin
+                write_shared(shared, OPEN, opened)
+                take_tasks(tasks, ops, frame, shared)
+                tries = 0
+                while read_shared(shared, DONE) < opened:
+                    tries += 1
+                    relax(tries)
+                status = read_shared(shared, STATUS)
             else:
+                status = 0
                 for task in range(begin, end):
-                    results[task] = run_task(tasks, ops, frame, task)
-            for task in range(begin, end):
-                if results[task] != 0:
-                    report[REPORT_STATUS] = results[task]
-                    return int(results[task])
+                    if status == 0:
+                        status = run_task(tasks, ops, frame, task)
+            if status != 0:
+                report[REPORT_STATUS] = status
+                return int(status)
         report[REPORT_STEPS] = step + 1
     return 0
+
+
+def follow(tasks: Any, ops: Any, frame: Any, shared: int) -> int:
+    """Help with whatever stage is open, until the slice is over."""
+    tries = 0
+    while read_shared(shared, OVER) == 0:
+        tries = 0 if take_tasks(tasks, ops, frame, shared) > 0 else tries + 1
+        relax(tries)
+    return 0
+
+
+def parallel(
+    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
+) -> int:
+    """Run a slice of steps on all threads: one parallel region, in which one thread leads and the others follow.
+
+    A follower that the machine does not run delays nobody: the leader does the work itself. Where there is a single
+    thread after all, it leads first, and then follows a slice that is over.
+    """
+    words = np.zeros(SHARED_WORDS + 8, np.int64)
+    shared = (words.ctypes.data + 63) // 64 * 64
+    for thread in prange(frame[THREADS]):
+        if thread == 0:
+            lead(stages, tasks, ops, frame, steps, scalars, log, report, shared)
+            write_shared(shared, OVER, 1)
+        else:
+            follow(tasks, ops, frame, shared)
+    return int(report[REPORT_STATUS] + 0 * words[0])  # words must outlive the region
+
+
+for _part in (run_task, take_tasks, lead, follow):
+    setattr(_part, "policy", "called")  # noqa: B010
 
 
 @functools.cache

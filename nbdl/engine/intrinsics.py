@@ -7,14 +7,18 @@ guards a loop over four or more operands with overlap checks, and an operation i
 
 from __future__ import annotations
 
+import os
+import platform
 from typing import Any
 
 from llvmlite import ir
 from numba import carray, types
+from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 KERNEL_ARGUMENTS = 8
+SPINS = 2000  # pauses before a waiting thread gives way: some 50 µs
 
 
 def _scope(module: Any, name: str) -> Any:
@@ -117,14 +121,65 @@ def call(
 
 
 @intrinsic
-def take(typingctx: Any, counter: Any) -> Any:
-    """The number at an address, which is raised by one: no two threads get the same."""
+def read_shared(typingctx: Any, address: Any, index: Any) -> Any:
+    """An int64 that another thread may write; what it wrote before is seen too."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.inttoptr(args[0], I64.as_pointer())
-        return builder.atomic_rmw("add", place, ir.Constant(I64, 1), "monotonic")
+        return builder.load_atomic(_element(builder, args[0], args[1], I64), "acquire", 8)
 
-    return types.int64(types.int64), codegen
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def write_shared(typingctx: Any, address: Any, index: Any, value: Any) -> Any:
+    """Write an int64 that other threads read, after all that was written before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[2], _element(builder, args[0], args[1], I64), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def add_shared(typingctx: Any, address: Any, index: Any) -> Any:
+    """Raise an int64 that threads share by one; return what it was."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _element(builder, args[0], args[1], I64)
+        return builder.atomic_rmw("add", place, ir.Constant(I64, 1), "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def claim(typingctx: Any, address: Any, index: Any, expected: Any) -> Any:
+    """Raise a shared int64 by one if it is still `expected`; return 1 if this thread did it, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _element(builder, args[0], args[1], I64)
+        raised = builder.add(args[2], ir.Constant(I64, 1))
+        outcome = builder.cmpxchg(place, args[2], raised, "acq_rel", "acquire")
+        return builder.zext(builder.extract_value(outcome, 1), I64)
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def relax(typingctx: Any, tries: Any) -> Any:
+    """Wait a moment for another thread: a pause of the processor, and after many tries a turn for whoever is ready."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if platform.machine() in ("x86_64", "AMD64"):
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse2.pause"), [])
+        if os.name == "posix":
+            with builder.if_then(builder.icmp_signed(">", args[0], ir.Constant(I64, SPINS)), likely=False):
+                give_way = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), "sched_yield")
+                builder.call(give_way, [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic

@@ -62,6 +62,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     return njit(nogil=True, inline="always", no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
+def called(function: Callable[..., Any]) -> Any:
+    """A part that is compiled once and called, where several others would each take a copy of it."""
+    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """A kernel: called by address, returns a status, never raises."""
     return cfunc(KERNEL, cache=_has_file(function), nopython=True, **OPTIONS)(function)
@@ -213,4 +218,4 @@ def _warn_once(message: str) -> None:
         warnings.warn(message, stacklevel=3)
 
 
-__all__ = ["address", "cache_folder", "driver", "float32", "inlined", "kernel", "load", "parallel_driver", "scalar"]
+__all__ = ["address", "cache_folder", "called", "driver", "float32", "inlined", "kernel", "load", "parallel_driver", "scalar"]

@@ -55,9 +55,6 @@ class ReferenceExecutor:
                 return Report(step, stopped)
         return Report(len(batches.steps))
 
-    def tuner(self) -> None:
-        """There are no threads to choose."""
-
     def step(self, batches: Batches, step: int, orders: Sequence[Array | None]) -> Operation | None:
         """One step; the operation that stopped it, or None."""
         first, rows, counter = (int(value) for value in batches.steps[step, :3])

@@ -50,39 +50,6 @@ def available() -> int:
     return max(1, count)
 
 
-class Tuner:
-    """Chooses between all threads and one while a model trains; the bits do not depend on it.
-
-    On a busy machine a parallel step waits for its slowest thread. Each choice is tried, the faster one kept, and the
-    other tried again from time to time, later and later while it stays behind.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.choices = (threads, 1)
-        self.seconds: list[float | None] = [None, None]
-        self.best = 0
-        self.wait, self.patience = 0, 8
-
-    def next(self) -> int:
-        """The number of threads for the next slice."""
-        self.trying = self.best
-        if None in self.seconds:
-            self.trying = self.seconds.index(None)
-        elif self.wait >= self.patience:
-            self.trying, self.wait = 1 - self.best, 0
-        return self.choices[self.trying]
-
-    def took(self, seconds: float, steps: int) -> None:
-        """How long that slice took."""
-        self.seconds[self.trying] = seconds / steps
-        self.wait += 1
-        first, second = (value if value is not None else float("inf") for value in self.seconds)
-        better = 0 if first <= second else 1
-        if None not in self.seconds and self.trying != self.best:
-            self.patience = 8 if better != self.best else min(128, 2 * self.patience)
-        self.best = better
-
-
 @contextmanager
 def parallel_region(threads: int) -> Iterator[None]:
     """Set Numba's number of threads for this thread and restore it; `workqueue` aborts unless entered one at a time."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
     from nbdl.building import Builder
+    from nbdl.engine.program import Recorder, Tensor
 
 
 def scaled(x: float, s: float) -> float:

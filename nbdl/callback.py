@@ -62,22 +62,25 @@ class Callback(Unit):
 
 
 class Record(dict[str, list[float]]):
-    """A history's lists by name; `acc` and `accuracy` answer to each other, as versions of Keras differ."""
+    """A history's lists by name; a metric's aliases answer for one another, since versions of Keras differ in them."""
 
     def __missing__(self, key: str) -> list[float]:
-        other = _other_spelling(key)
-        if dict.__contains__(self, other):
-            return self[other]
+        for other in _other_spellings(key):
+            if dict.__contains__(self, other):
+                return self[other]
         raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) or dict.__contains__(self, _other_spelling(str(key)))
+        return any(dict.__contains__(self, name) for name in (key, *_other_spellings(str(key))))
 
 
-def _other_spelling(name: str) -> str:
-    if name.endswith("accuracy"):
-        return name.removesuffix("uracy")
-    return f"{name}uracy" if name.endswith("acc") else name
+def _other_spellings(name: str) -> list[str]:
+    """The names under which the same metric may stand in a history, "val_" included."""
+    from nbdl.registry import registry
+
+    prefix = "val_" if name.startswith("val_") else ""
+    entry = registry.find("metrics", name.removeprefix("val_"))
+    return [] if entry is None else [prefix + other for other in (entry.name, *entry.aliases)]
 
 
 class History(Callback):

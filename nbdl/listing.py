@@ -77,7 +77,7 @@ def _line(operation: Operation, rows: int) -> str:
 
 def explain(model: Sequential, schedule: bool, rows: int) -> Iterator[str]:
     """The training program if the model is compiled, else the prediction; or how it is run."""
-    from nbdl.training import record
+    from nbdl.programs import record
 
     what = "predict" if model.compiled is None else "train"
     program = record(model, what)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.building import Builder
+from nbdl.compiled import Compiled, TrainingState, named_metrics
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
 from nbdl.layer import Layer, Shape, shape_of, snake_case
@@ -22,24 +22,6 @@ if TYPE_CHECKING:
     from nbdl.callback import Callback, History
     from nbdl.engine.program import Program, Tensor
     from nbdl.engine.store import Floats, Store, Weight
-
-
-@dataclass
-class Compiled:
-    """What `compile` set: optimizer, loss, named metrics."""
-
-    optimizer: Optimizer
-    loss: Loss
-    metrics: list[tuple[str, Metric]]
-
-
-@dataclass
-class TrainingState:
-    """What going on with training needs: the optimizer's slots, steps and epochs done."""
-
-    slots: Floats
-    iterations: int = 0
-    epochs: int = 0
 
 
 class Sequential:
@@ -70,6 +52,8 @@ class Sequential:
         self._shapes: list[Shape] = []
         self._input_shape: Shape | None = None
         self._executors: dict[Any, Any] = {}
+        if isinstance(layers, Layer):
+            raise ConfigError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)])")
         for layer in layers or []:
             self.add(layer)
 
@@ -283,8 +267,6 @@ class Sequential:
             optimizer = default.name if default else ""
         if isinstance(metrics, str):
             metrics = [metrics]
-        from nbdl.training import named_metrics
-
         self.compiled = Compiled(
             registry.make("optimizers", optimizer, "compile's optimizer"),
             registry.make("losses", loss, "compile's loss"),
@@ -381,7 +363,7 @@ class Sequential:
         Returns:
             [loss, metrics...], or the loss alone if there are no metrics.
         """
-        from nbdl.training import evaluate
+        from nbdl.inference import evaluate
 
         figures = evaluate(self, x, y, sample_weight, threads)
         if return_dict:
@@ -393,7 +375,7 @@ class Sequential:
         self, x: Any, batch_size: int | None = None, verbose: int | str = 0, threads: int | None = None
     ) -> np.ndarray:
         """Predictions, rows × outputs; may be called from many threads at once."""
-        from nbdl.training import predict
+        from nbdl.inference import predict
 
         return predict(self, x, threads)
 
@@ -442,7 +424,7 @@ class Sequential:
 
     def program(self, what: str = "predict") -> Program:
         """The recorded program: "predict", "evaluate" or "train"."""
-        from nbdl.training import record
+        from nbdl.programs import record
 
         return record(self, what)
 

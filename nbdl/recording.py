@@ -89,7 +89,9 @@ class _Objective:
 def _report(
     r: Recorder, objective: _Objective, weights: Tensor, store: Store, metrics: Sequence[tuple[str, Metric]]
 ) -> Tensor:
-    """The log: the weighted sum of the loss over the rows, the penalties, the sums of each metric. Returns the first."""
+    """The log: the weighted sum of the loss over the rows, the penalties, the sums of each metric.
+
+    Returns the first two, which must be finite."""
     with r.recording("loss", "loss"):
         losses = r.sum(times, objective.values(), weights, into=r.log("loss"))
         penalties = [weight for weight in store.weights if weight.regularizer is not None]
@@ -100,6 +102,7 @@ def _report(
                 total = value if total is None else r.map(add, total, value)
             assert total is not None
             r.map(same, total, into=[place])
+            losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
         for name, metric in metrics:
             with r.recording(name, "loss"):
                 values = metric.update(r, objective.y, objective.p)
@@ -144,7 +147,7 @@ def training_program(
 
 
 def _update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> None:
-    """The update phase: check → regularizer → optimizer → states → constraint.
+    """The update phase: regularizer → check → optimizer → states → constraint.
 
     Weights that lie side by side are updated as one long vector.
     """
@@ -152,15 +155,15 @@ def _update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> 
     for weight in trained:
         gradient = r.gradients[weight.tensor]
         gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
+    for weight in trained:
+        if weight.regularizer is not None:
+            with r.recording(weight.name, "regularize"):
+                weight.regularizer.gradient(r, weight.tensor, r.gradients[weight.tensor])
     spans = _spans(trained)
     with r.recording("gradients", "check"):
         r.check(losses)
         for start, size in spans:
             r.check(Tensor((size,), False, "gradient", "gradients", start))
-    for weight in trained:
-        if weight.regularizer is not None:
-            with r.recording(weight.name, "regularize"):
-                weight.regularizer.gradient(r, weight.tensor, r.gradients[weight.tensor])
     scalars = [r.scalar(name) for name in optimizer.per_step(1)]
     for start, size in spans:
         with r.recording("optimizer", "update"):

@@ -211,12 +211,12 @@ class Registry:
         names = self._names[entry.kind]
         for name in (entry.name, *entry.aliases):
             taken = names.get(normalise(name))
-            if taken is not None and taken != entry.name:
-                owner = self._entries[entry.kind][taken].owner
-                raise PluginError(f"{entry.kind} {name!r} is already registered by {owner}")
-            if taken is not None and self._entries[entry.kind][taken].target is not entry.target:
-                owner = self._entries[entry.kind][taken].owner
-                raise PluginError(f"{entry.kind} {name!r} is already registered by {owner}")
+            if taken is None:
+                continue
+            known = self._entries[entry.kind][taken]
+            again = known.name == entry.name and known.owner == entry.owner == SESSION  # a cell that is run again
+            if not again and (known.name != entry.name or known.target is not entry.target):
+                raise PluginError(f"{entry.kind} {name!r} is already registered by {known.owner}")
         for name in (entry.name, *entry.aliases):
             names[normalise(name)] = entry.name
         self._entries[entry.kind][entry.name] = entry

@@ -316,8 +316,9 @@ def _restored(archive: _Archive) -> Sequential:
 
 
 def _restore_training(model: Sequential, archive: _Archive) -> None:
-    from nbdl.model import Compiled, TrainingState
-    from nbdl.training import LossMetric, training_state
+    from nbdl.compiled import Compiled, TrainingState
+    from nbdl.compiled import LossMetric
+    from nbdl.programs import training_state
 
     config = archive.json("training.json")
     metrics = [

@@ -189,14 +189,14 @@ def nbdl_engine(work: Work, threads: int) -> Repetition | None:
         return None
     import numpy as np
 
-    from nbdl import training
+    from nbdl import inference, training
     from nbdl.engine.executors import Batches
 
     model = nbdl_model(work)
     x, y, _ = data(work)
     fit = training.Fit(model, [x, y, np.ones(work.rows, np.float32)], None, work.batch, work.shuffled, threads)
     order = np.random.default_rng(1).permutation(work.rows)
-    steps, _, log = training._tables(work.rows, work.batch, order, 1, fit.program.log_width)
+    steps, _, log = inference.tables(work.rows, work.batch, order, 1, fit.program.log_width)
 
     def repetition() -> float:
         for _ in range(work.epochs):

@@ -1,0 +1,93 @@
+"""The programs of a model, and the executors that run them, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbdl.compiled import TrainingState
+from nbdl.engine import executors
+from nbdl.engine.program import Program
+from nbdl.engine.store import Floats, aligned_zeros
+from nbdl.errors import ConfigError
+from nbdl.recording import Objective, evaluation_program, prediction_program, training_program
+
+if TYPE_CHECKING:
+    from nbdl.model import Sequential
+
+WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
+
+
+def record(model: Sequential, what: str) -> Program:
+    """The program of a model: "predict", "evaluate" or "train"."""
+    model.build()
+    return _refuse_foreign(_record(model, what), model)
+
+
+def _record(model: Sequential, what: str) -> Program:
+    shape = model._known_input_shape()
+    if what == "predict":
+        return prediction_program(model.layers, shape)
+    compiled = model._compiled()
+    objective = Objective(compiled.loss, compiled.metrics)
+    target_shape = compiled.loss.target_shape(model.output_shape)
+    if what == "evaluate":
+        return evaluation_program(model.layers, shape, target_shape, objective, model.store)
+    if what == "train":
+        return training_program(model.layers, shape, target_shape, objective, compiled.optimizer, model.store)
+    raise ConfigError(f"program: 'predict', 'evaluate' or 'train', got {what!r}")
+
+
+def _refuse_foreign(program: Program, model: Sequential) -> Program:
+    """A layer knows the weights of one model, the one that was built last: their places are in that one's store."""
+    own = {id(weight.tensor) for weight in model.weights}
+    for operation in program.operations:
+        for tensor in (*operation.inputs, *operation.outputs):
+            if tensor.space == "weight" and operation.phase != "update" and id(tensor.storage) not in own:
+                raise ConfigError(
+                    f"layer {operation.layer!r} was put into another model after {model.name!r}, and its weights went "
+                    "with it: give each model layers of its own; set_weights copies values"
+                )
+    return program
+
+
+def executor(
+    model: Sequential, what: str, rows: int, gathered: Sequence[str | None], slots: Floats | None = None
+) -> Any:
+    """The executor of a model's program, made once for each kind of batch."""
+    checked = executors.checked()
+    rule = model.optimizer.update_function() if what == "train" else None
+    place = 0 if slots is None else slots.ctypes.data
+    key = (what, rows, tuple(gathered), executors.device(), checked, rule, place)
+    found = model._executors.get(key)
+    if found is None:
+        make = executors.make_checked if checked else executors.make
+        found = make(record(model, what), model.store, rows, gathered, slots)
+        model._executors[key] = found
+    return found
+
+
+def rows_at_once(program: Program, rows: int) -> int:
+    """Rows per step of evaluation and prediction: a power of two that suits the cache, not above what is needed."""
+    width = sum(tensor.features for o in program.operations for tensor in o.outputs if tensor.rows)
+    most = max(32, min(4096, WORK_FLOATS // max(1, width)))
+    most = 1 << (most.bit_length() - 1)
+    return min(most, max(1, 1 << max(0, rows - 1).bit_length()))
+
+
+def training_state(model: Sequential) -> TrainingState:
+    """The optimizer's slots and counters, made at the first fit.
+
+    Raises:
+        ConfigError: the optimizer was changed and needs other slots than it was compiled with.
+    """
+    names, state = model.optimizer.used_slots(), model.training_state
+    if state is None:
+        state = TrainingState(aligned_zeros(len(names) * model.store.trainable_size), names)
+        model.training_state = state
+    if state.slot_names != names:
+        raise ConfigError(
+            f"the optimizer now keeps {', '.join(names) or 'nothing'} for each weight, and when the model was compiled "
+            f"it was {', '.join(state.slot_names) or 'nothing'}: compile the model again"
+        )
+    return state

@@ -1,8 +1,9 @@
 """The whole plugin contract, on one page.
 
-A plugin is a module (or a package, every module of which is read) named by an entry point of the
-group `nbdl`. It implements any of these hooks; each receives `register`, a function that takes a
-name and what is registered under it, checks it at once, and refuses a name that is taken:
+A plugin is a module (or a package, every module of which is read, except `__main__`, `conftest`,
+`tests` and `test_*`) named by an entry point of the group `nbdl`. It implements any of these hooks;
+each receives `register`, a function that takes a name and what is registered under it, checks it at
+once, and refuses a name that is taken:
 
     from nbdl import hookimpl
 
@@ -41,7 +42,8 @@ def register_activations(register: Register) -> None:
 def register_losses(register: Register) -> None:
     """`register("mse", f, df)`: scalar `f(y, p, ...)` and `df(y, p, ...)`; or a subclass of `Loss`.
 
-    `pairs={"sigmoid": Pair}` declares the formula that replaces loss and last activation."""
+    `pairs={"sigmoid": Pair}` declares the formula that replaces loss and last activation;
+    `targets="probabilities"` refuses targets outside 0..1."""
 
 
 @hookspec(historic=True)

@@ -24,6 +24,7 @@ Array = NDArray[Any]
 
 PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
 CHUNK = 1 << 20  # elements looked at together
+SLACK = 1e-6  # probabilities beyond 0 and 1 by rounding
 EXACT = 1 << 24  # integers above are not exact in float32
 
 
@@ -66,9 +67,9 @@ def _from_objects(array: Array, what: str) -> Array:
 
 
 def rows_of(array: Array, shape: Shape, what: str, owner: str = "the model") -> Array:
-    """Rows × features, C-contiguous, for rows of that shape; raises DataError with what to do."""
+    """Rows × features, C-contiguous and aligned, for rows of that shape; raises DataError with what to do."""
     if array.shape[1:] == shape or (array.ndim == 1 and shape == (1,)):
-        return np.ascontiguousarray(array).reshape(len(array), math.prod(shape))
+        return np.require(array, requirements=["C", "A"]).reshape(len(array), math.prod(shape))
     wanted = f"(rows, {', '.join(map(str, shape))})"
     text = f"{owner} takes {what} of shape {wanted}, got {array.shape}"
     if len(shape) == 1 and array.ndim == 2 and array.shape[0] == shape[0]:
@@ -122,6 +123,7 @@ def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
     if len(array) != rows:
         hint = "; did you pass the transpose?" if array.ndim == 2 and array.shape[1] == rows else ""
         raise DataError(f"x has {rows} rows, y has {len(array)}{hint}")
+    low = high = 0.0
     if array.size:
         low, high = check_finite(array, "y")
         if array.dtype.kind in "iu" and max(abs(low), abs(high)) > EXACT:
@@ -129,7 +131,11 @@ def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
         problem = loss.check_targets(array, output_shape)
         if problem:
             raise DataError(problem)
-    return rows_of(array, loss.target_shape(output_shape), "y", f"loss {loss.unit_name!r}")
+    columns = rows_of(array, loss.target_shape(output_shape), "y", f"loss {loss.unit_name!r}")
+    if loss.targets == "probabilities" and (low < -SLACK or high > 1.0 + SLACK):
+        hint = "; from -1 and 1 make (y + 1) / 2" if (low, high) == (-1.0, 1.0) else ""
+        raise DataError(f"loss {loss.unit_name!r} takes targets from 0 to 1, y goes from {low:g} to {high:g}{hint}")
+    return columns
 
 
 def row_weights(weights: Any, rows: int) -> NDArray[np.float32]:
@@ -140,10 +146,9 @@ def row_weights(weights: Any, rows: int) -> NDArray[np.float32]:
     if array.shape not in ((rows,), (rows, 1)):
         raise DataError(f"sample_weight has one number for each of the {rows} rows, got shape {array.shape}")
     check_finite(array, "sample_weight")
-    return np.ascontiguousarray(array.reshape(-1), np.float32)
+    return np.require(array.reshape(-1), np.float32, ["C", "A"])
 
 
 def gathered(array: Array, shuffled: bool) -> str | None:
     """The dtype to gather from, or None where batches can be read in place."""
-    aligned = array.ctypes.data % 4 == 0
-    return None if not shuffled and array.dtype == np.float32 and aligned else array.dtype.name
+    return None if not shuffled and array.dtype == np.float32 else array.dtype.name

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl.errors import ConfigError
 from nbdl.registry import registry
 from nbdl.specs import Activation
-from nbdl.units import Unit, remembering
+from nbdl.units import INSTEAD, Unit, remembering
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    import numpy as np
+
     from nbdl.building import Builder
+    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.engine.store import Weight
+    from nbdl.model import Sequential
 
 Shape = tuple[int, ...]
 
@@ -25,7 +31,7 @@ class Layer(Unit):
 
     A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
     size or a NumPy array. Any layer also takes `name`, `input_shape` (without the rows) and `input_dim`.
-    `activation`, if a subclass sets it, is applied by the engine after `forward`.
+    `activation`, if a subclass sets it (a name or a unit), is applied by the engine after `forward`.
 
     Nothing per call is kept on `self`, so a layer may be used twice.
     """
@@ -35,6 +41,8 @@ class Layer(Unit):
     renamed: ClassVar[dict[str, str]] = {}
     name: str = ""
     input_shape: Shape | None = None
+    trainable: bool = True
+    _model: weakref.ref[Sequential] | None = None  # whose weights this layer names, once they exist
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
@@ -44,6 +52,19 @@ class Layer(Unit):
 
     def __init__(self) -> None:
         pass
+
+    if not TYPE_CHECKING:  # else any attribute could be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "trainable":
+                refuse_freezing(f"layer {self.name!r}", value)
+            elif name == "activation":
+                value = self.unit("activations", value)
+            super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no model."""
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     def unit(self, kind: str, given: Any) -> Any:
         """A unit for one of this layer's arguments, from a name, a config or an instance."""
@@ -59,11 +80,40 @@ class Layer(Unit):
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y from x; return y and whatever `backward` needs."""
-        raise NotImplementedError
+        raise self.unwritten("forward")
 
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
         """Record `r.gradient(weight, ...)` for each weight and return dx."""
-        raise NotImplementedError
+        raise self.unwritten("backward")
+
+    # -- weights, once the layer is part of a model ------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Weight]:
+        """This layer's weights and states, in the order in which `build` made them."""
+        model = None if self._model is None else self._model()
+        if model is None:
+            raise ConfigError(
+                f"layer {self.name or type(self).__name__!r} has no weights yet: they are made when it is part of a "
+                "model whose input shape is known"
+            )
+        return [weight for weight in model.weights if weight.layer is self]
+
+    def count_params(self) -> int:
+        """The number of weights."""
+        return sum(weight.tensor.features for weight in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of this layer's weights."""
+        return [weight.value.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set this layer's weights, in the order of `get_weights`; all or none.
+
+        Raises:
+            ConfigError: number or shapes differ.
+        """
+        assign(self.weights, weights, f"layer {self.name!r}")
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -108,6 +158,28 @@ def _apply_common(
         input_shape = (input_dim,)
     if input_shape is not None:
         layer.set_input_shape(input_shape)
+
+
+def assign(weights: Sequence[Weight], given: Sequence[Any], owner: str) -> None:
+    """Set weights from arrays, all or none; raises ConfigError where number or shapes differ."""
+    import numpy as np
+
+    arrays = [np.asarray(array) for array in given]
+    if len(arrays) != len(weights):
+        raise ConfigError(f"{owner} has {len(weights)} weights, {len(arrays)} were given")
+    for weight, array in zip(weights, arrays, strict=True):
+        if array.shape != weight.tensor.shape:
+            raise ConfigError(f"{weight.name} has shape {weight.tensor.shape}, the given array {array.shape}")
+        if not np.issubdtype(array.dtype, np.number):
+            raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
+    for weight, array in zip(weights, arrays, strict=True):
+        weight.value[...] = array
+
+
+def refuse_freezing(what: str, value: Any) -> None:
+    """Refuse `trainable = False`, which would do nothing."""
+    if value is not True:
+        raise ConfigError(f"{what}: trainable = {value!r} is {INSTEAD['trainable']}")
 
 
 def shape_of(shape: Any, where: str) -> Shape:

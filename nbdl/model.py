@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,18 @@ from nbdl.building import Builder
 from nbdl.compiled import Compiled, TrainingState, named_metrics
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
-from nbdl.layer import Layer, Shape, shape_of, snake_case
+from nbdl.layer import Layer, Shape, assign, refuse_freezing, shape_of, snake_case
 from nbdl.registry import registry
 from nbdl.seeding import new_seed
-from nbdl.specs import Loss, Metric, Optimizer
-from nbdl.units import serialize
+from nbdl.specs import Loss, Optimizer
+from nbdl.units import explained, serialize, unknown_attribute
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.callback import Callback, History
-    from nbdl.engine.program import Program, Tensor
-    from nbdl.engine.store import Floats, Store, Weight
+    from nbdl.engine.program import Program
+    from nbdl.engine.store import Store, Weight
 
 
 class Sequential:
@@ -54,8 +55,23 @@ class Sequential:
         self._executors: dict[Any, Any] = {}
         if isinstance(layers, Layer):
             raise ConfigError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)])")
-        for layer in layers or []:
-            self.add(layer)
+        try:
+            for layer in layers or []:
+                self.add(layer)
+        except BaseException:
+            for layer in self._layers:  # there will be no such model
+                layer._model = None
+            raise
+
+    if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown_attribute(self, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "trainable":
+                refuse_freezing(f"model {self.name!r}", value)
+            super().__setattr__(name, value)
 
     # -- layers -----------------------------------------------------------------------------------------
 
@@ -70,6 +86,7 @@ class Sequential:
             raise ConfigError(f"add an instance: {layer.__name__}(...), not the class {layer.__name__}")
         if not isinstance(layer, Layer):
             raise ConfigError(f"a model is made of layers, got {layer!r}")
+        self._refuse_foreign(layer)
         if layer not in self._layers:
             self._name(layer)
         if self._layers and layer.input_shape is not None and self._shapes and layer.input_shape != self._shapes[-1]:
@@ -92,6 +109,8 @@ class Sequential:
         if not self._layers:
             raise ConfigError("the model has no layers to remove")
         layer = self._layers.pop()
+        if layer not in self._layers:
+            layer._model = None
         self._changed()
         return layer
 
@@ -117,7 +136,20 @@ class Sequential:
         elif layer.name in taken:
             raise ConfigError(f"two layers are called {layer.name!r}; give them different names")
 
+    def _refuse_foreign(self, layer: Layer) -> None:
+        """A layer of another model would lose its values there, or start anew here."""
+        owner = None if layer._model is None else layer._model()
+        if layer._model is None or owner is self:
+            return
+        whose = "a model that is gone" if owner is None else f"model {owner.name!r}"
+        raise ConfigError(
+            f"layer {layer.name!r} belongs to {whose}; a layer's weights live in one model: use copy.deepcopy(model), "
+            "or a new layer and set_weights"
+        )
+
     def _changed(self) -> None:
+        if not self._layers:
+            self._store = None
         self._executors.clear()
         self._shapes = []
         self.training_state = None
@@ -163,6 +195,8 @@ class Sequential:
             return
         from nbdl.engine.store import Store
 
+        for layer in self._layers:
+            self._refuse_foreign(layer)
         shape = self._known_input_shape()
         weights: list[Weight] = []
         shapes: list[Shape] = []
@@ -176,6 +210,8 @@ class Sequential:
             shapes.append(shape)
         self._fill(Store(weights))
         self._shapes = shapes
+        for layer in self._layers:
+            layer._model = weakref.ref(self)
 
     def _known_input_shape(self) -> Shape:
         shape = self.input_shape
@@ -209,7 +245,12 @@ class Sequential:
     @property
     def weights(self) -> list[Weight]:
         """All weights and states, layer by layer."""
-        return self.store.weights
+        return self.store.weights if self._layers else []
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that have a gradient."""
+        return [weight for weight in self.weights if weight.trainable]
 
     def count_params(self) -> int:
         """The number of weights."""
@@ -225,18 +266,7 @@ class Sequential:
         Raises:
             ConfigError: number or shapes differ.
         """
-        import numpy as np
-
-        arrays = [np.asarray(array) for array in weights]
-        if len(arrays) != len(self.weights):
-            raise ConfigError(f"the model has {len(self.weights)} weights, {len(arrays)} were given")
-        for weight, array in zip(self.weights, arrays, strict=True):
-            if array.shape != weight.tensor.shape:
-                raise ConfigError(f"{weight.name} has shape {weight.tensor.shape}, the given array {array.shape}")
-            if not np.issubdtype(array.dtype, np.number):
-                raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
-        for weight, array in zip(self.weights, arrays, strict=True):
-            weight.value[...] = array
+        assign(self.weights, weights, "the model")
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights alone to an npz file."""
@@ -252,6 +282,7 @@ class Sequential:
 
     # -- training ---------------------------------------------------------------------------------------
 
+    @explained
     def compile(self, optimizer: Any = None, loss: Any = None, metrics: Sequence[Any] | None = None) -> None:
         """Choose what is minimised, how, and what is reported.
 
@@ -295,6 +326,7 @@ class Sequential:
             raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
         return self.compiled
 
+    @explained
     def fit(
         self,
         x: Any,
@@ -344,6 +376,7 @@ class Sequential:
             shuffle=shuffle, sample_weight=sample_weight, initial_epoch=initial_epoch, threads=threads,
         )  # fmt: skip
 
+    @explained
     def evaluate(
         self,
         x: Any,
@@ -371,6 +404,7 @@ class Sequential:
         values = list(figures.values())
         return values if len(values) > 1 else values[0]
 
+    @explained
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int | str = 0, threads: int | None = None
     ) -> np.ndarray:

@@ -24,10 +24,11 @@ import pluggy
 
 from nbdl import hookspecs
 from nbdl.errors import PluginError, UnknownNameError, did_you_mean
-from nbdl.specs import ELEMENTWISE, elementwise
+from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 
 GROUP = "nbdl"
+ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of the first is asked for
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class Registry:
         found = self._names[kind].get(normalise(name))
         return None if found is None else self._entries[kind][found]
 
+    def entry_of(self, unit: Unit) -> Entry | None:
+        """The entry that a unit was made from, or None: a subclass would come back as its base."""
+        entry = self.find(unit.kind, unit.unit_name) if unit.kind and unit.unit_name else None
+        return entry if entry is not None and entry.target is type(unit) else None
+
     def names(self, kind: str) -> list[str]:
         """The registered names of a kind, in order."""
         self.load()
@@ -152,13 +158,17 @@ class Registry:
     def _unknown(self, kind: str, name: str) -> str:
         known = self.names(kind)
         singular = {"losses": "loss"}.get(kind, kind.rstrip("s"))
-        text = f"unknown {singular} {name!r}.{did_you_mean(name, self._all_names(kind))}"
+        also = ALSO.get(kind, "")
+        spellings = self._all_names(kind) + (self._all_names(also) if also else [])
+        text = f"unknown {singular} {name!r}.{did_you_mean(name, spellings)}"
         if not known:
             return (
                 f"{text} No plugin offers any: the standard units are found through the package's metadata, "
                 "so nbdl must be installed (in a checkout: `pip install -e .`)"
             )
         text += f" Known: {', '.join(known)}"
+        if also:
+            text += f"; and the {also}: {', '.join(self.names(also))}"
         if self.broken:
             text += ". Some plugins are broken; `nbdl plugins` tells why"
         return text
@@ -203,8 +213,10 @@ class Registry:
             raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
         if "unit_name" not in unit.__dict__:
             unit.unit_name = name
-        if "pairs" in options:
-            unit.pairs = options["pairs"]  # type: ignore[attr-defined]
+        if kind == Loss.kind:
+            for option in ("pairs", "targets"):
+                if option in options:
+                    setattr(unit, option, options[option])
         return unit
 
     def _add(self, entry: Entry) -> None:
@@ -336,9 +348,13 @@ class Registry:
                     del names[name]
 
 
+NOT_READ = ("__main__", "tests", "conftest")
+
+
 def _walk(paths: list[str], prefix: str) -> Iterator[str]:
     for info in sorted(pkgutil.iter_modules(paths, prefix), key=lambda info: info.name):
-        if info.name.rpartition(".")[2] == "__main__":
+        name = info.name.rpartition(".")[2]
+        if name in NOT_READ or name.startswith("test_"):
             continue
         yield info.name
         if info.ispkg:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, FileFormatError, UnknownNameError
 from nbdl.registry import SESSION, Owner, registry
-from nbdl.units import Unit, serialize
+from nbdl.units import Unit, explained, serialize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,29 +50,30 @@ def _json(value: Any) -> bytes:
 def _owners(model: Sequential) -> list[Owner]:
     """Who offers the units that the model is made of."""
     found: dict[str, Owner] = {}
+    seen: set[tuple[int, bool]] = set()
 
-    def visit(value: Any) -> None:
-        if isinstance(value, Unit):
-            entry = registry.find(value.kind, value.unit_name) if value.unit_name else None
-            if entry is None or type(value) is not entry.target:  # a subclass would come back as its base
-                raise ConfigError(
-                    f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
-                    "with nbdl.register(...)"
-                )
-            found[entry.owner.distribution] = entry.owner
-            for argument in value.arguments.values():
-                visit(argument)
-        elif isinstance(value, list | tuple):
+    def visit(value: Any, named: bool = True) -> None:
+        if isinstance(value, list | tuple):
             for item in value:
-                visit(item)
+                visit(item, named)
+        if not isinstance(value, Unit) or (id(value), named) in seen:
+            return
+        seen.add((id(value), named))
+        entry = registry.entry_of(value)
+        if entry is not None:
+            found[entry.owner.distribution] = entry.owner
+        elif named:
+            raise ConfigError(
+                f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
+                "with nbdl.register(...)"
+            )
+        visit(list(value.arguments.values()), named)
+        visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
-    for layer in model.layers:
-        visit(layer)
-        for weight_unit in ("activation", "kernel_initializer"):
-            visit(getattr(layer, weight_unit, None))
+    visit(model.layers)
     if model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
-        visit([metric for _, metric in model.compiled.metrics if metric.unit_name])
+        visit([metric if metric.unit_name else getattr(metric, "loss", metric) for _, metric in model.compiled.metrics])
     return sorted(found.values(), key=lambda owner: owner.distribution)
 
 
@@ -120,11 +121,8 @@ def _training_config(model: Sequential) -> dict[str, Any]:
         "loss": serialize(compiled.loss),
         "metrics": [{"as": name, **_metric_config(metric)} for name, metric in compiled.metrics],
     }
-    # A learning rate changed since, by the user or a callback, is part of going on.
-    rate = compiled.optimizer.learning_rate
-    config["learning_rate"] = serialize(rate) if not callable(rate) or isinstance(rate, Unit) else None
     if state is not None:
-        config.update(iterations=state.iterations, epochs=state.epochs, slots=list(compiled.optimizer.used_slots()))
+        config.update(iterations=state.iterations, epochs=state.epochs, slots=list(state.slot_names))
     return config
 
 
@@ -138,7 +136,7 @@ def _slots(model: Sequential) -> dict[str, np.ndarray]:
     state, store = model.training_state, model.store
     assert state is not None
     arrays = {}
-    for number, slot in enumerate(model.optimizer.used_slots()):
+    for number, slot in enumerate(state.slot_names):
         block = state.slots[number * store.trainable_size : (number + 1) * store.trainable_size]
         for weight in model.weights:
             if weight.trainable:
@@ -253,6 +251,7 @@ def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
         raise FileFormatError(f"{where} is damaged or not made of plain arrays: {reason}") from None
 
 
+@explained
 def load_model(path: str | Path) -> Sequential:
     """A model from a file that `save` wrote, ready to predict or to go on training with the same bits.
 
@@ -316,9 +315,8 @@ def _restored(archive: _Archive) -> Sequential:
 
 
 def _restore_training(model: Sequential, archive: _Archive) -> None:
-    from nbdl.compiled import Compiled, TrainingState
-    from nbdl.compiled import LossMetric
-    from nbdl.programs import training_state
+    from nbdl.compiled import Compiled, LossMetric, TrainingState
+    from nbdl.engine.store import aligned_zeros
 
     config = archive.json("training.json")
     metrics = [
@@ -327,13 +325,14 @@ def _restore_training(model: Sequential, archive: _Archive) -> None:
     ]
     optimizer = registry.make("optimizers", config["optimizer"])
     rate = config.get("learning_rate")
-    if rate is not None:
+    if rate is not None:  # in older files
         optimizer.learning_rate = registry.make("schedules", rate) if isinstance(rate, dict) else float(rate)
     model.compiled = Compiled(optimizer, registry.make("losses", config["loss"]), metrics)
     if "optimizer.npz" not in archive.names:
         return
-    state: TrainingState = training_state(model)
-    state.iterations, state.epochs = int(config["iterations"]), int(config["epochs"])
+    names = tuple(config["slots"])
+    slots = aligned_zeros(len(names) * model.store.trainable_size)
+    model.training_state = TrainingState(slots, names, int(config["iterations"]), int(config["epochs"]))
     given = archive.arrays("optimizer.npz")
     for name, place in _slots(model).items():
         if name not in given or given[name].shape != place.shape:

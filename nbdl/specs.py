@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from nbdl.errors import PluginError
-from nbdl.units import Unit
+from nbdl.errors import ConfigError, PluginError
+from nbdl.units import Unit, serialize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +30,11 @@ class Activation(Unit):
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y = f(x); return y and what `backward` needs."""
-        raise NotImplementedError
+        raise self.unwritten("forward")
 
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
         """Record dx = dy·f'(x)."""
-        raise NotImplementedError
+        raise self.unwritten("backward")
 
 
 class Loss(Unit):
@@ -42,18 +42,22 @@ class Loss(Unit):
 
     Class attributes:
         pairs: by activation name, the `Pair` that replaces this loss and that activation by one formula.
+        targets: "probabilities" if targets outside 0..1 are a mistake.
+
+    A registration may give both as options.
     """
 
     kind = "losses"
     pairs: ClassVar[Mapping[str, type[Pair]]] = {}
+    targets: ClassVar[Any] = ""
 
     def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         """Record the loss of each row: rows × 1."""
-        raise NotImplementedError
+        raise self.unwritten("values")
 
     def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         """Record the derivative of each row's loss for the predictions p: rows × features."""
-        raise NotImplementedError
+        raise self.unwritten("gradient")
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one row of targets, given the shape of one row of predictions."""
@@ -70,18 +74,16 @@ class Pair(Unit):
     `saved` is what the activation's `forward` returned beside p.
     """
 
-    kind = "losses"
-
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
 
     def values(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
         """Record the loss of each row: rows × 1."""
-        raise NotImplementedError
+        raise self.unwritten("values")
 
     def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
         """Record the derivative of each row's loss for z: rows × features."""
-        raise NotImplementedError
+        raise self.unwritten("gradient")
 
 
 class Regularizer(Unit):
@@ -91,11 +93,11 @@ class Regularizer(Unit):
 
     def penalty(self, r: Recorder, w: Tensor) -> Tensor:
         """Record the penalty: one scalar."""
-        raise NotImplementedError
+        raise self.unwritten("penalty")
 
     def gradient(self, r: Recorder, w: Tensor, g: Tensor) -> Tensor:
         """Record g + the derivative of the penalty."""
-        raise NotImplementedError
+        raise self.unwritten("gradient")
 
 
 class Constraint(Unit):
@@ -105,7 +107,7 @@ class Constraint(Unit):
 
     def project(self, r: Recorder, w: Tensor) -> Tensor:
         """Record the projected weight."""
-        raise NotImplementedError
+        raise self.unwritten("project")
 
 
 class Optimizer(Unit):
@@ -125,9 +127,11 @@ class Optimizer(Unit):
     def per_step(self, step: Any) -> dict[str, Any]:
         """The scalars of one step, in float64; `step` counts from 1.
 
-        Plain arithmetic (`**`, not `math.pow`) also takes an array of steps, which saves a call for each.
+        It must be a pure function of the step and of this unit's attributes: it is called ahead of the steps, and
+        with an array of steps where that works. Plain arithmetic (`**`, not `math.pow`) takes both; what raises
+        TypeError or ValueError for an array is called step by step.
         """
-        raise NotImplementedError
+        raise self.unwritten("per_step")
 
     @staticmethod
     def update(w: float, g: float) -> Any:
@@ -142,13 +146,44 @@ class Optimizer(Unit):
         """The scalar function that these arguments need."""
         return self.update
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as they are now: what was changed since is part of going on.
+
+        Raises:
+            ConfigError: an argument is a function, or a unit that is not registered.
+        """
+        from nbdl.registry import registry
+
+        names = dict.fromkeys([*inspect.signature(type(self)).parameters, *self.arguments])
+        current = {name: vars(self)[name] for name in names if name in vars(self)}
+        values = {**self.arguments, **current}
+        for name, value in values.items():
+            if callable(value) and (not isinstance(value, Unit) or registry.entry_of(value) is None):
+                raise ConfigError(
+                    f"{type(self).__name__}: its {name} is {value!r}, which a config cannot hold; make it a "
+                    "nbdl.Schedule and register it with nbdl.register(...)"
+                )
+        return {name: serialize(value) for name, value in values.items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        from nbdl.registry import registry
+
+        made = {
+            name: registry.make("schedules", value, f"{cls.__name__}'s {name}") if isinstance(value, dict) else value
+            for name, value in config.items()
+        }
+        return cls(**made)
+
     def rate(self, step: Any) -> Any:
         """The learning rate of a step (from 1) or of an array of them: a number, or what a schedule says."""
         rate = self.learning_rate
         if not callable(rate):
             return float(rate)
         if hasattr(step, "__len__"):
-            return [float(rate(int(one) - 1)) for one in step]
+            import numpy as np
+
+            return np.array([float(rate(int(one) - 1)) for one in step])
         return float(rate(step - 1))
 
 
@@ -158,7 +193,7 @@ class Schedule(Unit):
     kind = "schedules"
 
     def __call__(self, step: int) -> float:
-        raise NotImplementedError
+        raise self.unwritten("__call__")
 
 
 class Initializer(Unit):
@@ -168,7 +203,7 @@ class Initializer(Unit):
 
     def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
         """Values of that shape; all randomness comes from `random`, so a seed gives the same bits."""
-        raise NotImplementedError
+        raise self.unwritten("__call__")
 
 
 class Metric(Unit):
@@ -182,7 +217,7 @@ class Metric(Unit):
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         """Record the values of each row: rows × width."""
-        raise NotImplementedError
+        raise self.unwritten("update")
 
     def result(self, sums: np.ndarray, rows: int) -> float:
         """The figure, from the sums over all rows; by default their mean."""

@@ -22,6 +22,7 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats
+from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DivergenceError
 from nbdl.inference import SLICE_SECONDS, Tally, check_threads, checked_data, count, evaluate_data, tables
 from nbdl.programs import executor, training_state
@@ -164,6 +165,7 @@ class Fit:
         self.in_order = np.arange(self.rows, dtype=np.int64)
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
         self.program: Program = self.executor.program
+        self.tuner: Tuner | None = self.executor.tuner(threads)
         self.per_slice = 1
 
     def epoch(self, epoch: int, hooks: CallbackList) -> Logs:
@@ -204,9 +206,11 @@ class Fit:
         batches = executors.Batches(steps, scalars, log, self.data, None, self.model.seed)
         began = time.perf_counter()
         with _interrupt_afterwards():
-            report = self.executor.run(batches, self.threads)
+            report = self.executor.run(batches, self.threads if self.tuner is None else self.tuner.next())
             self.state.iterations += report.steps
         seconds = time.perf_counter() - began
+        if self.tuner is not None:
+            self.tuner.took(seconds, len(steps))
         if report.stopped_by is not None:
             self._diverged(epoch, done + report.steps, batches, report.steps)
         wanted = int(len(steps) * SLICE_SECONDS / max(seconds, 1e-9))

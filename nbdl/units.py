@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl.errors import ConfigError, did_you_mean
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What Keras has under a name and nbdl has not, and what to do instead.
+INSTEAD: dict[str, str] = {
+    "class_weight": "not there yet; sample_weight=... weighs each row",
+    "steps_per_epoch": "not needed: an epoch is all rows once; batch_size=... makes the steps",
+    "validation_steps": "not needed: validation takes all its rows once",
+    "workers": "not needed: threads=... says how many threads train",
+    "use_multiprocessing": "not needed: threads=... says how many threads train",
+    "loss_weights": "not needed: a model has one loss",
+    "run_eagerly": "not there: set NUMBA_DISABLE_JIT=1 to run everything in plain Python",
+    "custom_objects": "not needed: call nbdl.register(...) with your units before loading",
+    "trainable": "not there yet: all weights are trained",
+    "train_on_batch": "not there yet; use fit(x, y, batch_size=len(x), shuffle=False, verbose=0)",
+    "test_on_batch": "not needed: use evaluate(x, y)",
+    "predict_on_batch": "not needed: use predict(x)",
+    "fit_generator": "not there yet; give fit whole arrays",
+    "output_shape": "known to the model: see model.output_shape and model.summary()",
+    "output": "not there: see model.explain() for how values flow",
+}
 
 
 # The base class of each kind of unit that is a class, by kind; a base class enters itself by naming its kind.
@@ -19,7 +42,8 @@ class Unit:
     Class attributes:
         unit_name: the name it is registered under; set by the registry.
         kind: "layers", "activations", ...: the hook it belongs to.
-        renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`.
+        renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`. They are attributes too, unless the
+            class has an attribute of that name that means something else.
     """
 
     unit_name: ClassVar[str] = ""
@@ -29,10 +53,21 @@ class Unit:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "kind" in cls.__dict__:
+        if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
         if "__init__" in cls.__dict__:
             cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).renamed:
+                return getattr(self, type(self).renamed[name])
+            raise unknown_attribute(self, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            renamed = type(self).renamed
+            super().__setattr__(renamed[name] if name in renamed and not hasattr(type(self), name) else name, value)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -48,9 +83,40 @@ class Unit:
         """A unit made from what `get_config` returned."""
         return cls(**config)
 
+    def unwritten(self, method: str) -> NotImplementedError:
+        """The error of a method that a subclass must write: whose it is, its signature, what it does."""
+        function = getattr(type(self), method)
+        who = f"{type(self).__name__} {self.__dict__.get('name', '')!r}".removesuffix(" ''")
+        text = " ".join((inspect.getdoc(function) or "").split())
+        return NotImplementedError(f"{who} has no `{method}`: write def {method}{_plain_signature(function)}: {text}")
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{type(self).__name__}({shown})"
+
+
+def _plain_signature(function: Any) -> str:
+    return str(inspect.signature(function)).replace("'", "")
+
+
+def unknown_attribute(owner: Any, name: str) -> AttributeError:
+    """The error for an attribute that is not there: what to use instead, if Keras has it."""
+    hint = f"; {name} is {INSTEAD[name]}" if name in INSTEAD else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=owner)
+
+
+def explained(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function say of Keras's arguments that it lacks what to use instead."""
+    known = set(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known and name in INSTEAD:
+                raise TypeError(f"{function.__name__}: {name}= is {INSTEAD[name]}")
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 def remembering(init: Any) -> Any:
@@ -68,7 +134,7 @@ def remembering(init: Any) -> Any:
         except TypeError as error:
             known = [name for name in signature.parameters if name != "self"]
             unknown = next((name for name in kwargs if name not in known), "")
-            hint = did_you_mean(unknown, known) if unknown else ""
+            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, known)
             raise TypeError(
                 f"{type(self).__name__}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}"
             ) from None

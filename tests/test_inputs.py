@@ -303,30 +303,51 @@ def test_a_layer_may_be_used_twice_in_a_model() -> None:
 
 
 def test_a_layer_in_two_models_is_refused_rather_than_wrong() -> None:
-    shared = Dense(3)
-    first = nbdl.Sequential([Dense(4, input_dim=4), shared], seed=1)
+    first = nbdl.Sequential([Dense(4, input_dim=4), Dense(3)], name="first", seed=1)
     answers = first.predict(X)
-    second = nbdl.Sequential([Dense(8, input_dim=4, name="a"), Dense(4, name="b"), shared], seed=2)
-    second.compile(loss="mse", optimizer="sgd")
-    second.fit(X, X[:, :3], verbose=0)
-    first.compile(loss="mse", optimizer="sgd")  # forgets what it had recorded
-    with pytest.raises(ConfigError, match="another model"):
-        first.predict(X)
-    with pytest.raises(ConfigError, match="another model"):
-        first.fit(X, X[:, :3], verbose=0)
-    assert np.isfinite(answers).all()
+    with pytest.raises(ConfigError, match=r"'dense_1' belongs to model 'first'.*copy\.deepcopy.*set_weights"):
+        nbdl.Sequential(first.layers)
+    with pytest.raises(ConfigError, match="belongs to model 'first'"):
+        nbdl.Sequential([Dense(4, input_dim=4)]).add(first.layers[1])
+    assert np.array_equal(first.predict(X), answers)
 
 
-@pytest.mark.xfail(strict=True, reason="pop leaves the old weights in place when no layer is left")
+def test_a_layer_put_into_two_models_before_either_is_built() -> None:
+    shared = Dense(3)
+    first, second = nbdl.Sequential([shared], name="first"), nbdl.Sequential([shared], name="second")
+    first.build((4,))
+    with pytest.raises(ConfigError, match="belongs to model 'first'"):
+        second.build((4,))
+
+
+def test_layers_of_a_model_that_is_gone_do_not_start_anew_in_silence() -> None:
+    layers = nbdl.Sequential([Dense(4, input_dim=4)]).layers
+    with pytest.raises(ConfigError, match="a model that is gone"):
+        nbdl.Sequential(layers)
+
+
+def test_layers_that_were_removed_or_copied_or_refused_are_free() -> None:
+    model = nbdl.Sequential([Dense(4, input_dim=4), Dense(3)], seed=1)
+    assert nbdl.Sequential([model.pop()]).built is False
+    kept = model.layers[0]
+    copied = copy.deepcopy(kept)
+    other = nbdl.Sequential([copied])
+    other.layers[0].set_weights(kept.get_weights())
+    assert np.array_equal(other.predict(X), model.predict(X))
+    first = Dense(4, input_dim=4)
+    with pytest.raises(ConfigError):
+        nbdl.Sequential([first, Dense(3, input_dim=5)])
+    nbdl.Sequential([first, Dense(3)])
+
+
 def test_a_model_whose_layers_were_all_removed_has_no_weights() -> None:
     model = nbdl.Sequential([Dense(4, input_dim=4)])
     model.pop()
-    assert model.weights == []
+    assert model.weights == model.get_weights() == []
+    model.add(Dense(2, input_dim=3))
+    assert [weight.shape for weight in model.get_weights()] == [(3, 2), (2,)]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=TypeError, reason="a layer instead of a list of layers gives Python's own error"
-)
 def test_one_layer_instead_of_a_list_is_explained() -> None:
     with pytest.raises(ConfigError, match="list"):
         nbdl.Sequential(Dense(3))  # type: ignore[arg-type]
@@ -386,3 +407,74 @@ def test_nothing_is_printed_or_warned_of_in_an_ordinary_run(capfd: pytest.Captur
         model.evaluate(X, Y)
         model.predict(X)
     assert capfd.readouterr() == ("", "")
+
+
+# -- alignment, ranges of targets ---------------------------------------------------------------------------
+
+
+def shifted(x: Any, by: int) -> Any:
+    """The same numbers at an address that is not a multiple of their size."""
+    raw = np.zeros(x.nbytes + by, np.uint8)
+    raw[by:] = x.reshape(-1).view(np.uint8)
+    return raw[by:].view(x.dtype).reshape(x.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("by", [1, 4])
+def test_rows_are_aligned_for_their_own_type(dtype: str, by: int) -> None:
+    from nbdl import inputs
+
+    values = shifted(X.astype(dtype), by)
+    rows = inputs.rows_of(values, (4,), "x")
+    assert rows.flags.aligned
+    assert rows.flags.c_contiguous
+    assert np.array_equal(rows, X)
+    assert inputs.row_weights(shifted(np.ones(12, np.float32), 1), 12).flags.aligned
+    assert np.shares_memory(inputs.rows_of(X, (4,), "x"), X)
+
+
+def classifying(loss: str, outputs: int = 3) -> nbdl.Sequential:
+    model = nbdl.Sequential([Dense(outputs, input_dim=4, activation="sigmoid")], seed=1)
+    model.compile(loss=loss, optimizer="sgd")
+    return model
+
+
+ONE_HOT = np.eye(3)[Y]
+SIGNS = np.where(X[:, :3] > 0, 1.0, -1.0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8"])
+def test_binary_targets_of_minus_one_are_refused(dtype: str) -> None:
+    with pytest.raises(DataError, match=r"from 0 to 1.*-1 to 1.*\(y \+ 1\) / 2"):
+        classifying("binary_crossentropy").fit(X, SIGNS.astype(dtype), verbose=0)
+    with pytest.raises(DataError, match="from 0 to 1, y goes from 0 to 2"):
+        classifying("binary_crossentropy").evaluate(X, (ONE_HOT * 2).astype(dtype))
+    for fitting in (ONE_HOT.astype(dtype), ONE_HOT > 0.5, 0.9 * ONE_HOT + 0.05, np.ones((12, 3)) * (1 + 1e-7)):
+        classifying("binary_crossentropy").fit(X, fitting, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8"])
+def test_categorical_targets_are_probabilities(dtype: str) -> None:
+    labels = np.arange(36).reshape(12, 3) + 1
+    for wrong, text in ((labels, "row 0 of y .*adds up to 6"), (SIGNS, "row . of y .*has -1"), (0 * labels, "up to 0")):
+        with pytest.raises(DataError, match=f"one-hot.*{text}.*sparse_categorical_crossentropy.*to_categorical"):
+            classifying("categorical_crossentropy").fit(X, wrong.astype(dtype), verbose=0)
+    for fitting in (ONE_HOT.astype(dtype), ONE_HOT > 0.5, 0.9 * ONE_HOT + 0.1 / 3, (ONE_HOT * 0.999)):
+        classifying("categorical_crossentropy").fit(X, fitting, verbose=0)
+
+
+def test_rectifiers_of_infinity_and_nan() -> None:
+    x = np.array([[-np.inf, -1e30, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan]], np.float32)
+    wanted = np.array([[0, 0, 0, 0, 0, 1, np.inf, np.nan]], np.float32)
+    from nbdl.activations import relu
+    from nbdl.testing.probe import Probe
+
+    for how in ("compiled", "plain", "python"):
+        for width in (8, 64):  # a vector's loop, and its rest
+            tiled = np.tile(x, (3, width // 8))
+            y = Probe("relu", lambda r, t: relu().forward(r, t[0])[0], [tiled]).run(how).output
+            np.testing.assert_array_equal(y, np.tile(wanted, (3, width // 8)))
+            assert not np.signbit(y[:, :3]).any(), "-0.0 for negative numbers"
+    other = relu(negative_slope=0.5, max_value=2.0, threshold=-2.0)
+    y = Probe("relu", lambda r, t: other.forward(r, t[0])[0], [x]).run("compiled").output
+    np.testing.assert_array_equal(y[0], np.array([-np.inf, -5e29, -1, 0, 0, 1, 2, np.nan], np.float32))

@@ -15,11 +15,10 @@ from nbdl.engine import kernels
 from nbdl.engine.batches import Batches, Report, Words
 from nbdl.engine.driver import parallel_driver, serial_driver
 from nbdl.engine.kernel import address, load
-from nbdl.engine.program import Operation, Program, Tensor
-from nbdl.engine.scalar import function_text
+from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.schedule import Chain, Partition, plan_memory
 from nbdl.engine.store import Floats, Store, aligned_zeros
-from nbdl.engine.threads import parallel_region, usable_threads
+from nbdl.engine.threads import Tuner, parallel_region, usable_threads
 from nbdl.errors import NbdlError
 
 GUARD = 16  # floats between buffers in a checked run
@@ -60,6 +59,7 @@ class Executor:
         self.listing: list[Operation] = []
         self._lower()
         self._areas: list[Floats] = []
+        self._tuners: dict[int, Tuner] = {}
 
     # -- lowering ---------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class Executor:
         partial = chain.split == "blocks"
         operands: list[tuple[Tensor | None, bool]] = [(t, partial and t in self.partition.partials) for t in outputs]
         operands += [(t, False) for t in inputs]
-        patterns = [kernels.pattern(tensor, operation.domain) for tensor in inputs]
+        patterns = [pattern(tensor, operation.domain) for tensor in inputs]
         if kind == "map":
             assert operation.function is not None
             text, slow = kernels.map_text(operation.function, patterns, len(outputs))
@@ -119,11 +119,10 @@ class Executor:
             text = kernels.gemm_text(operation.attributes["transpose_a"], operation.attributes["transpose_b"])
             return text, [*operands, *([(None, False)] * (3 - len(inputs)))], self._product(operation, partial), set()
         if kind == "combine":
-            body = kernels.combine_max if operation.attributes["reduction"] == "max" else kernels.combine
-            chunks = self.partition.partials[outputs[0]]
-            return function_text(body, "kernel"), [(outputs[0], False), (outputs[0], True)], [chunks], set()
+            text, chunks = kernels.combine_text(operation.attributes["reduction"]), self.partition.partials[outputs[0]]
+            return text, [(outputs[0], False), (outputs[0], True)], [chunks], set()
         if kind == "check":
-            return function_text(kernels.check, "kernel"), operands, [], set()
+            return kernels.check_text(), operands, [], set()
         if kind == "gather":
             source = operation.outputs[0].offset
             dtype = self.gathered[source]
@@ -208,6 +207,16 @@ class Executor:
             self._areas.append(work)
         status = int(report[words.REPORT_STATUS])
         return Report(int(report[words.REPORT_STEPS]), self.listing[status - 1] if status else None)
+
+    def tuner(self, threads: int | None) -> Tuner | None:
+        """What chooses the number of threads from slice to slice, where there is a choice."""
+        most = usable_threads(threads) if self.parallel else 1
+        if most == 1:
+            return None
+        if most not in self._tuners:
+            parallel_driver()  # made now, not within the first slice, whose time is taken
+            self._tuners[most] = Tuner(most)
+        return self._tuners[most]
 
     def _borrow(self) -> Floats:
         """A work area that nobody else uses; list.pop and append are atomic."""

@@ -106,6 +106,7 @@ def serial(
 # Words that threads share, each on a cache line of its own. Tasks are numbered through the whole slice, so that a
 # number belongs to one stage for ever: a thread that was held up cannot take a task of a later stage for an earlier one.
 NEXT, OPEN, DONE, FIRST, STATUS, OVER, SHARED_WORDS = 0, 8, 16, 24, 32, 40, 48
+PATIENCE = 1 << 20  # tries, about a second: a follower that no leader has shown itself to by then may stand in its way
 
 
 def take_tasks(tasks: Any, ops: Any, frame: Any, shared: int) -> int:
@@ -156,9 +157,9 @@ def lead(
 
 
 def follow(tasks: Any, ops: Any, frame: Any, shared: int) -> int:
-    """Help with whatever stage is open, until the slice is over."""
+    """Help with whatever stage is open, until the slice is over; give up if none is opened for long."""
     tries = 0
-    while read_shared(shared, OVER) == 0:
+    while read_shared(shared, OVER) == 0 and (tries < PATIENCE or read_shared(shared, OPEN) > 0):
         tries = 0 if take_tasks(tasks, ops, frame, shared) > 0 else tries + 1
         relax(tries)
     return 0
@@ -169,8 +170,9 @@ def parallel(
 ) -> int:
     """Run a slice of steps on all threads: one parallel region, in which one thread leads and the others follow.
 
-    A follower that the machine does not run delays nobody: the leader does the work itself. Where there is a single
-    thread after all, it leads first, and then follows a slice that is over.
+    A follower that the machine does not run delays nobody: the leader does the work itself. Where a threading layer
+    has a single thread after all, it leads first, and then follows a slice that is over; were it to follow first, it
+    would give up and then lead.
     """
     words = np.zeros(SHARED_WORDS + 8, np.int64)
     shared = (words.ctypes.data + 63) // 64 * 64

@@ -16,6 +16,8 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+from nbdl.engine.frame import OUTPUTS
+
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 KERNEL_ARGUMENTS = 8
 SPINS = 2000  # pauses before a waiting thread gives way: some 50 µs
@@ -36,7 +38,7 @@ def _element(builder: Any, address: Any, index: Any, item: Any) -> Any:
     return builder.gep(builder.inttoptr(address, item.as_pointer()), [index])
 
 
-STORES = [f"store {k}" for k in range(8)]
+STORES = [f"store {k}" for k in range(OUTPUTS)]
 
 
 @intrinsic
@@ -52,11 +54,11 @@ def word(typingctx: Any, address: Any, index: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-def _loader(item: Any, numba_type: Any) -> Any:
+def _loader(item: Any, numba_type: Any, align: int = 1) -> Any:
     @intrinsic
     def load(typingctx: Any, address: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            loaded = builder.load(_element(builder, args[0], args[1], item), align=1 if item is I8 else None)
+            loaded = builder.load(_element(builder, args[0], args[1], item), align=align)
             _mark(builder, loaded, "loads", STORES)
             return loaded
 
@@ -65,7 +67,9 @@ def _loader(item: Any, numba_type: Any) -> Any:
     return load
 
 
-load = _loader(F32, types.float32)
+load = _loader(F32, types.float32, align=4)
+# What a batch is gathered from is an author's array, which need not be aligned.
+load_float32 = _loader(F32, types.float32)
 load_float64 = _loader(ir.DoubleType(), types.float64)
 load_int64 = _loader(I64, types.int64)
 load_uint64 = _loader(I64, types.uint64)

@@ -99,6 +99,19 @@ _lock = threading.RLock()
 _modules: dict[str, Any] = {}
 
 
+def _in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits for a kernel that is being compiled: in the child nobody would release this lock, nor the compiler's.
+    os.register_at_fork(
+        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
+    )
+
+
+
 def load(text: str) -> Any:
     """The compiled `run` of a kernel module's text; from memory, the cache folder, or compiled now."""
     compiled = _modules.get(text)
@@ -124,7 +137,9 @@ def _imported(text: str) -> Any:
                 if attempt == 1:
                     _discard(folder, name)
                 else:
+                    compiled = _counted(_from_memory(name, text))  # which raises where the text is at fault
                     _warn_once(f"kernels are compiled again in each process: the cache folder {folder} failed: {error}")
+                    return compiled
     return _counted(_from_memory(name, text))
 
 
@@ -137,7 +152,8 @@ def _stored(path: Path, text: str) -> Path:
 
 def _discard(folder: Path, name: str) -> None:
     """Remove what is cached of a kernel."""
-    for path in (folder / f"{name}.py", *(folder / "__pycache__").glob(f"{name}.*")):
+    cached = [path for place in _numba_folders() for path in place.glob(f"*/{name}.*")]
+    for path in (folder / f"{name}.py", *(folder / "__pycache__").glob(f"{name}.*"), *cached):
         with suppress(OSError):
             path.unlink(missing_ok=True)
 
@@ -199,17 +215,30 @@ def _prepared() -> Path | None:
     """Numba's cache is pickle, so nobody else may write there."""
     folder: Path | None = None
     try:
-        folder = (default_cache_folder() / "kernels").absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022):
-            raise ConfigError("others own it or can write to it (chmod 700 makes it private)")
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
+        for folder in (*_numba_folders(), (default_cache_folder() / "kernels").absolute()):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_private(folder)
+            with tempfile.NamedTemporaryFile(dir=folder):
+                pass
     except (OSError, RuntimeError, ConfigError) as error:
         _warn_once(f"kernels are compiled again in each process: the cache folder {folder or ''} is not used: {error}")
         return None
     return folder
+
+
+def _numba_folders() -> list[Path]:
+    """Where `NUMBA_CACHE_DIR` has Numba put its files instead of beside the modules."""
+    return [Path(numba.config.CACHE_DIR).absolute()] if numba.config.CACHE_DIR else []
+
+
+def _check_private(folder: Path) -> None:
+    status = folder.stat()
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022):
+        raise ConfigError(f"others own {folder} or can write to it (chmod 700 makes it private)")
+    if stat.S_IMODE(status.st_mode) & 0o011:  # others reach what lies within
+        for inner in folder.iterdir():
+            if inner.is_dir():
+                _check_private(inner)
 
 
 def _warn_once(message: str) -> None:

@@ -1,4 +1,4 @@
-"""The CPU kernels: text for `map` and `sum` around a scalar function, plain functions for the rest.
+"""The CPU kernels: text around a scalar function, a product or a hand-written body.
 
 A kernel is `run(frame, op, r0, r1, c0, c1, chunk, first)`: the caller's frame, the operation's descriptor, a tile of
 rows and columns, and for sums over blocks of rows the partial result to add to. It returns a status.
@@ -18,26 +18,14 @@ from nbdl.engine.frame import (
     SOURCE,
     STEP,
 )
-from nbdl.engine.intrinsics import load, reload, store_0, word
-from nbdl.engine.program import Operation, Tensor
+from nbdl.engine.program import Operation
+from nbdl.engine.program import pattern as pattern  # for those who look for it beside the kernels
 from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
 from nbdl.errors import ConfigError
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
 INTRINSICS = "nbdl.engine.intrinsics"
-
-
-def pattern(tensor: Tensor, domain: tuple[int | None, int]) -> str:
-    """How an operand lies in the loop: "full", "feature" (one row for all), "row" (one column for all), "scalar"."""
-    height, width = domain
-    if tensor.space == "index":
-        return "index"
-    if tensor.rows:
-        return "full" if tensor.features == width else "row"
-    if tensor.features == 1 and (height != 1 or width != 1):
-        return "scalar"
-    return "feature" if height is None or tensor.features < height * width else "full"
 
 
 def operand_word(position: int) -> int:
@@ -187,7 +175,7 @@ def _over_features(loop: _Loop, value: str, reduction: str) -> list[str]:
 
 
 GATHERED = {
-    "float32": "load", "float64": "load_float64", "int64": "load_int64", "uint64": "load_uint64",
+    "float32": "load_float32", "float64": "load_float64", "int64": "load_int64", "uint64": "load_uint64",
     "int32": "load_int32", "uint32": "load_uint32", "int16": "load_int16", "uint16": "load_uint16",
     "int8": "load_int8", "uint8": "load_uint8",
 }  # fmt: skip
@@ -252,42 +240,41 @@ def gemm_text(transpose_a: bool, transpose_b: bool) -> str:
     return emitter.text(f"gemm{' transposed a' * transpose_a}{' transposed b' * transpose_b}", body)
 
 
-def combine(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
-    """Add partial results in order: out[j] = Σ_chunk partial[chunk, j]; the number of chunks is in word 7."""
-    width, chunks = word(op, OP_WIDTH), word(op, 7)
-    out = word(frame, word(op, 3)) + word(op, 4)
-    partial = word(frame, word(op, 5)) + word(op, 6)
+def combine_text(reduction: str) -> str:
+    """The text of the kernel that joins partial results in order: out[j] = Σ_chunk partial[chunk, j], or maximum."""
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, "load", "reload", "store_0", "word")
+    body = f"""@kernel
+{HEAD}
+    width, chunks = word(op, {OP_WIDTH}), word(op, {operand_word(2)})
+{_address("out", 0)}
+{_address("partial", 1)}
     for j in range(c0, c1):
         store_0(out, j, load(partial, j))
     for part in range(1, chunks):
         p = partial + 4 * part * width
         for j in range(c0, c1):
-            store_0(out, j, reload(out, j) + load(p, j))
+            total, value = reload(out, j), load(p, j)
+            {_STEP[reduction]}
+            store_0(out, j, total)
     return 0
+"""
+    return emitter.text(f"combine {reduction}", body)
 
 
-def combine_max(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
-    """The same for maxima; NaN wins."""
-    width, chunks = word(op, OP_WIDTH), word(op, 7)
-    out = word(frame, word(op, 3)) + word(op, 4)
-    partial = word(frame, word(op, 5)) + word(op, 6)
+def check_text() -> str:
+    """The text of the kernel with status 1 if any element is not finite: 0·x is 0 for finite x, NaN otherwise."""
+    emitter = Emitter()
+    emitter.imported(INTRINSICS, "load", "word")
+    body = f"""@kernel
+{HEAD}
+{_address("p", 0)}
+    total = np.float32(0.0)
     for j in range(c0, c1):
-        store_0(out, j, load(partial, j))
-    for part in range(1, chunks):
-        p = partial + 4 * part * width
-        for j in range(c0, c1):
-            value, total = load(p, j), reload(out, j)
-            store_0(out, j, value if value > total or value != value else total)
-    return 0
-
-
-def check(frame: int, op: int, r0: int, r1: int, c0: int, c1: int, chunk: int, first: int) -> int:
-    """Status 1 if any element is not finite: 0·x is 0 for finite x, NaN otherwise."""
-    p = word(frame, word(op, 3)) + word(op, 4)
-    total = 0.0
-    for j in range(c0, c1):
-        total += 0.0 * load(p, j)
-    return 0 if total == 0.0 else 1
+        total += np.float32(0.0) * load(p, j)
+    return 0 if total == np.float32(0.0) else 1
+"""
+    return emitter.text("check", body)
 
 
 def uniform_text() -> str:

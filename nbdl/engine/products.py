@@ -41,7 +41,6 @@ PANEL = 2 * LANES  # columns of a register tile
 DEPTH = 256  # steps of p between which C is put back; a transposed panel of B then fits the first-level cache
 VECTOR, MASK = ir.VectorType(F32, LANES), ir.VectorType(I1, LANES)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
-UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
 
 
 def _constant(value: int) -> Any:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nbdl.engine.frame import INPUTS, OUTPUTS
 from nbdl.engine.functions import add, is_column, same, times
 from nbdl.engine.source import compose, label, used_arguments
 from nbdl.errors import ConfigError
@@ -64,6 +65,18 @@ class Tensor:
         if self.space in ("weight", "slot", "constant", "scalar", "log"):
             return f"{self.name}" if shape == "1" else f"{self.name}[{shape}]"
         return f"{self.name}[{shape}]" if self.name else shape
+
+
+def pattern(tensor: Tensor, domain: tuple[int | None, int]) -> str:
+    """How an operand lies in the loop: "full", "feature" (one row for all), "row" (one column for all), "scalar"."""
+    height, width = domain
+    if tensor.space == "index":
+        return "index"
+    if tensor.rows:
+        return "full" if tensor.features == width else "row"
+    if tensor.features == 1 and (height != 1 or width != 1):
+        return "scalar"
+    return "feature" if height is None or tensor.features < height * width else "full"
 
 
 @dataclass(eq=False, slots=True)
@@ -186,6 +199,8 @@ class Recorder:
         tensors = self._operands(operands)
         domain, shape = _broadcast(tensors)
         outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
+        if not 1 <= len(outputs) <= OUTPUTS:
+            raise ConfigError(f"r.map: {label(function)} has {len(outputs)} results; there can be 1 to {OUTPUTS}")
         self._record("map", tensors, outputs, domain, function)
         return outputs[0]
 
@@ -337,6 +352,8 @@ class Recorder:
 
     def input(self, shape: Shape, name: str) -> Tensor:
         """A tensor that a batch brings."""
+        if len(self._inputs) == INPUTS:
+            raise ConfigError(f"r.input: {name!r} would be input {INPUTS + 1}; a batch has at most {INPUTS}")
         tensor = Tensor(shape, True, "batch", name, len(self._inputs))
         self._inputs.append(tensor)
         self._record("gather", (), (tensor,), (None, tensor.features), source=tensor.offset)

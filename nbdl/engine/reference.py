@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Finding, Report
-from nbdl.engine.kernels import pattern
-from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.random import uniform
 from nbdl.engine.plain import reference_function
 from nbdl.engine.store import Floats, Store, aligned_zeros
@@ -54,6 +53,9 @@ class ReferenceExecutor:
             if stopped is not None:
                 return Report(step, stopped)
         return Report(len(batches.steps))
+
+    def tuner(self, threads: int | None) -> None:
+        """There are no threads to choose."""
 
     def step(self, batches: Batches, step: int, orders: Sequence[Array | None]) -> Operation | None:
         """One step; the operation that stopped it, or None."""

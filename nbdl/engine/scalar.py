@@ -144,7 +144,7 @@ def runtime_digest() -> str:
     from nbdl.engine.products import lanes
 
     digest.update(f"{lanes()} lanes".encode())
-    for name in (*PRIMITIVES, "nbdl.engine.kernel"):
+    for name in (*PRIMITIVES, "nbdl.engine.frame", "nbdl.engine.kernel"):
         digest.update((Path(__file__).parent / f"{name.rpartition('.')[2]}.py").read_bytes())
     return digest.hexdigest()[:16]
 
@@ -166,13 +166,18 @@ class _Rewriter(ast.NodeTransformer):
         body = [statement for statement in found.body if not _is_docstring(statement)]
         node = ast.parse(ast.unparse(ast.FunctionDef("NAME", found.args, body, [], lineno=1))).body[0]
         assert isinstance(node, ast.FunctionDef)
+        if node.args.kwonlyargs or node.args.vararg or node.args.kwarg:
+            self.refuse("has keyword-only arguments, `*` or `**`, which compiled code cannot be given")
+        node.args.posonlyargs, node.args.args = [], [*node.args.posonlyargs, *node.args.args]
         for argument in node.args.args:
             argument.annotation = None
         if self.scalar:
             for inner in ast.walk(ast.Module(node.body, [])):
                 if isinstance(inner, ast.stmt) and not isinstance(inner, _STATEMENTS):
                     self.refuse(f"has a `{type(inner).__name__.lower()}` statement")
-        node.args.defaults = [self.visit(default) for default in node.args.defaults]
+        # Their values: what the text says was evaluated where the function was made, perhaps in another function.
+        defaults = zip(reversed(node.args.args), reversed(self.function.__defaults__ or ()), strict=False)
+        node.args.defaults = [self._default(value, argument.arg) for argument, value in defaults][::-1]
         node.body = [self.visit(statement) for statement in node.body]
         if any(isinstance(inner, ast.For | ast.While) for inner in ast.walk(node)):
             self.result.policy = getattr(self.function, "policy", "inlined")
@@ -181,6 +186,13 @@ class _Rewriter(ast.NodeTransformer):
         self.result.name = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         self.result.text = text.replace("def NAME(", f"def {self.result.name}(", 1)
         return self.result
+
+    def _default(self, value: Any, argument: str) -> ast.expr:
+        if not self.scalar and (value is None or isinstance(value, str)):
+            return ast.Constant(value)
+        if not self.scalar and isinstance(value, tuple):
+            return ast.Tuple([self._default(one, argument) for one in value], ast.Load())
+        return self._say(value, argument)
 
     def _call_to(self, function: Function, scalar: bool = True) -> str:
         callee = _part(function, scalar)
@@ -304,7 +316,10 @@ class _Rewriter(ast.NodeTransformer):
         if module == "math" or (module == "numpy" and hasattr(math, name)) or getattr(math, name, None) is value:
             return ast.Name(self._maths(name), ast.Load())
         if not self.scalar and module.split(".")[0] in ("numpy", "numba"):
-            self.result.imports.add(("numpy" if module.startswith("numpy") else module, name))
+            source = "numpy" if module.startswith("numpy") else module
+            if getattr(sys.modules.get(source), name, None) is not value:
+                self.refuse(f"uses {said}, but only what {source} itself holds can be emitted by its name")
+            self.result.imports.add((source, name))
             return ast.Name(name, ast.Load())
         if isinstance(getattr(value, "py_func", value), types.FunctionType):
             return ast.Name(self._call_to(value, self.scalar), ast.Load())

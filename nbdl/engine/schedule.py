@@ -17,8 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nbdl.engine.kernels import pattern
-from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.program import Operation, Program, Tensor, pattern
 
 # Costs in µs of one core, good enough to tell small work from large.
 GEMM_FLOPS_PER_US = 200_000.0
@@ -122,8 +121,7 @@ class Partition:
         touched = [*operation.inputs, *(t for t in operation.outputs if t.space not in ("work", "gradient"))]
         earlier = [self._writer.get(id(tensor.storage)) for tensor in touched]
         for tensor in operation.outputs:
-            if id(tensor.storage) in self._writer:  # written over: all who read the old values come first
-                earlier += self._readers.get(id(tensor.storage), [])
+            earlier += self._readers.get(id(tensor.storage), [])  # written over: who read the old values comes first
         for known in earlier:
             if known is not None and known[0] >= level:
                 if known[0] > level:
@@ -195,23 +193,22 @@ class Partition:
 def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
     """Whether an operation that depends on a chain can run on each of its tiles right after it.
 
-    It can if what it reads of the chain's results lies within the tile, and its own loop splits the same way.
+    It can if what it reads of the chain's results lies within the tile, as what the chain reads of its own results
+    does, and its own loop splits the same way.
     """
     height, width = operation.domain
-    results = {id(t.storage) for o in chain.operations for t in o.outputs}
-    read = [tensor for tensor in operation.inputs if id(tensor.storage) in results]
     if chain.split == "whole":
         return operation.kind == "combine" or cost(operation, rows) < SMALL_CHAIN_US
+    if not _keep_apart(chain, operation):
+        return False
     if chain.split == "columns":
-        return _accepts_columns(chain, operation, read)
+        return _accepts_columns(chain, operation)
     if chain.split == "rows" and len(tiling(operation, rows)[1]) > len(chain.tiles):
         return False  # too much work for so few tiles
     if chain.split == "blocks" and operation.kind == "gemm" and height is not None:
         return all(tensor.rows for tensor in operation.inputs)  # a sum over the rows: each chunk has its part
     if height is not None or (chain.split == "rows" and chain.height is not None):
         return chain.split == "rows" and chain.height == height and operation.kind == "map" and width == chain.width
-    if any(not tensor.rows for tensor in read):
-        return False  # a sum over all rows, of which only a part is there
     if chain.split == "grid":
         return operation.kind == "map" and width == chain.width
     if operation.kind == "sum" and operation.attributes["over"] == "rows":
@@ -219,15 +216,54 @@ def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
     return True
 
 
-def _accepts_columns(chain: Chain, operation: Operation, read: list[Tensor]) -> bool:
+def _accepts_columns(chain: Chain, operation: Operation) -> bool:
     if operation.domain[1] != chain.width or operation.kind not in ("map", "sum", "gemm"):
         return False
+    return operation.attributes.get("over") != "features"
+
+
+def _keep_apart(chain: Chain, operation: Operation) -> bool:
+    """Whether tiles of a chain stay independent with one more operation: whatever is both written and read is local."""
+    results = {id(t.storage) for o in chain.operations for t in o.outputs}
+    overwritten = {id(t.storage) for t in operation.outputs}
+    return all(
+        reads_within_tile(chain, operation, t) for t in operation.inputs if id(t.storage) in results | overwritten
+    ) and all(
+        reads_within_tile(chain, o, t) for o in chain.operations for t in o.inputs if id(t.storage) in overwritten
+    )
+
+
+def reads_within_tile(chain: Chain, operation: Operation, tensor: Tensor) -> bool:
+    """Whether an operation, run on one tile of a chain, reads only that tile's own part of a tensor.
+
+    Only then may the tensor be written by the same chain: other tiles run before, after or beside this one.
+    """
+    return all(
+        _reads_own_part(chain, operation, position)
+        for position, operand in enumerate(operation.inputs)
+        if operand.storage is tensor.storage
+    )
+
+
+def _reads_own_part(chain: Chain, operation: Operation, position: int) -> bool:
+    tensor, width = operation.inputs[position], operation.domain[1]
+    over = operation.attributes.get("over")
+    if chain.split == "whole":
+        return True
+    if chain.split == "blocks":
+        return tensor.rows
     if operation.kind == "gemm":
-        # Its columns are those of b as it lies; a, and a transposed b, would have to be there whole.
-        return read == [operation.inputs[1]] and not operation.attributes["transpose_b"]
-    if operation.kind == "sum" and operation.attributes["over"] != "rows":
+        if chain.split == "columns":  # those of b as it lies, and of the bias; a is read whole
+            return width == chain.width and position > 0 and not (position == 1 and operation.attributes["transpose_b"])
+        return chain.split == "rows" and position == 0 and not operation.attributes["transpose_a"]
+    how = pattern(tensor, operation.domain)
+    if chain.split == "rows":
+        return how in ("full", "row") and over != "rows"
+    if width != chain.width or operation.kind == "kernel":
         return False
-    return all(pattern(tensor, operation.domain) in ("full", "feature") for tensor in read)
+    if chain.split == "columns":
+        return how in ("full", "feature") and over != "features"
+    return how == "full" and over is None
 
 
 def tiling(operation: Operation, rows: int) -> tuple[str, list[Tile]]:
@@ -322,6 +358,7 @@ class _Allocation:
         self.when: dict[int, int] = {}
         self.last: dict[int, int] = {}
         self.readers: dict[int, set[int]] = {}
+        self.chains: dict[int, Chain] = {}
         self.free: list[tuple[int, int]] = []  # start, size
 
     def run(self) -> None:
@@ -355,12 +392,12 @@ class _Allocation:
                 chains += 1
                 for operation in chain.operations:
                     timeline.append((time, chains, operation))
+                    self.chains[id(operation)] = chain
                     for tensor in operation.inputs:
                         self.last[id(tensor.storage)] = time
                         self.readers.setdefault(id(tensor.storage), set()).add(chains)
                     time += 1 if alone else 0
             time += 1
-        self.order = {id(operation): (time, chain) for time, chain, operation in timeline}
         self.final = {}
         for _, _, operation in timeline:
             for tensor in operation.inputs:
@@ -381,9 +418,15 @@ class _Allocation:
                 and self.final.get(key) is operation
                 and len(self.readers[key]) == 1
                 and key in self.memory.offsets
+                and self._only_own_parts(operation, tensor)
             ):
                 return key
         return None
+
+    def _only_own_parts(self, operation: Operation, tensor: Tensor) -> bool:
+        """Whether each tile of the operation's chain reads only its own part; another tile may have to read it yet."""
+        chain = self.chains[id(operation)]
+        return all(reads_within_tile(chain, reader, tensor) for reader in chain.operations)
 
     def _place(self, size: int) -> int:
         for number, (start, room) in enumerate(self.free):

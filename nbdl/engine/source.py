@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any
 
 from nbdl.errors import ConfigError
@@ -18,10 +20,15 @@ class ScalarError(ConfigError):
 
 
 @functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@functools.lru_cache(maxsize=256)
 def _definitions(filename: str, text: str) -> dict[int, list[ast.FunctionDef | ast.Lambda]]:
     """All functions of a file by their first line, decorators included."""
     found: dict[int, list[ast.FunctionDef | ast.Lambda]] = {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_parsed(text)):
         if isinstance(node, ast.FunctionDef):
             first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
             found.setdefault(first, []).append(node)
@@ -39,9 +46,11 @@ def definition(function: Function) -> ast.FunctionDef:
     found = [
         node
         for node in _definitions(code.co_filename, text).get(code.co_firstlineno, [])
-        if tuple(argument.arg for argument in node.args.args) == names
+        if tuple(argument.arg for argument in (*node.args.posonlyargs, *node.args.args)) == names
         and (node.name if isinstance(node, ast.FunctionDef) else "<lambda>") == code.co_name
     ]
+    if text and not (found and _unchanged(code, text)):
+        raise ScalarError(f"{describe(function)}: its file changed since it was imported; import it again (or restart)")
     if len(found) > 1:  # lambdas on one line: the columns tell them apart
         places = set(code.co_positions())
         found = [node for node in found if isinstance(node, ast.Lambda) and _place(node.body) in places]
@@ -52,6 +61,69 @@ def definition(function: Function) -> ast.FunctionDef:
         body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
         return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
     raise ScalarError(f"{describe(function)}: its source cannot be read; define it in a file or a notebook cell")
+
+
+@functools.lru_cache(maxsize=4096)
+def _unchanged(code: CodeType, text: str) -> bool:
+    """Whether a file's text still is what running code was compiled from.
+
+    What is compared is the code of the function itself: its annotations, defaults and decorators are not in it, a
+    docstring and line numbers are left out. Code with `assert` is taken as it is: test runners rewrite it.
+    """
+    if code.co_filename.startswith("<nbdl "):
+        return True  # composed, and so in no file
+    try:
+        return any(_alike(one, code) for one in _compiled_again(code, text)) or _asserts(code)
+    except SyntaxError:  # where warnings are errors; it is not for this function to say so
+        return True
+
+
+_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
+
+
+def _compiled_again(code: CodeType, text: str) -> Iterator[CodeType]:
+    """Code that a file's text gives in the place of running code."""
+    first, statements = code.co_firstlineno, _parsed(text).body
+    around = [s for s in statements if _first_line(s) <= first <= (s.end_lineno or first)]
+    # Calls into imported modules are compiled in another way; a notebook compiles each statement of a cell alone.
+    others = [s for s in statements if s in around or not isinstance(s, _DEFINING)]
+    flags = code.co_flags & annotations.compiler_flag | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for chosen in (others, around):
+        module = compile(ast.Module(chosen, []), code.co_filename, "exec", flags, dont_inherit=True)
+        yield from (c for c in _nested(module) if c.co_firstlineno == first and c.co_name == code.co_name)
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min(statement.lineno, *(one.lineno for one in decorators)) if decorators else statement.lineno
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested(constant)
+
+
+def _alike(one: CodeType, other: CodeType) -> bool:
+    quick = [(code.co_code, code.co_names, code.co_freevars, *map(_meaning, code.co_consts)) for code in (one, other)]
+    return quick[0] == quick[1] or _instructions(one) == _instructions(other)
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    """What code does, whatever its constants' numbers and lines."""
+    return [(one.opname, _meaning(one.argval)) for one in dis.get_instructions(code)]
+
+
+def _meaning(value: Any) -> Any:
+    if isinstance(value, CodeType):
+        return _instructions(value)
+    return value if isinstance(value, frozenset) else repr(value)  # 1, 1.0 and True are equal, and NaN is not
+
+
+def _asserts(code: CodeType) -> bool:
+    raises = ("LOAD_ASSERTION_ERROR", "@pytest_ar", "@py_assert")
+    return any(str(part).startswith(raises) for one in dis.get_instructions(code) for part in (one.opname, one.argval))
 
 
 def _place(node: ast.expr) -> tuple[int, int | None, int, int | None]:
@@ -99,5 +171,6 @@ def compose(name: str, arguments: Sequence[str], expression: str, **functions: F
 def used_arguments(function: Function) -> list[str]:
     """The arguments that the body reads, in order."""
     node = definition(function)
+    arguments = [*node.args.posonlyargs, *node.args.args]
     read = {name.id for statement in node.body for name in ast.walk(statement) if isinstance(name, ast.Name)}
-    return [argument.arg for argument in node.args.args if argument.arg in read]
+    return [argument.arg for argument in arguments if argument.arg in read]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ _workqueue = threading.Lock()
 
 
 def _in_child() -> None:
-    global _forked
+    global _forked, _workqueue
     _forked = True
+    _workqueue = threading.Lock()  # another thread may have held it
 
 
 if hasattr(os, "register_at_fork"):
@@ -30,11 +32,19 @@ def usable_threads(wanted: int | None = None) -> int:
     if _forked:
         return 1
     if wanted is None:
-        given = os.environ.get("NBDL_THREADS")
-        wanted = int(given) if given and given.isdigit() else available()
+        wanted = _wanted_by_environment() or available()
     if wanted < 1:
         raise ConfigError(f"threads must be at least 1, got {wanted}")
     return int(min(wanted, numba.config.NUMBA_NUM_THREADS))
+
+
+def _wanted_by_environment() -> int | None:
+    given = os.environ.get("NBDL_THREADS")
+    if not given:
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"the environment variable NBDL_THREADS must be an integer of at least 1, got {given!r}")
+    return int(given)
 
 
 def available() -> int:
@@ -48,6 +58,48 @@ def available() -> int:
     except (OSError, ValueError):
         pass
     return max(1, count)
+
+
+class Tuner:
+    """Chooses between all threads and one while a model trains; the bits do not depend on it.
+
+    On a busy machine a step waits for a thread that is held up in the middle of a tile. Each choice is tried, the
+    faster one kept, and the other tried again from time to time, later and later while it stays behind.
+    """
+
+    FIRST_TRIES = (2, 1)  # the threads' first slice wakes them up
+    PATIENCE, MOST_PATIENCE = 8, 128
+
+    def __init__(self, threads: int) -> None:
+        self.choices = (threads, 1)
+        self.tries = [0, 0]
+        self.seconds = [math.inf, math.inf]
+        self.best = self.trying = 0
+        self.waited, self.patience = 0, self.PATIENCE
+
+    def next(self) -> int:
+        """The number of threads for the next slice."""
+        self.trying = self.best
+        for choice, wanted in enumerate(self.FIRST_TRIES):
+            if self.tries[choice] < wanted:
+                self.trying = choice
+                break
+        else:
+            if self.waited >= self.patience:
+                self.trying, self.waited = 1 - self.best, 0
+        return self.choices[self.trying]
+
+    def took(self, seconds: float, steps: int) -> None:
+        """How long that slice took."""
+        one, known = seconds / steps, self.seconds[self.trying]
+        first = self.tries[self.trying] < self.FIRST_TRIES[self.trying]
+        self.seconds[self.trying] = min(one, known) if first else 0.5 * (one + known)
+        self.tries[self.trying] += 1
+        self.waited += 1
+        better = 0 if self.seconds[0] <= self.seconds[1] else 1
+        if self.trying != self.best and not first:
+            self.patience = self.PATIENCE if better != self.best else min(self.MOST_PATIENCE, 2 * self.patience)
+        self.best = better
 
 
 @contextmanager

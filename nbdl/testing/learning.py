@@ -13,7 +13,7 @@ from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import NbdlError
 from nbdl.layer import Layer, Shape
 from nbdl.model import Sequential
-from nbdl.specs import Initializer, Loss, Optimizer
+from nbdl.specs import Initializer, Loss, Optimizer, Schedule
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
@@ -79,6 +79,13 @@ class _Descent(Optimizer):
 
     def update_function(self) -> Callable[..., Any]:
         return _descend
+
+
+class _Falling(Schedule):
+    """A rate that falls; the suite's own."""
+
+    def __call__(self, step: int) -> float:
+        return 0.1 / (1.0 + step)
 
 
 def _descend(w: float, g: float, rate: float) -> float:
@@ -171,7 +178,10 @@ def descends(subject: Subject) -> None:
 
 @check("slots come back", "optimizers")
 def slots_come_back(subject: Subject) -> None:
-    """`update` returns the weight and as many slots as `used_slots` names, and `per_step` gives finite numbers."""
+    """`update` returns the weight and as many slots as `used_slots` names; `per_step` gives finite numbers.
+
+    An array of steps gives what the steps give one by one, in any order, for a rate that is a number or a schedule.
+    """
     unit = subject.make()
     names = unit.used_slots()
     scalars = unit.per_step(1)
@@ -182,6 +192,26 @@ def slots_come_back(subject: Subject) -> None:
     result = unit.update_function()(0.5, 0.25, *[0.1] * len(names), *map(float, scalars.values()))
     count = len(result) if isinstance(result, tuple) else 1
     assert count == 1 + len(names), f"update returns {count} values for 1 weight and {len(names)} slots"
+    _takes_arrays_of_steps(unit)
+    scheduled = subject.make()
+    scheduled.learning_rate = _Falling()
+    _takes_arrays_of_steps(scheduled)
+
+
+def _takes_arrays_of_steps(unit: Any) -> None:
+    steps = np.array([1.0, 2.0, 3.0, 10.0, 1000.0])
+    one_by_one = {int(step): unit.per_step(int(step)) for step in steps[::-1]}
+    try:
+        at_once = unit.per_step(steps)
+        rows = {name: np.broadcast_to(at_once[name], len(steps)) for name in at_once}
+    except (TypeError, ValueError):
+        return  # training calls it step by step
+    assert list(rows) == list(one_by_one[1]), "per_step must give the same names for an array of steps"
+    for name, row in rows.items():
+        wanted = [one_by_one[int(step)][name] for step in steps]
+        assert np.allclose(row, np.array(wanted, np.float64), rtol=1e-9, atol=0.0), (
+            f"per_step must be a pure function of the step: {name} is {row} for an array of steps, {wanted} one by one"
+        )
 
 
 @check("any batches, one figure", "metrics")

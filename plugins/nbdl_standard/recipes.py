@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nbdl.cli.recipe import Plan, Request
 
 HIDDEN = (64, 64)
+SQUARES = "mean_squared_error"
 TABLE = {"epochs": 200, "batch_size": 32, "patience": 20, "validation_split": 0.2, "test_split": 0.2}
 
 
@@ -22,8 +23,11 @@ def classifier(request: Request) -> Plan:
 
 def regressor(request: Request) -> Plan:
     """A net of Dense layers for values: relu, then outputs without activation and the mean squared error."""
+    from nbdl.registry import registry
+
     stages = completed(request, "linear")
-    return planned(request, stages, request.settings.loss or "mean_squared_error", ["mean_absolute_error"])
+    loss = request.settings.loss or SQUARES
+    return planned(request, stages, loss, [] if registry.get("losses", loss).name == SQUARES else [SQUARES])
 
 
 def completed(request: Request, last: str) -> tuple[Stage, ...]:
@@ -58,7 +62,7 @@ def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: lis
         layers=layers(request.inputs, stages, settings.dropped or 0.0, settings.penalty or 0.0),
         loss=registry.get("losses", loss).target(),
         optimizer=registry.get("optimizers", settings.optimizer or "adam").target(**rate),
-        metrics=[metric for metric in metrics if registry.find("metrics", metric)],
+        metrics=metrics,
         callbacks=early_stopping(request),
     )
 

@@ -15,8 +15,9 @@ from nbdl import hookimpl
 
 
 def f(x: float, negative_slope: float = 0.0, max_value: float = math.inf, threshold: float = 0.0) -> float:
-    # x * 1.0 in the first branch would be x; the second keeps NaN, since 0·NaN is NaN.
-    return min(x, max_value) if x > threshold else negative_slope * (x - threshold)
+    # NaN is not <= threshold, and min(NaN, ...) is NaN; a slope of 0 gives 0 for -inf too, where 0·(-inf) is NaN.
+    below = negative_slope * (x - threshold) if negative_slope != 0.0 else 0.0
+    return below if x <= threshold else min(x, max_value)
 
 
 def df(x: float, y: float, negative_slope: float = 0.0, max_value: float = math.inf, threshold: float = 0.0) -> float:

@@ -9,9 +9,9 @@ from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
-    from nbdl.building import Builder
 
 
 class Dense(Layer):
@@ -49,6 +49,7 @@ class Dense(Layer):
         "W_constraint": "kernel_constraint",
         "b_constraint": "bias_constraint",
     }
+    bias: Tensor | None = None  # the weight, not the older spelling
 
     def __init__(
         self,

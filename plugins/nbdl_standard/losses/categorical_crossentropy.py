@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 EPSILON = 1e-7
+TOLERANCE = 0.01  # for a row's sum; the gradient takes the sum as it is
 
 
 def clip(p: float) -> float:
@@ -86,13 +87,18 @@ class CategoricalCrossentropy(Loss):
         return r.map(d_share, g, total, r.sum(dot_share, g, p, total, over="features"))
 
     def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
-        if y.shape[1:] == output_shape:
-            return ""
         classes = output_shape[-1]
-        return (
-            f"loss 'categorical_crossentropy' needs one-hot targets of {classes} columns; y has shape {y.shape}. "
-            f"Use loss='sparse_categorical_crossentropy' or to_categorical(y, {classes})"
-        )
+        needs = f"loss 'categorical_crossentropy' needs one-hot targets (or probabilities) of {classes} columns"
+        remedy = f"For integer labels use loss='sparse_categorical_crossentropy' or to_categorical(y, {classes})"
+        if y.shape[1:] != output_shape:
+            return f"{needs}; y has shape {y.shape}. {remedy}"
+        rows = y.reshape(len(y), -1)
+        wrong = (rows.min(axis=1) < 0) | (abs(rows.sum(axis=1) - 1.0) > TOLERANCE)
+        if not wrong.any():
+            return ""
+        row = int(wrong.argmax())
+        what = f"has {rows[row].min():g}" if rows[row].min() < 0 else f"adds up to {rows[row].sum():g}"
+        return f"{needs}; row {row} of y (counted from 0) {what}, not probabilities that add up to 1. {remedy}"
 
 
 @hookimpl

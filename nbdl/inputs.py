@@ -92,7 +92,8 @@ def check_finite(array: Array, what: str) -> tuple[float, float]:
             at = start + int(np.argmin(np.isfinite(part)))
             row, column = divmod(at, max(1, flat.size // len(array)))
             bad = "NaN" if np.isnan(flat[at]) else "infinity"
-            raise DataError(f"{what} holds {bad} in row {row}, column {column} (counted from 0); fill or drop such rows")
+            where = f"row {row}, column {column} (counted from 0)"
+            raise DataError(f"{what} holds {bad} in {where}; fill or drop such rows")
         low, high = min(low, part_low), max(high, part_high)
     return low, high
 

@@ -91,12 +91,12 @@ class Layer(Unit):
     @property
     def weights(self) -> list[Weight]:
         """This layer's weights and states, in the order in which `build` made them."""
-        model = None if self._model is None else self._model()
+        who = f"layer {self.name or type(self).__name__!r}"
+        if self._model is None:
+            raise ConfigError(f"{who} has no weights yet: they are made in a model whose input shape is known")
+        model = self._model()
         if model is None:
-            raise ConfigError(
-                f"layer {self.name or type(self).__name__!r} has no weights yet: they are made when it is part of a "
-                "model whose input shape is known"
-            )
+            raise ConfigError(f"{who} has no weights any more: they went with its model; keep the model")
         return [weight for weight in model.weights if weight.layer is self]
 
     def count_params(self) -> int:
@@ -147,9 +147,7 @@ def _with_common_arguments(init: Any) -> Any:
     return wrapper
 
 
-def _apply_common(
-    layer: Layer, name: str | None = None, input_shape: Any = None, input_dim: int | None = None
-) -> None:
+def _apply_common(layer: Layer, name: str | None = None, input_shape: Any = None, input_dim: int | None = None) -> None:
     if name:
         layer.name = str(name)
     if input_shape is not None and input_dim is not None:
@@ -187,9 +185,7 @@ def shape_of(shape: Any, where: str) -> Shape:
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     for size in sizes:
         if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
-            raise ConfigError(
-                f"{where}: a shape is one or more positive integers without the rows, got {shape!r}"
-            )
+            raise ConfigError(f"{where}: a shape is one or more positive integers without the rows, got {shape!r}")
     return tuple(int(size) for size in sizes)
 
 
@@ -200,4 +196,3 @@ Layer.__init__ = remembering(_with_common_arguments(Layer.__init__))  # type: ig
 def snake_case(name: str) -> str:
     """`LayerNormalization` → `layer_normalization`, as Keras names layers."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-

@@ -40,7 +40,9 @@ class Sequential:
     397510
     """
 
-    def __init__(self, layers: Iterable[Layer] | None = None, name: str = "sequential", seed: int | None = None) -> None:
+    def __init__(
+        self, layers: Iterable[Layer] | None = None, name: str = "sequential", seed: int | None = None
+    ) -> None:
         self.name = name
         self.seed = new_seed() if seed is None else _checked_seed(seed)
         self.stop_training = False
@@ -66,7 +68,7 @@ class Sequential:
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 
         def __getattr__(self, name: str) -> Any:
-            raise unknown_attribute(self, name)
+            return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "trainable":
@@ -123,7 +125,8 @@ class Sequential:
         found = next((layer for layer in self._layers if layer.name == name), None)
         if found is None:
             known = [layer.name for layer in self._layers]
-            raise ConfigError(f"no layer is called {name!r}.{did_you_mean(str(name), known)} Layers: {', '.join(known)}")
+            hint = did_you_mean(str(name), known)
+            raise ConfigError(f"no layer is called {name!r}.{hint} Layers: {', '.join(known)}")
         return found
 
     def _name(self, layer: Layer) -> None:
@@ -513,5 +516,3 @@ def _checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 1 << 64:
         raise ConfigError(f"seed is an integer from 0 to 2**64 - 1, got {seed!r}")
     return int(seed)
-
-

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.model import Sequential
+    from nbdl.specs import Metric
 
 FORMAT = 1
 # A fixed time in the zip: the same model gives the same bytes.
@@ -149,7 +150,8 @@ def _target(path: str | Path) -> Path:
     target = Path(path)
     if target.suffix.lower() in (".h5", ".hdf5", ".keras"):
         raise ConfigError(
-            f"{target.name}: nbdl writes its own file format, not {target.suffix}; use {target.with_suffix('.nbdl').name}"
+            f"{target.name}: nbdl writes its own file format, not {target.suffix}; "
+            f"use {target.with_suffix('.nbdl').name}"
         )
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; give the name of a file in it")
@@ -298,7 +300,7 @@ def _missing(plugins: list[dict[str, str]]) -> str:
         try:
             importlib.metadata.version(plugin["distribution"])
         except importlib.metadata.PackageNotFoundError:
-            lacking.append(f"{plugin['distribution']}=={plugin['version']}" if plugin["version"] else plugin["distribution"])
+            lacking.append("==".join(filter(None, (plugin["distribution"], plugin["version"]))))
     return f". The model needs: pip install {' '.join(lacking)}" if lacking else ""
 
 
@@ -319,10 +321,11 @@ def _restore_training(model: Sequential, archive: _Archive) -> None:
     from nbdl.engine.store import aligned_zeros
 
     config = archive.json("training.json")
-    metrics = [
-        (one["as"], LossMetric(registry.make("losses", one["loss"])) if "loss" in one else registry.make("metrics", one))
-        for one in config["metrics"]
-    ]
+    metrics: list[tuple[str, Metric]] = []
+    for one in config["metrics"]:
+        loss = one.get("loss")
+        made = registry.make("metrics", one) if loss is None else LossMetric(registry.make("losses", loss))
+        metrics.append((one["as"], made))
     optimizer = registry.make("optimizers", config["optimizer"])
     rate = config.get("learning_rate")
     if rate is not None:  # in older files

@@ -305,7 +305,8 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
         if parameters is None:
             raise PluginError(f"{name!r}: {role} must take at least {count} argument(s): {function!r}")
         if list(parameters) != list(own[0] or ()):
-            raise PluginError(f"{name!r}: {role} must have the same own arguments as {roles[0][0]}: {list(own[0] or ())}")
+            first = f"{roles[0][0]}: {list(own[0] or ())}"
+            raise PluginError(f"{name!r}: {role} must have the same own arguments as {first}")
     return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
 
 

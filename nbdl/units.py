@@ -63,7 +63,7 @@ class Unit:
         def __getattr__(self, name: str) -> Any:
             if name in type(self).renamed:
                 return getattr(self, type(self).renamed[name])
-            raise unknown_attribute(self, name)
+            return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
             renamed = type(self).renamed
@@ -99,10 +99,12 @@ def _plain_signature(function: Any) -> str:
     return str(inspect.signature(function)).replace("'", "")
 
 
-def unknown_attribute(owner: Any, name: str) -> AttributeError:
-    """The error for an attribute that is not there: what to use instead, if Keras has it."""
+def unknown_attribute(owner: Any, name: str) -> Any:
+    """What `__getattr__` does: raise an error that says what to use instead, if Keras has that attribute."""
+    if hasattr(type(owner), name):  # a property that failed with an AttributeError of its own: raise that
+        return object.__getattribute__(owner, name)
     hint = f"; {name} is {INSTEAD[name]}" if name in INSTEAD else ""
-    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=owner)
+    raise AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=owner)
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
@@ -181,6 +183,5 @@ def serialize(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise ConfigError(
-        f"{value!r} cannot be written into a model's config; use a registered unit's name, or register it "
-        "as a plugin"
+        f"{value!r} cannot be written into a model's config; use a registered unit's name, or register it as a plugin"
     )

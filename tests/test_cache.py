@@ -260,6 +260,40 @@ def test_a_folder_that_others_can_write_to_is_refused(mode: int, sources: Path, 
     assert sorted(cache.rglob("*")) == before
 
 
+def answer_elsewhere(sources: Path, cache: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(elsewhere))
+    return finish(start(PREDICT, sources, cache))
+
+
+def test_numbas_own_folder_is_used_if_it_is_private(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "numba"
+    for counts in ([2, 0], [0, 2]):
+        (y, *found), error = answer_elsewhere(sources, tmp_path / "cache", elsewhere, monkeypatch)
+        assert (y, found) == (expected(), counts)
+        assert "Warning" not in error
+    assert elsewhere.stat().st_mode & 0o077 == 0
+    assert list(elsewhere.rglob("*.nbi"))
+    damaged = [path for path in elsewhere.rglob("*.nbi") if path.write_bytes(b"nonsense")]
+    (y, compiled, _), error = answer_elsewhere(sources, tmp_path / "cache", elsewhere, monkeypatch)
+    assert (y, compiled) == (expected(), len(damaged))
+    assert "Warning" not in error
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_numbas_own_folder_is_refused_if_others_can_write_to_it(
+    within: bool, sources: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "numba"
+    (elsewhere / "kernels_of_nbdl").mkdir(parents=True)
+    elsewhere.chmod(0o755 if within else 0o777)
+    (elsewhere / "kernels_of_nbdl").chmod(0o777 if within else 0o700)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(elsewhere))
+    assert str(elsewhere) in survives(PREDICT, sources, cache)
+    assert len(list(elsewhere.rglob("*"))) == 1
+
+
 # -- files that are damaged ---------------------------------------------------------------------------------
 
 
@@ -344,6 +378,20 @@ def test_a_formula_that_cannot_be_compiled_is_not_blamed_on_the_folder(process: 
     )
     with pytest.raises(numba.core.errors.NumbaError):
         kernel.load(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("from numpy import nonsense", ImportError),
+        ("nonsense", NameError),
+        ("a b", SyntaxError),
+        ("1 / 0", ZeroDivisionError),
+    ],
+)
+def test_a_text_that_fails_is_not_blamed_on_the_folder(line: str, error: type[Exception], process: Process) -> None:
+    with pytest.raises(error):
+        kernel.load(f"{line}\n")
 
 
 def test_two_processes_that_compile_at_once(sources: Path, tmp_path: Path) -> None:

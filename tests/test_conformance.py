@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import naive
 import numpy as np
 import pytest
 
-from nbdl import Sequential
+from nbdl import Optimizer, Sequential
 from nbdl.layers import Dense
-from nbdl.registry import Entry, registry
+from nbdl.registry import Entry, Owner, registry
 from nbdl.testing import Check, checks_for, parametrize_with_checks
 from nbdl.testing.probe import forced
-from nbdl.testing.suite import UNITS, checks, entries
+from nbdl.testing.suite import UNITS, checks, entries, select
 
 
 @parametrize_with_checks()
@@ -108,3 +109,64 @@ def test_accuracy_takes_what_the_targets_ask_for(name: str) -> None:
         probe = Probe(name, record, [np.ascontiguousarray(y), p])
         sums = probe.run("compiled", parts=[8, 8, 4]).log.sum(axis=0)
         assert unit.result(sums, 20) == pytest.approx(naive.accuracy(y, p))
+
+
+# -- what training relies on --------------------------------------------------------------------------------
+
+
+class Forgetful(Optimizer):
+    """Its rate depends on how often it was asked."""
+
+    def __init__(self, learning_rate: float = 0.1) -> None:
+        self.learning_rate, self.asked = learning_rate, 0
+
+    def per_step(self, step: int) -> dict[str, float]:
+        self.asked += 1
+        return {"rate": self.rate(step) / self.asked}
+
+    def update_function(self) -> object:
+        return descend
+
+
+class Scheduled(Forgetful):
+    """Right for a number; with a schedule an array of steps gets the first step's rate."""
+
+    def per_step(self, step: int) -> dict[str, float]:
+        rate = self.rate(step)
+        return {"rate": rate[0] if np.ndim(rate) else rate}
+
+
+class Single(Forgetful):
+    """Takes one step at a time, and says so."""
+
+    def per_step(self, step: int) -> dict[str, float]:
+        return {"rate": self.rate(step) / math.sqrt(step)}
+
+
+def descend(w: float, g: float, rate: float) -> float:
+    return w - rate * g
+
+
+@pytest.mark.parametrize(("unit", "right"), [(Forgetful, False), (Scheduled, False), (Single, True)])
+def test_per_step_of_many_steps_is_checked(unit: type, right: bool) -> None:
+    (check,) = select("slots come back")
+    entry = Entry("optimizers", unit.__name__, unit, Owner("here", "here", ""), __name__)
+    if right:
+        check(entry)
+    else:
+        with pytest.raises(AssertionError, match="pure function of the step"):
+            check(entry)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reported"), [(None, []), ("mse", []), ("binary_crossentropy", ["mean_squared_error"])]
+)
+def test_the_recipe_for_values_reports_what_the_loss_does_not_say(loss: str | None, reported: list[str]) -> None:
+    from nbdl.cli.recipe import Request, Settings
+
+    recipe = registry.get("recipes", "dense_regressor").target
+    plan = recipe(Request("regression", 3, 1, 20, (), False, Settings(loss=loss)))
+    assert plan.metrics == reported
+    model = Sequential(plan.layers)
+    model.compile(optimizer=plan.optimizer, loss=plan.loss, metrics=plan.metrics)
+    assert model.metrics_names == ["loss", *reported]

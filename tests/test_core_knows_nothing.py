@@ -51,8 +51,6 @@ IN_FILE = {
     ("cli/train.py", "l2"): "an option of the command line, for recipes to understand",
 }
 COMPILER = "engine/kernel.py"
-# Found by this test and not yet mended.
-KNOWN: dict[tuple[str, str], str] = {}
 
 
 def core_files() -> list[Path]:
@@ -88,9 +86,7 @@ def violations(path: str, text: str) -> list[str]:
     found = []
     for word, line, is_string in words(ast.parse(text)):
         name = normalise(word)
-        allowed = (
-            name in MEANT_OTHERWISE or (path, name) in IN_FILE or (not is_string and name in IDENTIFIERS)
-        )
+        allowed = name in MEANT_OTHERWISE or (path, name) in IN_FILE or (not is_string and name in IDENTIFIERS)
         if name in UNITS and not allowed:
             found.append(f"{path}:{line}: {word!r} is the unit {UNITS[name]}")
     return found
@@ -99,24 +95,8 @@ def violations(path: str, text: str) -> list[str]:
 def test_the_core_names_no_unit() -> None:
     assert len(UNITS) > 30
     assert "nbdl_standard" in PACKAGES, "the standard units are not there to be looked for"
-    known = tuple(f"{path}:" for path, _ in KNOWN)
-    found = [
-        one for path in core_files() for one in violations(str(path.relative_to(CORE)), path.read_text())
-    ]
-    unknown = [
-        one
-        for one in found
-        if not (one.startswith(known) and any(f"{word!r} is" in one for _, word in KNOWN))
-    ]
-    assert not unknown, "\n".join(unknown)
-
-
-@pytest.mark.parametrize(
-    ("path", "word"),
-    [pytest.param(*key, marks=pytest.mark.xfail(strict=True, reason=why)) for key, why in KNOWN.items()],
-)
-def test_known_violations_are_mended(path: str, word: str) -> None:
-    assert not [one for one in violations(path, (CORE / path).read_text()) if f"{word!r} is" in one]
+    found = [one for path in core_files() for one in violations(str(path.relative_to(CORE)), path.read_text())]
+    assert not found, "\n".join(found)
 
 
 def test_the_lists_of_exceptions_hold_nothing_that_is_not_needed() -> None:

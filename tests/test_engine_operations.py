@@ -129,6 +129,19 @@ def test_map_and_sums_of_any_shape(shape: tuple[int, int]) -> None:
     everywhere(made, product + product.sum(axis=1, keepdims=True), product.sum(axis=0), atol=1e-5)
 
 
+def nine(x: float) -> tuple[float, ...]:
+    return x, x, x, x, x, x, x, x, x
+
+
+def test_more_results_or_inputs_than_there_is_room_for_are_refused() -> None:
+    r = Recorder()
+    inputs = [r.input((3,), f"input {number}") for number in range(4)]
+    with pytest.raises(ConfigError, match=r"'one too many' would be input 5; a batch has at most 4"):
+        r.input((3,), "one too many")
+    with pytest.raises(ConfigError, match="nine has 9 results; there can be 1 to 8"):
+        r.map(nine, inputs[0], into=[Tensor((3,), True) for _ in range(9)])
+
+
 # -- sum --------------------------------------------------------------------------------------------------
 
 
@@ -379,6 +392,82 @@ def test_memory_is_used_again() -> None:
     everywhere(made, plain, rtol=1e-4, atol=1e-4)
 
 
+def swapped_add(a: float, b: float) -> float:
+    return b + a
+
+
+RESIDUALS = [(17, 32), (40, 64), (300, 64), (512, 256)]  # the last is cut into tiles as it is
+
+
+@pytest.mark.parametrize("shape", RESIDUALS)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_map_does_not_write_over_what_other_tiles_read(shape: tuple[int, int], first: bool) -> None:
+    x, w = data(shape, (shape[1], shape[1]))
+    weight = fixed("w", w / shape[1])
+
+    def record(r: Recorder, t: Sequence[Tensor]) -> Tensor:
+        moving = t[0]
+        for _ in range(3):
+            kept = r.map(double, moving)
+            product = r.gemm(kept, weight.tensor)
+            moving = r.map(add, kept, product) if first else r.map(swapped_add, product, kept)
+        return moving
+
+    made = probe(record, x, weights=[weight])
+    wanted = x.astype(np.float64)
+    for _ in range(3):
+        wanted = 2 * wanted + 2 * wanted @ (w.astype(np.float64) / shape[1])
+    everywhere(made, wanted, rtol=1e-4, atol=1e-5)
+    plain = made.run("plain").output
+    for threads in (1, 2):
+        np.testing.assert_array_equal(made.run("compiled", threads=threads).output, plain)
+
+
+@pytest.mark.parametrize("shape", RESIDUALS)
+@pytest.mark.parametrize("gathered", [False, True])
+def test_writing_into_what_a_chain_reads_whole_waits(shape: tuple[int, int], gathered: bool) -> None:
+    x, w = data(shape, (shape[1], shape[1]))
+    weight = fixed("w", w / shape[1])
+
+    def record(r: Recorder, t: Sequence[Tensor]) -> Tensor:
+        kept = r.map(double, t[0])
+        product = r.gemm(kept, weight.tensor)
+        return r.map(add, kept, product, into=[kept])
+
+    made = probe(record, x, weights=[weight])
+    wide = 2 * x.astype(np.float64)
+    everywhere(made, wide + wide @ (w.astype(np.float64) / shape[1]), rtol=1e-4, atol=1e-5)
+
+
+def test_writing_into_a_weight_waits_for_those_who_read_its_old_values() -> None:
+    x, w = data((512, 256), (256, 256))
+    weight = fixed("w", w)
+
+    def record(r: Recorder, t: Sequence[Tensor]) -> Tensor:
+        product = r.gemm(t[0], weight.tensor)
+        r.map(double, weight.tensor, into=[weight.tensor])
+        return product
+
+    made = probe(record, x, weights=[weight])
+    everywhere(made, x.astype(np.float64) @ w, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(made.run("compiled").weights[: w.size], 2 * w.reshape(-1))
+    assert len(made.executor("compiled").partition.stages) == 2
+
+
+def test_a_square_matrix_is_not_mistaken_for_its_own_rows() -> None:
+    (w,) = data((512, 32))
+    (u,) = data((32, 32))
+    weight, square = fixed("w", w), fixed("u", u)
+
+    def record(r: Recorder, t: Sequence[Tensor]) -> None:
+        sums = r.sum(same, square.tensor, over="features")
+        logged(r, "sums", r.map(add, square.tensor, sums))  # sums as a row of features, whole in each tile of rows
+        logged(r, "w", r.map(same, weight.tensor))
+
+    made = probe(record, weights=[weight, square])
+    everywhere(made, log=np.concatenate([(u + u.sum(axis=1)).reshape(-1), w.reshape(-1)]))
+
+
 def math_tanh(x: float) -> float:
     return math.tanh(x)
 
@@ -419,6 +508,43 @@ class Shift(Layer):
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
         r.gradient(self.w, r.sum(same, dy))
         return dy
+
+
+class Residual(Layer):
+    """y = 2x + 2x·w, and the same backwards: both read whole rows of what they would write over in place."""
+
+    def build(self, b: Any, shape: Any) -> Any:
+        self.w = b.weight("w", (shape[0], shape[0]), "glorot_uniform")
+        return shape
+
+    def forward(self, r: Recorder, x: Tensor) -> Any:
+        kept = r.map(double, x)
+        return r.map(add, kept, r.gemm(kept, self.w)), kept
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        r.gradient(self.w, r.gemm(saved, dy, transpose_a=True))
+        twice = r.map(double, dy)
+        return r.map(add, twice, r.gemm(twice, self.w, transpose_b=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_residual_layers_train_as_numpy_says(threads: int) -> None:
+    from nbdl.testing.learning import _Descent, _Squares
+
+    size, rows = 128, 256
+    x, y = data((rows, size), (rows, size))
+    model = Sequential([Residual(), Residual()], seed=1)
+    model.compile(optimizer=_Descent(1e-4), loss=_Squares())
+    u, v = (weight.astype(np.float64) for weight in (model.predict(x[:1]), model)[1].get_weights())
+    hidden = 2 * x + 2 * x @ u
+    p = 2 * hidden + 2 * hidden @ v
+    np.testing.assert_allclose(model.predict(x, threads=threads), p, rtol=1e-3, atol=1e-4)
+    dp = 2 * (p - y) / rows
+    dv, dh = 2 * hidden.T @ dp, 2 * dp + 2 * dp @ v.T
+    du = 2 * x.T.astype(np.float64) @ dh
+    model.fit(x, y, epochs=1, batch_size=rows, shuffle=False, verbose=0, threads=threads)
+    for found, start, gradient in zip(model.get_weights(), (u, v), (du, dv), strict=True):
+        np.testing.assert_allclose(found, start - 1e-4 * gradient, rtol=1e-3, atol=1e-5)
 
 
 def test_gradients_of_what_is_used_twice_add_up() -> None:
@@ -587,6 +713,31 @@ def test_closures_and_lambdas() -> None:
     np.testing.assert_allclose(compiled(lambda x: x + SCALE, X), X + 0.75)
 
 
+SLOPE = 100.0
+
+
+def test_defaults_are_the_values_that_the_function_was_made_with() -> None:
+    def leaky(SLOPE: float, shift: Any = NUMPY) -> Callable[..., Any]:
+        def inner(x: float, a: float = SLOPE * 2, b: float = shift) -> float:
+            return x * a + b
+
+        return inner
+
+    np.testing.assert_allclose(compiled(leaky(0.5), X), X + 1.25)
+    np.testing.assert_allclose(compiled(leaky(1.0, 3), X), 2 * X + 3)
+    changed = leaky(1.0)
+    changed.__defaults__ = (4.0, 1.0)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(compiled(changed, X), 4 * X + 1)
+
+
+def positional(x: float, /, a: float = 2.0) -> float:
+    return x * a
+
+
+def test_positional_only_arguments() -> None:
+    np.testing.assert_allclose(compiled(positional, X), 2 * X)
+
+
 def test_two_lambdas_on_one_line() -> None:
     first, second = (lambda x: x + 1.0, lambda x: x * 2.0)
     np.testing.assert_allclose(compiled(first, X), X + 1)
@@ -681,6 +832,18 @@ def text(x: float) -> float:
     return x + len("abc")
 
 
+def keyword_only(x: float, *, a: float = 2.0) -> float:
+    return x * a
+
+
+def any_number(x: float, *more: float) -> float:
+    return x
+
+
+def listed(x: float, a: Any = TABLE) -> float:
+    return x
+
+
 def recursive(x: float) -> float:
     return x if x < 1.0 else recursive(x - 1.0)
 
@@ -694,6 +857,9 @@ def recursive(x: float) -> float:
         (reads_a_list, "TABLE"),
         (asserts, "asserts.*`assert` statement"),
         (recursive, "recursive.*calls itself"),
+        (keyword_only, "keyword_only.*has keyword-only arguments"),
+        (any_number, r"any_number.*`\*`"),
+        (listed, r"uses a = \[1.0, 2.0\]"),
         (print, "not a Python function"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -708,3 +874,100 @@ def test_a_function_without_source_is_refused() -> None:
     exec("def f(x):\n    return x\n", scope)
     with pytest.raises(ScalarError, match="source cannot be read"):
         map_text(scope["f"], ["full"], 1)
+
+
+def norms(x: Array, y: Array) -> None:
+    y[0, 0] = np.linalg.norm(x)
+
+
+def test_a_body_that_needs_what_numpy_itself_does_not_hold_is_refused() -> None:
+    (x,) = data((5, 3))
+    made = probe(lambda r, t: r.kernel(norms, t[0], shapes=[(1,)]), x)
+    with pytest.raises(ScalarError, match=r"norms.*uses np.linalg.norm, but only what numpy itself holds"):
+        made.run("compiled")
+
+
+# -- files that change while a process lives --------------------------------------------------------------
+
+EDITED = """from __future__ import annotations
+import functools, math
+
+SHARE = 2.0
+
+
+def marked(function):
+    return function
+
+
+def f(x: float, a: float = SHARE) -> float:
+    '''What it does.'''
+    # and why
+    return math.exp(x) * a + 1.0
+
+
+@marked
+@functools.cache
+def decorated(x: float) -> float: return x * 2.0
+
+
+def factory(by):
+    def inner(x: float, a: float = by) -> float:
+        return x * by + a
+    return inner, lambda x: x * by
+
+
+g, h = lambda x: x + 1.0, lambda x: x - 1.0
+"""
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "edited_formulas.py").write_text(EDITED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("edited_formulas")
+    sys.modules.pop("edited_formulas", None)
+
+
+def functions_of(module: Any) -> list[Any]:
+    return [module.f, module.decorated.__wrapped__, *module.factory(3.0), module.g, module.h]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        ("What it does.", "What else it does."),
+        ("and why", "and why not"),
+        ("SHARE = 2.0", "SHARE = 3.0"),
+        ("a: float = SHARE) -> float", "a: int = 7.0) -> None"),
+        ("@marked", "@functools.wraps(marked)"),
+    ],
+)
+def test_an_edit_beside_a_function_does_not_concern_it(edited: Any, before: str, after: str) -> None:
+    Path(edited.__file__).write_text(EDITED.replace(before, after))
+    for function in functions_of(edited):
+        map_text(function, ["full"], 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ("* a + 1.0", "* a + 2.0", [0]),
+        ("* a + 1.0", "* a + 1", [0]),
+        ("math.exp(x) * a", "math.expm1(x) * a", [0]),
+        ("x * 2.0", "2.0 * x", [1]),
+        ("x * by + a", "x * by - a", [2]),
+        ("lambda x: x * by", "lambda x: x / by", [3]),
+        ("SHARE = 2.0", "SHARE = 2.0\n", [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_a_function_whose_text_changed_since_it_was_imported_is_refused(
+    edited: Any, before: str, after: str, changed: list[int]
+) -> None:
+    Path(edited.__file__).write_text(EDITED.replace(before, after))
+    for number, function in enumerate(functions_of(edited)):
+        if number in changed:
+            with pytest.raises(ScalarError, match="its file changed since it was imported; import it again"):
+                map_text(function, ["full"], 1)
+        else:
+            map_text(function, ["full"], 1)

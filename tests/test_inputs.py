@@ -22,9 +22,7 @@ Y = np.arange(12) % 3
 HALVES = np.round(X * 4) / 4  # exact in any float
 
 
-def net(
-    shape: Any = (4,), outputs: int = 3, loss: str = "sparse_categorical_crossentropy"
-) -> nbdl.Sequential:
+def net(shape: Any = (4,), outputs: int = 3, loss: str = "sparse_categorical_crossentropy") -> nbdl.Sequential:
     layers = [Input(shape), *([Flatten()] if len(shape) > 1 else [])]
     model = nbdl.Sequential([*layers, Dense(outputs, activation="softmax" if outputs > 1 else None)], seed=1)
     model.compile(loss=loss, optimizer="sgd")
@@ -83,9 +81,7 @@ def test_every_form_of_the_same_numbers_gives_the_same_bits(form: str) -> None:
     before = copy.deepcopy(given)
     assert np.array_equal(net().predict(given), net().predict(HALVES))
     assert np.array_equal(fitted(given, Y), fitted(HALVES, Y))
-    assert np.array_equal(np.asarray(before, np.float64), np.asarray(given, np.float64)), (
-        "the data was changed"
-    )
+    assert np.array_equal(np.asarray(before, np.float64), np.asarray(given, np.float64)), "the data was changed"
 
 
 @pytest.mark.parametrize(

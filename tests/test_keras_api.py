@@ -1022,6 +1022,7 @@ def twice_named() -> None:
     Sequential([Dense(3, input_dim=2, name="same"), Dense(3, name="same")])
 
 
+LASTING = small()
 X, Y = rows(20)
 HOLE = X.copy()
 HOLE[7, 3] = np.nan
@@ -1067,6 +1068,19 @@ MESSAGES: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("no file", lambda: load_model("nowhere.nbdl"), FileFormatError, ["nowhere.nbdl"]),
     ("another format", lambda: small().save("net.h5"), ConfigError, ["net.nbdl", ".h5"]),
     ("a bad seed", lambda: Sequential(seed=-1), ConfigError, ["seed", "-1"]),
+    ("unknown metric", lambda: small(metrics=["mae"]), UnknownNameError, ["accuracy", "mean_squared_error", "losses"]),
+    ("class weights", fitted(X, Y, class_weight={0: 1.0}), TypeError, ["class_weight=", "sample_weight"]),
+    ("steps", fitted(X, Y, steps_per_epoch=3), TypeError, ["steps_per_epoch=", "batch_size"]),
+    ("one batch", lambda: small().train_on_batch(X, Y), AttributeError, ["train_on_batch", "fit("]),
+    ("own objects", lambda: load_model("a.nbdl", custom_objects={}), TypeError, ["custom_objects=", "nbdl.register"]),
+    ("freezing a layer", lambda: setattr(Dense(3), "trainable", False), ConfigError, ["trainable", "not there yet"]),
+    ("freezing a model", lambda: setattr(small(), "trainable", False), ConfigError, ["trainable", "not there yet"]),
+    ("freezing at once", lambda: Dense(3, trainable=False), TypeError, ["trainable=", "not there yet"]),
+    ("a layer's output", lambda: small().layers[0].output_shape, AttributeError, ["model.output_shape"]),
+    ("a layer alone", lambda: Dense(3).get_weights(), ConfigError, ["'Dense'", "no weights yet"]),
+    ("a layer's weights", lambda: LASTING.layers[0].set_weights([X]), ConfigError, ["'dense_1'", "2 weights", "1"]),
+    ("a layer's model is gone", lambda: small().layers[0].weights, ConfigError, ["'dense_1'", "keep the model"]),
+    ("no such attribute", lambda: small().fitt, AttributeError, ["'Sequential' object has no attribute 'fitt'"]),
     ("metric twice", lambda: small(metrics=["accuracy", "accuracy"]), ConfigError, ["twice"]),
 ]  # fmt: skip
 
@@ -1096,3 +1110,158 @@ def test_divergence_names_the_place_and_keeps_the_weights() -> None:
     assert caught.value.epoch >= 1
     assert caught.value.step >= 1
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+# -- layers and optimizers after they were made -------------------------------------------------------------
+
+
+def test_a_layer_has_its_weights_once_it_is_in_a_model() -> None:
+    model = small()
+    first, last = model.layers
+    assert [weight.name for weight in last.weights] == ["dense_2/kernel", "dense_2/bias"]
+    assert first.count_params() + last.count_params() == model.count_params()
+    assert [id(weight) for weight in model.trainable_weights] == [id(weight) for weight in model.weights]
+    last.set_weights([np.ones((9, CLASSES)), np.zeros(CLASSES)])
+    assert np.array_equal(last.get_weights()[0], model.get_weights()[2])
+    assert (last.get_weights()[0] == 1).all()
+    model.add(Dense(2))
+    assert (last.get_weights()[0] == 1).all()
+
+
+def test_older_spellings_are_attributes_too() -> None:
+    optimizer = Adam(lr=0.5)
+    assert optimizer.lr == optimizer.learning_rate == 0.5
+    optimizer.lr = 0.25
+    assert (optimizer.learning_rate, vars(optimizer).get("lr")) == (0.25, None)
+    assert optimizer.rate(1) == 0.25
+    layer = Dense(output_dim=7, bias=False)
+    assert layer.output_dim == 7
+    assert layer.bias is None, "a weight that is not there, not the argument's older spelling"
+    with pytest.raises(AttributeError, match="'Adam' object has no attribute 'rho'"):
+        _ = optimizer.rho
+
+
+class Halving(nbdl.Schedule):
+    """Halves every ten steps."""
+
+    def __init__(self, start: float = 0.1) -> None:
+        self.start = start
+
+    def __call__(self, step: int) -> float:
+        return float(self.start * 0.5 ** (step / 10))
+
+
+class HalvingPlugin:
+    """Offers it."""
+
+    @nbdl.hookimpl
+    def register_schedules(self, register: Any) -> None:
+        register("Halving", Halving)
+
+
+@pytest.fixture
+def halving() -> Any:
+    """A schedule that is registered for one test."""
+    from nbdl.registry import registry
+
+    plugin = HalvingPlugin()
+    nbdl.register(plugin)
+    yield Halving
+    registry._manager.unregister(plugin)
+    del registry._entries["schedules"]["Halving"], registry._names["schedules"]["halving"]
+
+
+def test_rates_of_many_steps_are_an_array() -> None:
+    steps = np.arange(1.0, 6.0)
+    for optimizer in (SGD(Halving()), Adam(Halving())):
+        rates = optimizer.rate(steps)
+        assert isinstance(rates, np.ndarray)
+        assert rates.tolist() == [optimizer.rate(int(step)) for step in steps]
+        assert optimizer.rate(2) == Halving()(1)
+
+
+def continued(model: Sequential, tmp_path: Path) -> Sequential:
+    """The same model from a file."""
+    model.save(tmp_path / "net.nbdl")
+    return load_model(tmp_path / "net.nbdl")
+
+
+def test_what_was_changed_in_an_optimizer_is_saved(tmp_path: Path) -> None:
+    x, y = rows(40)
+    model = small(Adam(0.01))
+    model.fit(x, y, verbose=0)
+    model.optimizer.lr, model.optimizer.beta_1 = 0.002, 0.5
+    again = continued(model, tmp_path)
+    assert (again.optimizer.learning_rate, again.optimizer.beta_1) == (0.002, 0.5)
+    for one in (model, again):
+        one.fit(x, y, verbose=0, epochs=2)
+    assert same_weights(model, again)
+
+
+def test_a_schedule_is_saved(tmp_path: Path, halving: type[nbdl.Schedule]) -> None:
+    x, y = rows(40)
+    for model in (small(SGD(halving(0.2))), small(SGD())):  # type: ignore[call-arg]
+        model.optimizer.learning_rate = halving(0.2)  # type: ignore[call-arg]
+        model.fit(x, y, verbose=0)
+        again = continued(model, tmp_path)
+        assert isinstance(again.optimizer.learning_rate, halving)
+        for one in (model, again):
+            one.fit(x, y, verbose=0, epochs=2)
+        assert same_weights(model, again)
+
+
+@pytest.mark.parametrize("rate", [lambda step: 0.1, Halving()], ids=["function", "not registered"])
+def test_a_rate_that_a_file_cannot_hold_is_refused(rate: Any, tmp_path: Path) -> None:
+    for model in (small(SGD(rate)), small(SGD())):
+        model.optimizer.learning_rate = rate
+        with pytest.raises(ConfigError, match=r"(SGD: its learning_rate|Halving\(\)) is .*register"):
+            model.save(tmp_path / "net.nbdl")
+
+
+def test_momentum_that_comes_later_is_no_silent_change(tmp_path: Path) -> None:
+    x, y = rows(40)
+    model = small(SGD(0.1))
+    model.fit(x, y, verbose=0)
+    model.optimizer.momentum = 0.9
+    again = continued(model, tmp_path)
+    assert again.optimizer.momentum == 0.9
+    for one in (model, again):
+        with pytest.raises(ConfigError, match=r"velocity.*compile"):
+            one.fit(x, y, verbose=0)
+    model.optimizer.momentum = 0.0
+    model.fit(x, y, verbose=0)
+
+
+def test_momentum_that_goes_keeps_its_slots_in_the_file(tmp_path: Path) -> None:
+    x, y = rows(40)
+    model = small(SGD(0.1, momentum=0.9))
+    model.fit(x, y, verbose=0)
+    model.optimizer.momentum = 0.0
+    again = continued(model, tmp_path)
+    for one in (model, again):
+        one.optimizer.momentum = 0.9
+        one.fit(x, y, verbose=0)
+    assert same_weights(model, again)
+
+
+def test_files_from_before_with_a_rate_of_their_own_load(tmp_path: Path) -> None:
+    import zipfile
+
+    x, y = rows(40)
+    model = small(SGD(0.1))
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "new.nbdl")
+    with zipfile.ZipFile(tmp_path / "new.nbdl") as new, zipfile.ZipFile(tmp_path / "old.nbdl", "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "training.json":
+                config = json.loads(content)
+                config["optimizer"]["config"] = {"learning_rate": 0.1}
+                content = json.dumps(config | {"learning_rate": 0.03}).encode()
+            old.writestr(name, content)
+    again = load_model(tmp_path / "old.nbdl")
+    assert again.optimizer.learning_rate == 0.03
+    model.optimizer.learning_rate = 0.03
+    for one in (model, again):
+        one.fit(x, y, verbose=0)
+    assert same_weights(model, again)

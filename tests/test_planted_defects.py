@@ -13,13 +13,15 @@ import pytest
 
 from nbdl import Activation, Constraint, Initializer, Layer, Loss, Metric, Optimizer, Schedule, elementwise_pair
 from nbdl.engine import cpu, schedule
-from nbdl.engine.functions import per, same, times
+from nbdl.engine.functions import add, per, same, times
 from nbdl.initializing import fans
 from nbdl.registry import Entry, Registry, registry
 from nbdl.testing import Check, check_plugin, check_unit, checks_for, expected_failure, parametrize_with_checks
 from nbdl.testing.conduct import host
+from nbdl.testing.probe import Probe, forced
 from nbdl.testing.suite import checks
 from nbdl.testing.truths import Truth
+from nbdl.testing.units import fixed, with_values
 
 Function = Callable[..., Any]
 
@@ -84,6 +86,25 @@ class Multiply(Layer):
 
 
 Multiply.__doc__ = DOC
+
+
+class Residual(Multiply):
+
+    def build(self, b: Any, shape: Any) -> Any:
+        self.w = b.weight("w", (shape[-1], shape[-1]), "glorot_uniform")
+        return shape
+
+    def forward(self, r: Any, x: Any) -> Any:
+        kept = r.map(times, x, -1.0)
+        return r.map(add, kept, r.gemm(kept, self.w)), kept
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        r.gradient(self.w, r.gemm(saved, dy, transpose_a=True))
+        slope = r.map(times, dy, -1.0)
+        return r.map(add, slope, r.gemm(slope, self.w, transpose_b=True))
+
+
+Residual.__doc__ = DOC
 
 
 class Body(Activation):
@@ -208,6 +229,7 @@ class Distance(Metric):
 
 HEALTHY = {
     "layer": entry("layers", Rectified, kinks=(0.0,)),
+    "residual": entry("layers", Residual),
     "product": entry("layers", Multiply, examples=({"width": 2},)),
     "activation": entry("activations", smooth, smooth_slope),
     "hand-written": entry("activations", with_body(copying)),
@@ -642,6 +664,24 @@ def test_tiles_that_follow_the_threads_are_caught(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(schedule.Partition, "_chunks", fewer)
     with pytest.raises(AssertionError, match="same bits on any threads"):
         check(planted)
+
+
+def test_writing_over_what_other_tiles_read_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(256, 96)).astype(np.float32)
+    weight = fixed("w", np.ones((96, 96), np.float32))
+
+    def record(r: Any, t: Any) -> Any:
+        kept = r.map(times, t[0], -1.0)
+        return r.map(times, r.map(add, kept, r.gemm(kept, weight.tensor)), 2.0)
+
+    def right() -> bool:
+        made = with_values(Probe("residual", record, [x], [weight]))
+        with forced("tiles"):
+            return np.array_equal(made.run("compiled").output, made.run("plain").output)
+
+    assert right()
+    monkeypatch.setattr(schedule._Allocation, "_only_own_parts", lambda *_: True)
+    assert not right()
 
 
 @pytest.fixture

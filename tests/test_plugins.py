@@ -103,6 +103,31 @@ def test_an_installed_plugin_trains_saves_and_loads(installed: Path, tmp_path: P
     assert same
 
 
+def test_a_file_lists_the_plugins_of_units_within_units(installed: Path, tmp_path: Path) -> None:
+    code = """
+        import json, zipfile, nbdl, sys, types
+        from nbdl import hookimpl
+        from nbdl.layers import Dense
+        module = types.ModuleType("third_party")
+        @hookimpl
+        def register_regularizers(register):
+            register("third_penalty", lambda w: w * w, lambda w: 2.0 * w)
+        module.register_regularizers = register_regularizers
+        from nbdl.registry import Owner, registry
+        registry.load()
+        registry.register_module(module, Owner("third", "third-party", "1.0"))
+        listed = []
+        for options, metrics in (({}, []), ({"kernel_regularizer": "third_penalty"}, []), ({}, ["toy_loss"])):
+            model = nbdl.Sequential([Dense(2, input_dim=3, **options)])
+            model.compile(loss="mse", optimizer="sgd", metrics=metrics)
+            model.save("model.nbdl")
+            head = json.loads(zipfile.ZipFile("model.nbdl").read("nbdl.json"))
+            listed.append([plugin["distribution"] for plugin in head["plugins"]])
+        print(json.dumps(listed))
+    """
+    assert answer(installed, code, tmp_path) == [["nbdl"], ["nbdl", "third-party"], ["nbdl", "nbdl-toy"]]
+
+
 def test_a_third_partys_pair_is_used(installed: Path, tmp_path: Path) -> None:
     code = """
         import json, numpy as np, nbdl
@@ -210,8 +235,7 @@ BROKEN = {
         "2 leading argument",
     ),
     "no name": (
-        HOOK
-        + "@hookimpl\ndef register_activations(register):\n    register('', lambda x: x, lambda x, y: 1.0)\n",
+        HOOK + "@hookimpl\ndef register_activations(register):\n    register('', lambda x: x, lambda x, y: 1.0)\n",
         "a name is letters",
     ),
     "raises after one unit": (
@@ -235,16 +259,23 @@ def test_a_broken_module_takes_nothing_else_down(how: str, site: Path, tmp_path:
     assert "NBDL_DISABLE_PLUGINS=toy" in remedy
     [text] = warned
     assert all(part in text for part in ("nbdl-toy", "0.1.0", "nbdl_toy.extra", reason, remedy))
-    strict = run(
-        site, "-c", "import nbdl; nbdl.registry.registry.load()", cwd=tmp_path, NBDL_STRICT_PLUGINS="1"
-    )
+    strict = run(site, "-c", "import nbdl; nbdl.registry.registry.load()", cwd=tmp_path, NBDL_STRICT_PLUGINS="1")
     assert strict.returncode != 0
     assert expected.split(" ")[0] in strict.stderr or "bye" in strict.stderr
 
 
-def test_a_package_that_cannot_be_imported_is_named_when_its_unit_is_asked_for(
-    site: Path, tmp_path: Path
-) -> None:
+def test_a_packages_own_tests_are_not_read(site: Path, tmp_path: Path) -> None:
+    package = site / "nbdl_toy"
+    (package / "tests").mkdir()
+    for name in ("tests/__init__", "tests/test_inside", "test_beside", "conftest", "__main__"):
+        (package / f"{name}.py").write_text("1 / 0\n")
+    (package / "testing_ground.py").write_text(HOOK)
+    offered, broken, warned, _ = answer(site, SURVEY, tmp_path)
+    assert len(offered) == 5
+    assert (broken, warned) == ([], [])
+
+
+def test_a_package_that_cannot_be_imported_is_named_when_its_unit_is_asked_for(site: Path, tmp_path: Path) -> None:
     (site / "nbdl_toy" / "__init__.py").write_text("import missing_dependency_of_toy\n")
     offered, broken, warned, _ = answer(site, SURVEY, tmp_path)
     assert (offered, len(broken), len(warned)) == ([], 1, 1)
@@ -350,3 +381,104 @@ def test_two_formulas_on_one_line_are_told_apart() -> None:
         model.fit(x, x[:, :3], verbose=0)
         trained.append(model.get_weights()[0])
     assert (trained[0] == trained[1]).all()
+
+
+# -- what an author sees ------------------------------------------------------------------------------------
+
+
+class Halfway(nbdl.Layer):
+    """A layer without backward."""
+
+    def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+        return x, None
+
+
+class Nothing(nbdl.Layer):
+    """A layer without anything."""
+
+
+class Named(Halfway):
+    """A layer that says its activation by name."""
+
+    def __init__(self) -> None:
+        self.activation = "relu"  # type: ignore[assignment]
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return dy
+
+
+def training(layer: Any) -> Any:
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    model = nbdl.Sequential([nbdl.layers.Dense(3, input_dim=3), layer], seed=1)
+    model.compile(loss="mse", optimizer="sgd")
+    model.fit(x, x, verbose=0)
+    return model.predict(x)
+
+
+@pytest.mark.parametrize(("layer", "method"), [(Halfway, "backward"), (Nothing, "forward")])
+def test_a_method_that_was_not_written_is_named(layer: type[nbdl.Layer], method: str) -> None:
+    with pytest.raises(NotImplementedError) as caught:
+        training(layer(name="mine"))
+    text = str(caught.value)
+    assert f"{layer.__name__} 'mine' has no `{method}`: write def {method}(self, r: Recorder, x: Tensor" in text
+    assert "Record" in text
+    assert "return" in text
+
+
+@pytest.mark.parametrize(
+    ("base", "call", "named"),
+    [
+        (nbdl.Activation, lambda unit: unit.forward(None, None), "forward"),
+        (nbdl.Loss, lambda unit: unit.values(None, None, None), "values"),
+        (nbdl.Optimizer, lambda unit: unit.per_step(1), "per_step"),
+        (nbdl.Metric, lambda unit: unit.update(None, None, None), "update"),
+        (nbdl.Initializer, lambda unit: unit((2,), None), "__call__"),
+        (nbdl.Schedule, lambda unit: unit(1), "__call__"),
+    ],
+)
+def test_every_kinds_missing_methods_are_named(base: type, call: Any, named: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"Mine has no `{named}`: write def {named}"):
+        call(type("Mine", (base,), {})())
+
+
+def test_a_misspelt_name_in_build_is_not_hidden_by_the_property_that_built() -> None:
+    class Misspelt(Halfway):
+        def build(self, b: Any, shape: Any) -> Any:
+            self.w = b.weight("w", shape, "zeroes")
+            return shape
+
+    model = nbdl.Sequential([Misspelt()])
+    model._input_shape = (3,)
+    for name in ("weights", "store", "output_shape"):
+        with pytest.raises(UnknownNameError, match="Did you mean 'zeros'"):
+            getattr(model, name)
+
+
+def test_an_activation_by_name_is_applied() -> None:
+    assert (training(Named()) >= 0).all()
+    layer = Named()
+    layer.activation = None
+    assert layer.activation is None
+    with pytest.raises(UnknownNameError, match=r"Named.*Did you mean 'relu'"):
+        layer.activation = "rellu"  # type: ignore[assignment]
+
+
+def test_a_third_partys_loss_declares_its_targets() -> None:
+    units = Registry()
+
+    def losses(register: Any) -> None:
+        register("shares", lambda y, p: y - p, lambda y, p: -1.0, targets="probabilities")
+
+    units.register_module(module_of(register_losses=losses))
+    model = nbdl.Sequential([nbdl.layers.Dense(2, input_dim=3)])
+    model.compile(loss=units.get("losses", "shares").target(), optimizer="sgd")
+    with pytest.raises(nbdl.errors.DataError, match="'shares' takes targets from 0 to 1, y goes from 0 to 3"):
+        model.fit(np.zeros((4, 3)), np.arange(8).reshape(4, 2) % 4, verbose=0)
+
+
+def test_a_pair_is_no_loss() -> None:
+    from nbdl.units import BASES
+
+    assert BASES["losses"] is nbdl.Loss
+    assert nbdl.Pair.kind == ""
+    assert nbdl.Pair not in BASES.values()

@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl.engine import cpu
+from nbdl.engine import cpu, driver
+from nbdl.engine.kernel import load
+from nbdl.engine.scalar import function_text
+from nbdl.engine.threads import usable_threads
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 
@@ -194,6 +197,86 @@ class Fails(nbdl.Callback):
         raise RuntimeError("on purpose")
 
 
+@pytest.mark.parametrize("given", ["two", "-1", "0", "1.5"])
+def test_an_odd_number_of_threads_in_the_environment_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBDL_THREADS", given)
+    with pytest.raises(ConfigError, match=f"NBDL_THREADS must be an integer of at least 1, got '{given}'"):
+        usable_threads()
+    assert usable_threads(1) == 1
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("1", 1), ("", None), ("2", 2)])
+def test_the_environment_says_how_many_threads(given: str, wanted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = usable_threads()
+    monkeypatch.setenv("NBDL_THREADS", given)
+    assert usable_threads() == (undisturbed if wanted is None else usable_threads(wanted))
+
+
+# -- fewer threads than asked for ---------------------------------------------------------------------------
+
+LAYERS = """
+    import json, sys
+    sys.path.insert(0, TESTS)
+    from test_threads import data, weights, wide
+
+    x, y = data(500, 300)
+    model = wide()
+    model.fit(x, y, verbose=0, batch_size=128, threads=int(sys.argv[1]))
+    import numba
+    try:
+        layer = numba.threading_layer()
+    except ValueError:  # no parallel region was entered
+        layer = None
+    print(json.dumps([layer, weights(model).hex()]))
+"""
+
+
+def trained_with(threads: int, **environment: str) -> tuple[Any, str]:
+    code = textwrap.dedent(LAYERS.replace("TESTS", repr(str(Path(__file__).parent))))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(threads)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ | {"NUMBA_NUM_THREADS": "2"} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    layer, digits = json.loads(done.stdout)
+    return layer, digits
+
+
+def test_fewer_threads_than_asked_for_give_the_same_bits() -> None:
+    model, (x, y) = wide(), data(500, 300)
+    model.fit(x, y, verbose=0, batch_size=128, threads=1)
+    wanted = weights(model).hex()
+    assert trained_with(2, OMP_THREAD_LIMIT="1")[1] == wanted
+    assert trained_with(2, NUMBA_NUM_THREADS="1") == (None, wanted)
+    for threads in (1, 2):
+        layer, found = trained_with(threads, NUMBA_THREADING_LAYER="workqueue")
+        assert found == wanted
+        assert layer == (None if threads == 1 else "workqueue")
+
+
+def follows_first(
+    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
+) -> int:
+    words = np.zeros(driver.SHARED_WORDS + 8, np.int64)
+    shared = (words.ctypes.data + 63) // 64 * 64
+    driver.follow(tasks, ops, frame, shared)
+    driver.lead(stages, tasks, ops, frame, steps, scalars, log, report, shared)
+    return int(report[driver.REPORT_STATUS] + 0 * words[0])
+
+
+def test_a_follower_that_comes_before_its_leader_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (x, _) = wide(), data(500, 300)
+    wanted = model.predict(x, threads=1)
+    compiled = load(function_text(follows_first, "driver"))
+    monkeypatch.setattr(cpu, "usable_threads", lambda _: 2)
+    monkeypatch.setattr(cpu, "parallel_driver", lambda: compiled)
+    np.testing.assert_array_equal(model.predict(x), wanted)
+
+
 # -- forked children ----------------------------------------------------------------------------------------
 
 
@@ -245,6 +328,48 @@ def test_a_forked_child_trains_and_predicts_after_the_parent_used_the_parallel_d
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [0, "1", [True, True]]
+
+
+@pytest.mark.skipif(not FORKS, reason="this system has no fork")
+def test_a_child_that_is_forked_while_a_kernel_is_loaded_can_load_one(tmp_path: Path) -> None:
+    code = """
+        import os, signal, threading, time
+        from nbdl.engine import kernel, threads
+
+        head = "from nbdl.engine.kernel import kernel\\n@kernel\\n"
+        text = head + "def run(a, b, c, d, e, f, g, h):\\n    return NUMBER\\n"
+        inside, imported = threading.Event(), kernel._imported
+
+        def slowly(text):
+            inside.set()
+            time.sleep(0.3)
+            return imported(text)
+
+        kernel._imported = slowly
+        threads._workqueue.acquire()
+        loading = threading.Thread(target=kernel.load, args=(text.replace("NUMBER", "1"),))
+        loading.start()
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # rather than hang
+            kernel.load(text.replace("NUMBER", "2"))
+            with threads.parallel_region(1):
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        loading.join()
+        kernel.load(text.replace("NUMBER", "3"))
+        raise SystemExit(status)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # -- Ctrl-C -------------------------------------------------------------------------------------------------

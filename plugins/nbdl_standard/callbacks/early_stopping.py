@@ -111,5 +111,3 @@ class EarlyStopping(Callback):
 @hookimpl
 def register_callbacks(register: Any) -> None:
     register("EarlyStopping", EarlyStopping, role="early_stopping")
-
-

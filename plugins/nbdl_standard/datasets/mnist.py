@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbdl_standard.readers import idx, npz
-
 from nbdl import hookimpl
 from nbdl.errors import DataError
+from nbdl_standard.readers import idx, npz
 
 if TYPE_CHECKING:
     import numpy as np

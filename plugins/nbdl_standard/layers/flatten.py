@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
+    from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
-    from nbdl.building import Builder
 
 
 class Flatten(Layer):

@@ -104,4 +104,3 @@ class CategoricalCrossentropy(Loss):
 @hookimpl
 def register_losses(register: Any) -> None:
     register("categorical_crossentropy", CategoricalCrossentropy)
-

@@ -148,9 +148,7 @@ def read_cells(lines: list[str], delimiter: str, name: str, names: list[str], he
     return late
 
 
-def convert(
-    rows: Callable[[], Iterator[Row]], name: str, names: list[str], text: set[int]
-) -> Table | set[int]:
+def convert(rows: Callable[[], Iterator[Row]], name: str, names: list[str], text: set[int]) -> Table | set[int]:
     """Return the table, or the columns in which text shows too late to have been kept.
 
     Args:
@@ -183,8 +181,7 @@ def convert(
     if late:
         return late
     columns = {
-        column: texts[index] if index in text else np.concatenate(numbers[index])
-        for index, column in enumerate(names)
+        column: texts[index] if index in text else np.concatenate(numbers[index]) for index, column in enumerate(names)
     }
     return Table(name, columns, compact(lines))
 

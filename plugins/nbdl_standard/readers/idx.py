@@ -82,9 +82,7 @@ def parse(content: bytes, name: str) -> NDArray[Any]:
     size = start + kind.itemsize * math.prod(lengths)
     if len(content) != size:
         what = "is truncated" if len(content) < size else "goes on after its end"
-        raise DataError(
-            f"{name}: {what}: shape {tuple(lengths)} needs {size} bytes, there are {len(content)}."
-        )
+        raise DataError(f"{name}: {what}: shape {tuple(lengths)} needs {size} bytes, there are {len(content)}.")
     values = np.frombuffer(content, kind, offset=start).reshape(lengths)
     return values.astype(kind.newbyteorder("="))
 

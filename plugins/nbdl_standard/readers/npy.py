@@ -38,9 +38,7 @@ def read(source: Path | TextIO, *, last_is_target: bool = False) -> Arrays:
     if not last_is_target:
         return Arrays(str(path), x)
     if x.ndim != 2 or x.shape[1] < 2:
-        raise DataError(
-            f"{path}: shape {x.shape}; a target as last column needs two dimensions and two columns."
-        )
+        raise DataError(f"{path}: shape {x.shape}; a target as last column needs two dimensions and two columns.")
     return Arrays(str(path), x[:, :-1], x[:, -1])
 
 

@@ -70,7 +70,9 @@ def _run(runner: Any, batches: Any, threads: int | None) -> None:
         rows = {name: getattr(batches, name)[part] for name in ("steps", "scalars", "log")}
         report = runner.run(replace(batches, **rows), threads)
         if report.stopped_by is not None:  # in checked runs only
-            raise NbdlError(f"NBDL_CHECK: {report.stopped_by.layer}: {report.stopped_by.title} gave {runner.finding.what}")
+            raise NbdlError(
+                f"NBDL_CHECK: {report.stopped_by.layer}: {report.stopped_by.title} gave {runner.finding.what}"
+            )
         done += count
         count = min(4 * count, max(1, int(count * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9))))
 
@@ -107,9 +109,7 @@ def evaluate(
     return evaluate_data(model, compiled, data, threads)
 
 
-def evaluate_data(
-    model: Sequential, compiled: Compiled, data: list[Any], threads: int | None
-) -> dict[str, float]:
+def evaluate_data(model: Sequential, compiled: Compiled, data: list[Any], threads: int | None) -> dict[str, float]:
     """The same, of data that was checked."""
     rows = len(data[0])
     if rows == 0:

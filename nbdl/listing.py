@@ -93,7 +93,8 @@ def explain(model: Sequential, schedule: bool, rows: int) -> Iterator[str]:
         yield "  " + _line(operation, rows)
     flops = sum(operation.flops(rows) for operation in program.operations)
     products = sum(operation.flops(rows) for operation in program.operations if operation.kind == "gemm")
-    yield f"\n{len(program.operations)} operations, {size_text(flops, 'FLOP')} a step, {products / max(1, flops):.0%} in products"
+    share = products / max(1, flops)
+    yield f"\n{len(program.operations)} operations, {size_text(flops, 'FLOP')} a step, {share:.0%} in products"
 
 
 def _executor(model: Sequential, program: Program, rows: int) -> Any:
@@ -111,7 +112,8 @@ def _schedule(model: Sequential, program: Program, rows: int) -> Iterator[str]:
     executor = _executor(model, program, rows)
     partition = executor.partition
     driver = "parallel" if executor.parallel else "serial"
-    yield f"schedule for {rows} rows a step: {driver} driver, {len(partition.stages)} stages, {len(executor.tasks)} tasks"
+    size = f"{len(partition.stages)} stages, {len(executor.tasks)} tasks"
+    yield f"schedule for {rows} rows a step: {driver} driver, {size}"
     yield f"work area {size_text(4 * executor.memory.size, 'B')}, weights {size_text(4 * model.store.size, 'B')}"
     for number, stage in enumerate(partition.stages):
         parallel = " (parallel)" if executor.stages[number][2] else ""

@@ -13,11 +13,13 @@ REFRESH_SECONDS = 0.05
 
 
 def duration(seconds: float) -> str:
-    """As Keras writes it: "7s", "1:05", "2:00:07".
+    """As Keras writes it, with tenths below ten seconds: "0.7s", "12s", "1:05", "2:00:07".
 
     >>> duration(65)
     '1:05'
     """
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
     whole = int(seconds)
     if whole >= 3600:
         return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
@@ -38,7 +40,9 @@ def per_step(seconds: float) -> str:
 
 def figures(logs: Logs) -> str:
     """ "loss: 0.1234 - accuracy: 0.9811"; small numbers in scientific notation."""
-    return " - ".join(f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items())
+    return " - ".join(
+        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()
+    )
 
 
 class ProgressLine(Callback):
@@ -60,7 +64,8 @@ class ProgressLine(Callback):
         self.drawn = now
         filled = WIDTH * step // steps
         left = (now - self.began) / step * (steps - step)
-        line = f"{step}/{steps} {'━' * filled}{'─' * (WIDTH - filled)} {duration(left)} {per_step((now - self.began) / step)}"
+        bar = "━" * filled + "─" * (WIDTH - filled)
+        line = f"{step}/{steps} {bar} {duration(left)} {per_step((now - self.began) / step)}"
         self._print(f"\r\x1b[K{line} - {figures(logs)}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

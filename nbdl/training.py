@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 
-def _split(data: list[Any], share: float, validation_data: Any, model: Sequential) -> tuple[list[Any], list[Any] | None]:
+def _split(
+    data: list[Any], share: float, validation_data: Any, model: Sequential
+) -> tuple[list[Any], list[Any] | None]:
     """Training and validation data; the split takes the last rows."""
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
@@ -233,8 +235,8 @@ class Fit:
         for weight in self.model.weights:
             if not np.isfinite(weight.value).all():
                 raise DivergenceError(
-                    f"training diverged in epoch {epoch + 1}, step {step}: {when} {weight.name!r} holds weights that are "
-                    "not finite. Usual remedies: a smaller learning rate, scaled inputs",
+                    f"training diverged in epoch {epoch + 1}, step {step}: {when} {weight.name!r} holds weights that "
+                    "are not finite. Usual remedies: a smaller learning rate, scaled inputs",
                     epoch + 1, step, weight.layer.name,
                 )  # fmt: skip
 

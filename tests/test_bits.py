@@ -86,12 +86,8 @@ def make(request: pytest.FixtureRequest) -> Callable[[], tuple[Model, Callable[.
 
         def fit(model: Model = model, **more: Any) -> Any:
             history = model.fit(x, y, verbose=0, **{"epochs": 3} | options | more)
-            trained = [
-                one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"
-            ]
-            assert {one.partition.mode for one in trained} == {request.param}, (
-                "these sizes no longer show that mode"
-            )
+            trained = [one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"]
+            assert {one.partition.mode for one in trained} == {request.param}, "these sizes no longer show that mode"
             return history.history
 
         return model, fit

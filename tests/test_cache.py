@@ -373,9 +373,7 @@ def test_another_kernel_under_this_ones_name_is_noticed(process: Process) -> Non
 
 def test_a_formula_that_cannot_be_compiled_is_not_blamed_on_the_folder(process: Process) -> None:
     arguments = "frame, op, r0, r1, c0, c1, chunk, first"
-    text = (
-        f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
-    )
+    text = f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
     with pytest.raises(numba.core.errors.NumbaError):
         kernel.load(text)
 

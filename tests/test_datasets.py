@@ -109,9 +109,7 @@ def test_mnist_from_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert_small(mnist.load_data())
 
 
-def test_mnist_from_cache_where_the_environment_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mnist_from_cache_where_the_environment_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path / "cache" / "nbdl" / "data" / "mnist")
     monkeypatch.setenv("NBDL_DATA", str(tmp_path / "elsewhere"))
     assert_small(mnist.load_data())
@@ -144,9 +142,7 @@ def test_missing_mnist_says_what_to_do(tmp_path: Path) -> None:
 def test_one_file_missing(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path)
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(
-        DataError, match=r"t10k-labels-idx1-ubyte .* must lie beside train-images-idx3-ubyte.gz"
-    ):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte .* must lie beside train-images-idx3-ubyte.gz"):
         mnist.load_data(folder)
 
 
@@ -184,9 +180,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_download_from_the_second_mirror(server: str, tmp_path: Path) -> None:
     pytest.importorskip("pooch")
     assert_small(mnist.load_data(tmp_path / "new", download=True))
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
-        f"{f}.gz" for f in mnist.FILES
-    )
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(f"{f}.gz" for f in mnist.FILES)
     assert_small(mnist.load_data(tmp_path / "new"))
 
 
@@ -197,9 +191,7 @@ def test_download_into_the_cache(server: str, tmp_path: Path) -> None:
     assert (tmp_path / "cache" / "nbdl" / "data" / "mnist").is_dir()
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"something else"), b"<html>", gzip.compress(b"x" * 60)[:-4]]
-)
+@pytest.mark.parametrize("content", [gzip.compress(b"something else"), b"<html>", gzip.compress(b"x" * 60)[:-4]])
 def test_wrong_contents_are_not_kept(server: str, tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("pooch")
     (tmp_path / "served" / "good" / "t10k-images-idx3-ubyte.gz").write_bytes(content)
@@ -207,9 +199,7 @@ def test_wrong_contents_are_not_kept(server: str, tmp_path: Path, content: bytes
         mnist.load_data(tmp_path / "new", download=True)
     assert "404" in str(caught.value)
     assert f"into {tmp_path / 'new'} by hand" in str(caught.value)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
-        f"{f}.gz" for f in sorted(mnist.FILES[:2])
-    ]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [f"{f}.gz" for f in sorted(mnist.FILES[:2])]
 
 
 def test_contents_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +227,7 @@ def test_without_pooch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        mnist_download, "fetch", lambda folder: pytest.fail("downloaded without being told to")
-    )
+    monkeypatch.setattr(mnist_download, "fetch", lambda folder: pytest.fail("downloaded without being told to"))
     with pytest.raises(DataError, match=r"no MNIST"):
         mnist.load_data()
 
@@ -254,12 +242,8 @@ def test_real_mnist() -> None:
     (x_train, y_train), (x_test, y_test) = mnist.load_data(REAL)
     assert x_train.shape == (60000, 28, 28)
     assert x_test.shape == (10000, 28, 28)
-    np.testing.assert_array_equal(
-        np.bincount(y_train), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    )
-    np.testing.assert_array_equal(
-        np.bincount(y_test), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    )
+    np.testing.assert_array_equal(np.bincount(y_train), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    np.testing.assert_array_equal(np.bincount(y_test), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
     for name, array in zip(mnist.FILES, (x_train, y_train, x_test, y_test), strict=True):
         assert hashlib.sha256(idx_file(array)).hexdigest() == mnist_download.SHA256[name]
 
@@ -283,6 +267,4 @@ def test_registers_a_recipe_that_fits(module: object, features: int) -> None:
 def test_licence_lies_beside_the_data() -> None:
     folder = Path(digits.__file__).parent
     assert "CC BY 4.0" in (folder / "digits.txt").read_text()
-    assert (
-        np.load(io.BytesIO((folder / "digits.npz").read_bytes()), allow_pickle=False)["x"].dtype == np.uint8
-    )
+    assert np.load(io.BytesIO((folder / "digits.npz").read_bytes()), allow_pickle=False)["x"].dtype == np.uint8

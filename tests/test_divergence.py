@@ -128,9 +128,7 @@ def test_a_planted_nan_is_named_and_its_step_not_made(
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert np.isfinite(model.predict(x)).all()
     modes = {
-        one.partition.mode
-        for key, one in model._executors.items()
-        if isinstance(key, tuple) and key[0] == "train"
+        one.partition.mode for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"
     }
     assert modes == {mode}, "these sizes no longer show that mode"
 

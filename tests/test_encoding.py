@@ -251,9 +251,7 @@ def test_arrays_standardized_on_request_over_many_blocks() -> None:
     assert x.std(axis=0)[1] > 0, "this many 0.1 should have a rounding error, or the next line proves nothing"
     assert encoding.deviation[1] == 1.0
     encoded = encoding.encode(data)
-    np.testing.assert_allclose(
-        encoded[:, 0], (x[:, 0] - x[:, 0].mean()) / x[:, 0].std(), rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(encoded[:, 0], (x[:, 0] - x[:, 0].mean()) / x[:, 0].std(), rtol=1e-4, atol=1e-6)
     assert (encoded[:, 1] == 0).all()
 
 
@@ -262,9 +260,7 @@ def test_one_hot_targets() -> None:
     encoding = Encoding.fit(data)
     assert encoding.classes == ("0", "1", "2")
     np.testing.assert_array_equal(encoding.encode_target(data), [2, 0, 2])
-    np.testing.assert_array_equal(
-        encoding.encode_target(Arrays("b", np.eye(3), np.array([0, 1, 2]))), [0, 1, 2]
-    )
+    np.testing.assert_array_equal(encoding.encode_target(Arrays("b", np.eye(3), np.array([0, 1, 2]))), [0, 1, 2])
     with pytest.raises(DataError, match=r"one-hot rows of 3"):
         encoding.encode_target(Arrays("b", np.eye(3), np.ones((3, 3))))
 
@@ -289,9 +285,7 @@ def test_tables_and_arrays_stand_in_for_each_other() -> None:
     text = ",".join(f"p{i}" for i in range(12)) + "\n" + ",".join(str(i) for i in range(12)) + "\n"
     np.testing.assert_array_equal(by_place.encode(table(text)), IMAGES[:1])
     labelled = replace(by_place, target="p0")
-    with pytest.raises(
-        DataError, match=r"11 features in each row; the model was trained on 12 of shape \(3, 4\)"
-    ):
+    with pytest.raises(DataError, match=r"11 features in each row; the model was trained on 12 of shape \(3, 4\)"):
         labelled.encode(table(text))
 
 
@@ -337,9 +331,7 @@ def test_a_row_far_down_is_named() -> None:
 
 def test_predictions_that_cannot_be_decoded() -> None:
     encoding = Encoding.fit(table(IRIS), "kind")
-    with pytest.raises(
-        DataError, match=r"predictions of shape \(4, 2\): this classification needs \(rows, 3\)"
-    ):
+    with pytest.raises(DataError, match=r"predictions of shape \(4, 2\): this classification needs \(rows, 3\)"):
         encoding.decode(np.ones((4, 2)))
     with pytest.raises(DataError, match=r"row 1 is not finite"):
         encoding.decode(np.array([[1, 0, 0], [np.nan, 0, 0]]))

@@ -37,9 +37,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_heavy_is_imported(case: str) -> None:
     code, unwanted = CASES[case]
-    report = (
-        f"{code}\nimport sys\nprint('\\nloaded:', *(name for name in {unwanted!r} if name in sys.modules))"
-    )
+    report = f"{code}\nimport sys\nprint('\\nloaded:', *(name for name in {unwanted!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split() == ["loaded:"]

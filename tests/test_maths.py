@@ -95,9 +95,7 @@ def run(function: Function, *arguments: Any) -> np.ndarray:
 def true(reference: Function, *arguments: Any) -> np.ndarray:
     """The float64 function of the float32 arguments."""
     with np.errstate(all="ignore"):
-        return np.asarray(
-            reference(*(np.asarray(argument, np.float32).astype(float) for argument in arguments))
-        )
+        return np.asarray(reference(*(np.asarray(argument, np.float32).astype(float) for argument in arguments)))
 
 
 def to_float32(values: np.ndarray) -> np.ndarray:
@@ -161,9 +159,7 @@ CASES: dict[str, tuple[Function, list[tuple[float, float]]]] = {
 }
 TINY_VALUES = [0.0, TINIEST, 1e-40, 1.1754944e-38]
 LIMITS = [88.7, 88.73, 89.5, 87.4, 103.9, 104.5, 128.0, 150.5, 1e30, LARGEST, INF]
-SPECIAL = np.array(
-    [sign * value for value in [*TINY_VALUES, 0.5, 1, 2, *LIMITS] for sign in (1, -1)], np.float32
-)
+SPECIAL = np.array([sign * value for value in [*TINY_VALUES, 0.5, 1, 2, *LIMITS] for sign in (1, -1)], np.float32)
 
 
 def named(name: str) -> Function:

@@ -89,7 +89,6 @@ Multiply.__doc__ = DOC
 
 
 class Residual(Multiply):
-
     def build(self, b: Any, shape: Any) -> Any:
         self.w = b.weight("w", (shape[-1], shape[-1]), "glorot_uniform")
         return shape
@@ -769,5 +768,3 @@ def test_units_for_files_are_found_by_role() -> None:
         found, argument = host(kind)
         assert argument.endswith(kind.removesuffix("s"))
         assert found.options["examples"]
-
-

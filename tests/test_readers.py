@@ -44,9 +44,7 @@ def test_numbers_and_text(tmp_path: Path) -> None:
     assert table.source.endswith("data.csv")
 
 
-@pytest.mark.parametrize(
-    "text", ["a,b\n1,2\n", "a;b\n1;2\n", "a\tb\n1\t2\n", "\ufeffa,b\r\n1,2\r\n", "a,b\r1,2\r"]
-)
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a;b\n1;2\n", "a\tb\n1\t2\n", "\ufeffa,b\r\n1,2\r\n", "a,b\r1,2\r"])
 def test_delimiters_line_ends_and_byte_order_mark(tmp_path: Path, text: str) -> None:
     table = csv.read(write(tmp_path, text))
     assert table.names == ("a", "b")
@@ -195,9 +193,7 @@ def test_bad_delimiter() -> None:
 X, Y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
 
 
-@pytest.mark.parametrize(
-    ("x", "y"), [("x", "y"), ("X", "Y"), ("data", "target"), ("x", "labels"), ("X", "y")]
-)
+@pytest.mark.parametrize(("x", "y"), [("x", "y"), ("X", "Y"), ("data", "target"), ("x", "labels"), ("X", "y")])
 def test_npz_names(tmp_path: Path, x: str, y: str) -> None:
     np.savez(tmp_path / "d.npz", **{x: X, y: Y})
     data = npz.read(tmp_path / "d.npz")
@@ -276,9 +272,7 @@ def idx_bytes(array: np.ndarray, code: int) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape) + big.tobytes()
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")]
-)
+@pytest.mark.parametrize(("code", "kind"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_idx_types(tmp_path: Path, code: int, kind: str, pack: object) -> None:
     array = np.arange(-3, 9).astype(kind).reshape(3, 2, 2)

@@ -33,17 +33,13 @@ def data(rows: int, features: int) -> tuple[Any, Any]:
 
 def wide(seed: int = 1, units: int = 320) -> nbdl.Sequential:
     """Large enough for the parallel driver with 128 rows."""
-    model = nbdl.Sequential(
-        [Dense(units, activation="relu", input_dim=300), Dense(2, activation="softmax")], seed=seed
-    )
+    model = nbdl.Sequential([Dense(units, activation="relu", input_dim=300), Dense(2, activation="softmax")], seed=seed)
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
     return model
 
 
 def small(seed: int = 1) -> nbdl.Sequential:
-    model = nbdl.Sequential(
-        [Dense(8, activation="relu", input_dim=4), Dense(2, activation="softmax")], seed=seed
-    )
+    model = nbdl.Sequential([Dense(8, activation="relu", input_dim=4), Dense(2, activation="softmax")], seed=seed)
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
     return model
 
@@ -180,9 +176,7 @@ def test_pools_are_left_as_they_were() -> None:
     model = wide()
     for threads in (None, 1, 2):
         model.fit(x, y, verbose=0, batch_size=128, threads=threads)
-    at_once(
-        *(lambda seed=seed: wide(seed).fit(x, y, verbose=0, epochs=2, batch_size=128) for seed in (1, 2, 3))
-    )
+    at_once(*(lambda seed=seed: wide(seed).fit(x, y, verbose=0, epochs=2, batch_size=128) for seed in (1, 2, 3)))
     model.predict(x, threads=1)
     with pytest.raises(RuntimeError, match="on purpose"):
         model.fit(x, y, verbose=0, batch_size=128, callbacks=[Fails()])

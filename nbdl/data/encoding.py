@@ -195,8 +195,7 @@ class Encoding:
         values = regression_values(data, self.target)
         if values.shape[1] != self.outputs:
             raise DataError(
-                f"{data.source}: y has {values.shape[1]} numbers in each row; "
-                f"the model was trained on {self.outputs}."
+                f"{data.source}: y has {values.shape[1]} numbers in each row; the model was trained on {self.outputs}."
             )
         encoded: NDArray[np.float32] = (
             (values - np.asarray(self.target_mean)) / np.asarray(self.target_deviation)
@@ -223,9 +222,7 @@ class Encoding:
         outputs = outputs[:, None] if outputs.ndim == 1 else outputs
         wanted = (1, 2) if len(self.classes) == 2 else (self.outputs,)
         if outputs.ndim != 2 or outputs.shape[1] not in wanted:
-            raise DataError(
-                f"predictions of shape {outputs.shape}: this {self.task} needs (rows, {self.outputs})."
-            )
+            raise DataError(f"predictions of shape {outputs.shape}: this {self.task} needs (rows, {self.outputs}).")
         bad = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if bad.size:
             raise DataError(
@@ -243,9 +240,7 @@ class Encoding:
 
     def to_config(self) -> dict[str, Any]:
         """Return the encoding as names, numbers and lists that JSON keeps exactly."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Encoding:
@@ -256,9 +251,7 @@ class Encoding:
         """
         known = [field.name for field in fields(cls)]
         if sorted(config) != sorted(known):
-            raise DataError(
-                f"not an encoding: entries {listed(sorted(config))}; expected {listed(sorted(known))}."
-            )
+            raise DataError(f"not an encoding: entries {listed(sorted(config))}; expected {listed(sorted(known))}.")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
         }

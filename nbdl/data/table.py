@@ -59,8 +59,7 @@ class Table:
         """
         if name not in self.columns:
             raise DataError(
-                f"{self.source}: no column {name!r}.{did_you_mean(name, self.names)} "
-                f"Columns: {listed(self.names)}."
+                f"{self.source}: no column {name!r}.{did_you_mean(name, self.names)} Columns: {listed(self.names)}."
             )
         return self.columns[name]
 

@@ -68,7 +68,9 @@ class CheckedExecutor(Executor):
             return True
         return False
 
-    def _written(self, tensor: Tensor, rows: int, work: Floats, batches: Batches, step: int) -> tuple[Floats, int] | None:
+    def _written(
+        self, tensor: Tensor, rows: int, work: Floats, batches: Batches, step: int
+    ) -> tuple[Floats, int] | None:
         storage = tensor.storage
         size = storage.features * (rows if storage.rows else 1)
         if storage.space == "work":

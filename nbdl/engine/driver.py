@@ -82,15 +82,26 @@ def run_task(tasks: Any, ops: Any, frame: Any, task: int) -> int:
     while begin < stop or first == 1:  # an empty chunk still clears its part of each sum
         end = min(begin + block, stop)
         for o in range(tasks[task, TASK_FIRST], tasks[task, TASK_END]):
-            if call(ops[o, OP_KERNEL], here, descriptors + 8 * OP_WORDS * o, begin, end, 0, ops[o, OP_WIDTH], part, first) != 0:
+            if (
+                call(
+                    ops[o, OP_KERNEL],
+                    here,
+                    descriptors + 8 * OP_WORDS * o,
+                    begin,
+                    end,
+                    0,
+                    ops[o, OP_WIDTH],
+                    part,
+                    first,
+                )
+                != 0
+            ):
                 return o + 1
         begin, first = end, 0
     return 0
 
 
-def serial(
-    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
-) -> int:
+def serial(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any) -> int:
     """Run a slice of steps on the calling thread."""
     for step in range(steps.shape[0]):
         begin_step(frame, steps, step, scalars, log)
@@ -104,7 +115,7 @@ def serial(
 
 
 # Words that threads share, each on a cache line of its own. Tasks are numbered through the whole slice, so that a
-# number belongs to one stage for ever: a thread that was held up cannot take a task of a later stage for an earlier one.
+# number belongs to one stage for ever: a thread that was held up cannot take a later stage's task for an earlier one's.
 NEXT, OPEN, DONE, FIRST, STATUS, OVER, SHARED_WORDS = 0, 8, 16, 24, 32, 40, 48
 PATIENCE = 1 << 20  # tries, about a second: a follower that no leader has shown itself to by then may stand in its way
 
@@ -165,9 +176,7 @@ def follow(tasks: Any, ops: Any, frame: Any, shared: int) -> int:
     return 0
 
 
-def parallel(
-    stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any
-) -> int:
+def parallel(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any) -> int:
     """Run a slice of steps on all threads: one parallel region, in which one thread leads and the others follow.
 
     A follower that the machine does not run delays nobody: the leader does the work itself. Where a threading layer
@@ -199,4 +208,3 @@ def serial_driver() -> Any:
 def parallel_driver() -> Any:
     """The compiled parallel driver."""
     return load(function_text(parallel, "parallel_driver"))
-

@@ -23,9 +23,7 @@ def checked() -> bool:
     return os.environ.get("NBDL_CHECK") == "1"
 
 
-def make(
-    program: Program, store: Store, rows: int, gathered: Sequence[str | None], slots: Floats | None = None
-) -> Any:
+def make(program: Program, store: Store, rows: int, gathered: Sequence[str | None], slots: Floats | None = None) -> Any:
     """An executor for up to `rows` rows a step."""
     if device() == "reference":
         from nbdl.engine.reference import ReferenceExecutor

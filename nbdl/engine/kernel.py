@@ -111,7 +111,6 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-
 def load(text: str) -> Any:
     """The compiled `run` of a kernel module's text; from memory, the cache folder, or compiled now."""
     compiled = _modules.get(text)
@@ -160,7 +159,8 @@ def _discard(folder: Path, name: str) -> None:
 
 def _from_file(name: str, path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it runs: Numba looks the module up when it loads from the cache
     spec.loader.exec_module(module)
@@ -247,4 +247,15 @@ def _warn_once(message: str) -> None:
         warnings.warn(message, stacklevel=3)
 
 
-__all__ = ["address", "cache_folder", "called", "driver", "float32", "inlined", "kernel", "load", "parallel_driver", "scalar"]
+__all__ = [
+    "address",
+    "cache_folder",
+    "called",
+    "driver",
+    "float32",
+    "inlined",
+    "kernel",
+    "load",
+    "parallel_driver",
+    "scalar",
+]

@@ -19,7 +19,6 @@ from nbdl.engine.frame import (
     STEP,
 )
 from nbdl.engine.program import Operation
-from nbdl.engine.program import pattern as pattern  # for those who look for it beside the kernels
 from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
 from nbdl.errors import ConfigError
@@ -225,16 +224,18 @@ def gemm_text(transpose_a: bool, transpose_b: bool) -> str:
         m, k = word(op, {GEMM_M}), r1 - r0
         out += 4 * chunk * m * n
         start = out if first == 0 else 0
-        {name}(m, n, k, a + 4 * r0 * {"lda" if transpose_a else 1}, lda, b + 4 * r0 * {1 if transpose_b else "ldb"}, ldb,
-            out, n, start, n)
+        a += 4 * r0 * {"lda" if transpose_a else 1}
+        b += 4 * r0 * {1 if transpose_b else "ldb"}
+        {name}(m, n, k, a, lda, b, ldb, out, n, start, n)
         return 0
     m, k, start = r1 - r0, word(op, {GEMM_K}), 0
     if k < 0:
         k = word(frame, {ROWS})
     if word(op, {GEMM_BIAS}) != 0:
         start = word(frame, word(op, {operand_word(3)})) + word(op, {operand_word(3) + 1}) + 4 * c0
-    {name}(m, c1 - c0, k, a + 4 * r0 * {1 if transpose_a else "lda"}, lda, b + 4 * c0 * {"ldb" if transpose_b else 1}, ldb,
-        out + 4 * (r0 * n + c0), n, start, 0)
+    a += 4 * r0 * {1 if transpose_a else "lda"}
+    b += 4 * c0 * {"ldb" if transpose_b else 1}
+    {name}(m, c1 - c0, k, a, lda, b, ldb, out + 4 * (r0 * n + c0), n, start, 0)
     return 0
 """
     return emitter.text(f"gemm{' transposed a' * transpose_a}{' transposed b' * transpose_b}", body)
@@ -289,7 +290,8 @@ def uniform_text() -> str:
 {HEAD}
     width = word(op, {OP_WIDTH})
     out = view(word(frame, word(op, {at})) + word(op, {at + 1}) + 4 * width * r0, r1 - r0, width)
-    {name}(out, r0, r1 - r0, width, word(frame, {SEED_LOW}), word(frame, {SEED_HIGH}), word(op, {at + 2}), word(frame, {STEP}))
+    low, high, step = word(frame, {SEED_LOW}), word(frame, {SEED_HIGH}), word(frame, {STEP})
+    {name}(out, r0, r1 - r0, width, low, high, word(op, {at + 2}), step)
     return 0
 """
     return emitter.text("uniform", body)
@@ -305,11 +307,12 @@ def kernel_text(operation: Operation) -> str:
     lines = ["@kernel", HEAD]
     for number, tensor in enumerate(operands):
         lines.append(_address(f"a{number}", number))
-        rows, width = ("r1 - r0", tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+        rows, width = (
+            ("r1 - r0", tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+        )
         start = f"a{number} + 4 * {width} * r0" if tensor.rows else f"a{number}"
         lines.append(f"    x{number} = view({start}, {rows}, {width})")
     count = len(operation.outputs)
     arguments = [f"x{number}" for number in (*range(count, len(operands)), *range(count))]
     lines += [f"    {name}({', '.join(arguments)})", "    return 0"]
     return emitter.text(f"kernel {operation.function.__name__}", "\n".join(lines) + "\n")
-

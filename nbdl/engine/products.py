@@ -120,9 +120,7 @@ class _Tile:
         four = _constant(4)
         self.lda, self.ldb = builder.mul(lda, four), builder.mul(ldb, four)
         self.ldc, self.start_ld = builder.mul(ldc, four), builder.mul(start_ld, four)
-        self.masks = [
-            _below(builder, builder.sub(columns, _constant(number * LANES))) for number in range(vectors)
-        ]
+        self.masks = [_below(builder, builder.sub(columns, _constant(number * LANES))) for number in range(vectors)]
         self.cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
         final = builder.sub(there, _constant(1))
         self.row_number = []
@@ -212,7 +210,7 @@ tile_t_8_1, tile_t_4_1 = _tile(8, 1, True), _tile(4, 1, True)
 
 @intrinsic
 def scratch(typingctx: Any, size: Any) -> Any:
-    """The address of `size` floats on the caller's stack. A size that LLVM knew would cost it seconds to look through."""
+    """The address of `size` floats on the caller's stack. LLVM takes seconds to look through a size that it knows."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = builder.alloca(VECTOR, size=builder.udiv(args[0], _constant(LANES)))
@@ -340,7 +338,9 @@ def multiply_plain(
         p = 0
         while p < k or p == 0:
             depth = min(DEPTH, k - p)
-            rows_of_tiles(m, columns, depth, a + 4 * p, lda, b + 4 * (p * ldb + j), ldb, c + 4 * j, ldc, first, first_ld)
+            rows_of_tiles(
+                m, columns, depth, a + 4 * p, lda, b + 4 * (p * ldb + j), ldb, c + 4 * j, ldc, first, first_ld
+            )
             first, first_ld = c + 4 * j, ldc
             p += DEPTH
 

@@ -183,9 +183,7 @@ class Recorder:
 
     # -- the four operations ----------------------------------------------------------------------------
 
-    def map(
-        self, function: Function, *operands: Tensor | float, into: Sequence[Tensor] | None = None
-    ) -> Tensor:
+    def map(self, function: Function, *operands: Tensor | float, into: Sequence[Tensor] | None = None) -> Tensor:
         """Apply a scalar function to each element; operands broadcast.
 
         Args:
@@ -393,7 +391,13 @@ class Recorder:
             assert output is not None
             output.space, output.offset = "output", 0
         return Program(
-            _live(_distinct(self._operations)), self._inputs, output, self._log, self._scalars, self._constants, self.training
+            _live(_distinct(self._operations)),
+            self._inputs,
+            output,
+            self._log,
+            self._scalars,
+            self._constants,
+            self.training,
         )
 
     def _operands(self, operands: Sequence[Tensor | float]) -> tuple[Tensor, ...]:

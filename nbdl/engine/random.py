@@ -134,16 +134,12 @@ def counter_words(columns: int, rows: Words, site: int, step: int, seed: int) ->
         for left in range(0, columns, width):
             column = np.arange(left, min(left + width, columns), dtype=np.uint64)[None, :]
             block = slice(top, top + height), slice(left, left + width)
-            for word, drawn in zip(
-                words, philox(column, row, site_word, step_word, key_0, key_1), strict=True
-            ):
+            for word, drawn in zip(words, philox(column, row, site_word, step_word, key_0, key_1), strict=True):
                 word[block] = drawn
     return words
 
 
-def uniform(
-    rows: int, features: int, seed: int, site: int, step: int, first_row: int = 0
-) -> npt.NDArray[np.float32]:
+def uniform(rows: int, features: int, seed: int, site: int, step: int, first_row: int = 0) -> npt.NDArray[np.float32]:
     """What `uniform_rows` gives, bit for bit, in NumPy."""
     row = np.arange(first_row, first_row + rows).astype(np.uint64) & np.uint64(WORD)
     words = counter_words(-(-features // 4), row, site, step, seed)
@@ -167,9 +163,7 @@ def permutation(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return (keys & ((1 << bits) - 1)).astype(np.int64)
 
 
-def uniform_array(
-    shape: tuple[int, ...], low: float, high: float, seed: int, site: int
-) -> npt.NDArray[np.float32]:
+def uniform_array(shape: tuple[int, ...], low: float, high: float, seed: int, site: int) -> npt.NDArray[np.float32]:
     """Initial weights, uniform from low to high."""
     size = int(np.prod(shape, dtype=np.int64))
     words = initial_words(size, site, seed)
@@ -178,9 +172,7 @@ def uniform_array(
     return values.reshape(shape)
 
 
-def normal_array(
-    shape: tuple[int, ...], mean: float, stddev: float, seed: int, site: int
-) -> npt.NDArray[np.float32]:
+def normal_array(shape: tuple[int, ...], mean: float, stddev: float, seed: int, site: int) -> npt.NDArray[np.float32]:
     """Initial weights, normal: Box and Muller's sqrt(-2 log u) * (cos, sin)(2 pi v) of 32-bit u and v."""
     size = int(np.prod(shape, dtype=np.int64))
     words = initial_words(size, site, seed)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Finding, Report
+from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.random import uniform
-from nbdl.engine.plain import reference_function
 from nbdl.engine.store import Floats, Store, aligned_zeros
 
 Array = NDArray[Any]
@@ -111,7 +111,10 @@ class ReferenceExecutor:
         shape = (self.rows if height is None else height, width)
         assert operation.function is not None
         function = reference_function(operation.function)
-        spread = [_spread(tensor, operand, shape, operation) for tensor, operand in zip(operation.inputs, operands, strict=True)]
+        spread = [
+            _spread(tensor, operand, shape, operation)
+            for tensor, operand in zip(operation.inputs, operands, strict=True)
+        ]
         results = np.empty((outputs, *shape), self.dtype)
         kind: Callable[[Any], Any] = self.dtype
         for index in np.ndindex(*shape):

@@ -15,6 +15,7 @@ the number of threads, so the bits do not depend on it:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from nbdl.engine.program import Operation, Program, Tensor, pattern
@@ -153,7 +154,9 @@ class Partition:
             return chain if accepts(chain, operation, self.rows) else None
         if not candidates and self.mode == "blocks" and level < len(self.stages):
             # Independent operations (gathering y, random numbers) pass through the same blocks.
-            return next((c for c in self.stages[level] if c.split == "blocks" and accepts(c, operation, self.rows)), None)
+            return next(
+                (c for c in self.stages[level] if c.split == "blocks" and accepts(c, operation, self.rows)), None
+            )
         return None
 
     def _note_results(self, operation: Operation, chain: Chain, level: int) -> None:
@@ -292,14 +295,12 @@ def _parts(count: int) -> list[Tile]:
 def _columns(count: int, width: int) -> list[Tile]:
     panels = -(-width // NARROWEST)
     edges = [panels * part // count * NARROWEST for part in range(count)] + [width]
-    return [Tile(0, 0, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Tile(0, 0, a, b) for a, b in pairwise(edges)]
 
 
 def _grid(row_parts: int, column_parts: int, width: int) -> list[Tile]:
     return [
-        Tile(part, row_parts, tile.c0, tile.c1)
-        for part in range(row_parts)
-        for tile in _columns(column_parts, width)
+        Tile(part, row_parts, tile.c0, tile.c1) for part in range(row_parts) for tile in _columns(column_parts, width)
     ]
 
 

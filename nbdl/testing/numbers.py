@@ -203,7 +203,8 @@ DOUBLE = re.compile(r"\bdouble\b")
 @check("float32 only", *RECORDING)
 def float32_only(subject: Subject) -> None:
     """No kernel of the unit computes in float64: no `double` in its LLVM text."""
-    from nbdl.engine.kernels import map_text, pattern, sum_text
+    from nbdl.engine.kernels import map_text, sum_text
+    from nbdl.engine.program import pattern
 
     if device() == "reference":
         return

@@ -44,5 +44,7 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
     if classes is None:
         classes = int(labels.max()) + 1 if labels.size else 0
     if labels.size and labels.max() >= classes:
-        raise DataError(f"to_categorical: label {labels.max()} does not fit {classes} classes, which are 0 to {classes - 1}")
+        raise DataError(
+            f"to_categorical: label {labels.max()} does not fit {classes} classes, which are 0 to {classes - 1}"
+        )
     return np.asarray(np.eye(classes, dtype=np.float32)[labels])

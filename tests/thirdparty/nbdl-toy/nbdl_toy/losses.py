@@ -30,6 +30,4 @@ def df_step(y: float, z: float) -> float:
 
 @hookimpl
 def register_losses(register: Callable[..., None]) -> None:
-    register(
-        "toy_loss", f, df, aliases=("toy_distance",), pairs={"toy_step": elementwise_pair(f_step, df_step)}
-    )
+    register("toy_loss", f, df, aliases=("toy_distance",), pairs={"toy_step": elementwise_pair(f_step, df_step)})

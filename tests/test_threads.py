@@ -461,3 +461,25 @@ def test_the_driver_that_these_tests_mean_is_the_parallel_one(monkeypatch: pytes
     x, y = data(256, 300)
     wide().fit(x, y, verbose=0, batch_size=128, threads=2)
     assert called
+
+
+def choices(costs: dict[int, float], tuner: Tuner, slices: int, hiccups: tuple[int, ...] = ()) -> list[int]:
+    """The threads that a tuner chooses where a step costs so much with each."""
+    chosen = []
+    for number in range(slices):
+        threads = tuner.next()
+        tuner.took(10.0 if number in hiccups else costs[threads], 1)
+        chosen.append(threads)
+    return chosen
+
+
+def test_the_tuner_keeps_what_is_faster() -> None:
+    assert choices({4: 1.0, 1: 2.0}, Tuner(4), 400).count(4) > 380
+    assert choices({4: 3.0, 1: 2.0}, Tuner(4), 400).count(1) > 380
+
+
+def test_the_tuner_follows_the_machine_and_not_a_hiccup() -> None:
+    tuner = Tuner(4)
+    assert choices({4: 1.0, 1: 2.0}, tuner, 50, hiccups=(20, 35)).count(4) > 44
+    assert choices({4: 9.0, 1: 2.0}, tuner, 50)[-40:].count(1) > 35, "the machine has become busy"
+    assert choices({4: 1.0, 1: 2.0}, tuner, 400)[-100:].count(4) > 90, "and free again"

@@ -93,7 +93,12 @@ class Tuner:
         """How long that slice took."""
         one, known = seconds / steps, self.seconds[self.trying]
         first = self.tries[self.trying] < self.FIRST_TRIES[self.trying]
-        self.seconds[self.trying] = min(one, known) if first else 0.5 * (one + known)
+        if first:
+            self.seconds[self.trying] = min(one, known)
+        elif self.trying == self.best:
+            self.seconds[self.trying] = 0.5 * (known + min(one, 2.0 * known))  # one hiccup changes nothing yet
+        else:
+            self.seconds[self.trying] = one
         self.tries[self.trying] += 1
         self.waited += 1
         better = 0 if self.seconds[0] <= self.seconds[1] else 1

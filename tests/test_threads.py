@@ -19,7 +19,7 @@ import nbdl
 from nbdl.engine import cpu, driver
 from nbdl.engine.kernel import load
 from nbdl.engine.scalar import function_text
-from nbdl.engine.threads import usable_threads
+from nbdl.engine.threads import Tuner, usable_threads
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 

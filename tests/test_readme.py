@@ -1,0 +1,50 @@
+"""The README's programs run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nbdl
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+PROGRAM, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    nbdl.set_random_seed(1)
+    scope: dict[str, object] = {}
+    exec(compile(PROGRAM, "README.md", "exec"), scope)
+    out = capsys.readouterr().out
+    assert float(out.rsplit("Accuracy of Testing Set:", 1)[1]) > 0.85
+    assert nbdl.load_model(tmp_path / "digits.nbdl").count_params() == 288_010
+
+
+USE_PLUGIN = """
+import numpy as np
+import nbdl, readme_plugin
+from nbdl.layers import Dense
+
+nbdl.register(readme_plugin)
+model = nbdl.Sequential([Dense(3, activation="my_softplus", input_dim=2)], seed=1)
+x = np.linspace(-3, 3, 8, dtype=np.float32).reshape(4, 2)
+kernel, bias = model.get_weights()
+np.testing.assert_allclose(model.predict(x), np.log1p(np.exp(x @ kernel + bias)), rtol=1e-5)
+"""
+
+
+def test_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "readme_plugin.py").write_text(PLUGIN)
+    subprocess.run([sys.executable, "-c", USE_PLUGIN], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_the_two_commands_are_there_for_ci() -> None:
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[0].endswith("nbdl train digits")
+    assert commands[1].endswith("-m pytest")

@@ -62,13 +62,19 @@ def tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> t
     return steps, scalars, np.zeros((len(firsts), max(1, log_width)), np.float32)
 
 
+def _part(batches: Any, part: slice) -> Any:
+    """Some of the steps."""
+    if len(batches.steps) == 1:
+        return batches
+    return replace(batches, steps=batches.steps[part], scalars=batches.scalars[part], log=batches.log[part])
+
+
 def _run(runner: Any, batches: Any, threads: int | None) -> None:
     """All steps, in slices: between them Python gets its signals."""
     done, count = 0, 1
     while done < len(batches.steps):
         part, began = slice(done, done + count), time.perf_counter()
-        rows = {name: getattr(batches, name)[part] for name in ("steps", "scalars", "log")}
-        report = runner.run(replace(batches, **rows), threads)
+        report = runner.run(_part(batches, part), threads)
         if report.stopped_by is not None:  # in checked runs only
             raise NbdlError(
                 f"NBDL_CHECK: {report.stopped_by.layer}: {report.stopped_by.title} gave {runner.finding.what}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,15 @@ def executor(
 
 def rows_at_once(program: Program, rows: int) -> int:
     """Rows per step of evaluation and prediction: a power of two that suits the cache, not above what is needed."""
-    width = sum(tensor.features for o in program.operations for tensor in o.outputs if tensor.rows)
-    most = max(32, min(4096, WORK_FLOATS // max(1, width)))
+    most = max(32, min(4096, WORK_FLOATS // max(1, _width(program))))
     most = 1 << (most.bit_length() - 1)
     return min(most, max(1, 1 << max(0, rows - 1).bit_length()))
+
+
+@functools.lru_cache(maxsize=64)
+def _width(program: Program) -> int:
+    """Floats that one row takes in all results."""
+    return sum(tensor.features for o in program.operations for tensor in o.outputs if tensor.rows)
 
 
 def training_state(model: Sequential) -> TrainingState:

@@ -4,8 +4,8 @@
 
 A tile of ROWS × (2 vectors) of C stays in registers while p runs; each step loads two vectors of B and broadcasts ROWS
 elements of A. Columns beyond the edge are masked, so no shape needs a tail of its own. On a Zen 5 core this runs at 230
-to 250 GFLOP/s from 32 × 32 × 32 to 100 × 784 × 500, where OpenBLAS 0.3.31 gives 158 to 234 with AVX-512 kernels and 92 to
-124 with AVX2. Beyond about 1000 × 1000 it falls behind, since panels are not packed.
+to 250 GFLOP/s from 32 × 32 × 32 to 100 × 784 × 500, where OpenBLAS 0.3.31 gives 158 to 234 with AVX-512 kernels and 92
+to 124 with AVX2. Beyond about 1000 × 1000 it falls behind, since panels are not packed.
 
 Every element of C is one chain of fused multiply-adds in the order of p, whatever the tiles: the bits of a product
 depend on nothing but its operands.

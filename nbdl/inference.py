@@ -15,7 +15,7 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, NbdlError
-from nbdl.programs import executor, record, rows_at_once
+from nbdl.programs import executor, recorded, rows_at_once
 from nbdl.specs import Metric
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ def _run(runner: Any, batches: Any, threads: int | None) -> None:
         count = min(4 * count, max(1, int(count * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9))))
 
 
+def _pass(
+    model: Sequential, what: str, data: list[Any], output: Floats | None, threads: int | None
+) -> tuple[Program, Any, Floats]:
+    """Run a program over all rows once: the program, its steps, and what each logged."""
+    rows, program = len(data[0]), recorded(model, what)
+    at_once = rows_at_once(program, rows)
+    kinds = [given.gathered(array, shuffled=False) for array in data]
+    order = np.arange(rows, dtype=np.int64) if any(kinds) else None
+    steps, scalars, log = tables(rows, at_once, order, len(program.scalars), program.log_width)
+    batches = executors.Batches(steps, scalars, log, data, output, model.seed)
+    _run(executor(model, what, at_once, kinds), batches, threads)
+    return program, steps, log
+
+
 def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray:
     """Predictions for all rows."""
     check_threads(threads)
@@ -93,15 +107,7 @@ def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray
     output = np.empty((rows, *shape), np.float32)
     if rows == 0:
         return output
-    program = model._executors.get("predict")
-    if program is None:
-        program = model._executors["predict"] = record(model, "predict")
-    at_once = rows_at_once(program, rows)
-    kind = given.gathered(array, shuffled=False)
-    order = None if kind is None else np.arange(rows, dtype=np.int64)
-    steps, scalars, log = tables(rows, at_once, order, len(program.scalars), program.log_width)
-    batches = executors.Batches(steps, scalars, log, [array], output, model.seed)
-    _run(executor(model, "predict", at_once, [kind]), batches, threads)
+    _pass(model, "predict", [array], output, threads)
     return output
 
 
@@ -117,18 +123,9 @@ def evaluate(
 
 def evaluate_data(model: Sequential, compiled: Compiled, data: list[Any], threads: int | None) -> dict[str, float]:
     """The same, of data that was checked."""
-    rows = len(data[0])
-    if rows == 0:
+    if len(data[0]) == 0:
         raise DataError("there are no rows to evaluate on")
-    program = model._executors.get("evaluate")
-    if program is None:
-        program = model._executors["evaluate"] = record(model, "evaluate")
-    at_once = rows_at_once(program, rows)
-    kinds = [given.gathered(array, shuffled=False) for array in data]
-    order = np.arange(rows, dtype=np.int64) if any(kinds) else None
-    steps, scalars, log = tables(rows, at_once, order, len(program.scalars), program.log_width)
-    batches = executors.Batches(steps, scalars, log, data, None, model.seed)
-    _run(executor(model, "evaluate", at_once, kinds), batches, threads)
+    program, steps, log = _pass(model, "evaluate", data, None, threads)
     tally = Tally(program, compiled.metrics)
     tally.add(log, steps[:, 1])
     return tally.figures()

@@ -57,15 +57,29 @@ def executor(
 ) -> Any:
     """The executor of a model's program, made once for each kind of batch."""
     checked = executors.checked()
-    rule = model.optimizer.update_function() if what == "train" else None
     place = 0 if slots is None else slots.ctypes.data
-    key = (what, rows, tuple(gathered), executors.device(), checked, rule, place)
+    key = (what, rows, tuple(gathered), executors.device(), checked, _rule(model, what), place)
     found = model._executors.get(key)
     if found is None:
         make = executors.make_checked if checked else executors.make
-        found = make(record(model, what), model.store, rows, gathered, slots)
+        found = make(recorded(model, what), model.store, rows, gathered, slots)
         model._executors[key] = found
     return found
+
+
+def recorded(model: Sequential, what: str) -> Program:
+    """The program of a model, recorded once; all its executors share it."""
+    key = ("program", what, _rule(model, what))
+    found = model._executors.get(key)
+    if found is None:
+        found = model._executors[key] = record(model, what)
+    assert isinstance(found, Program)
+    return found
+
+
+def _rule(model: Sequential, what: str) -> Any:
+    """The update rule that a training program holds; an optimizer whose arguments change may take another."""
+    return model.optimizer.update_function() if what == "train" else None
 
 
 def rows_at_once(program: Program, rows: int) -> int:

@@ -182,7 +182,7 @@ class Fit:
                 hooks.call("on_batch_begin", done, {})
                 hooks.call("on_train_batch_begin", done, {})
             part = slice(done, done + many)
-            self._slice(epoch, done, steps[part], log[part], order)
+            self._slice(epoch, done, steps[part], log[part])
             tally.add(log[part], steps[part, 1])
             done += many
             if hooks.batches:
@@ -201,7 +201,7 @@ class Fit:
             hooks.call("on_test_end", logs)
         return logs
 
-    def _slice(self, epoch: int, done: int, steps: Any, log: Floats, order: Any) -> None:
+    def _slice(self, epoch: int, done: int, steps: Any, log: Floats) -> None:
         """Run some steps; tune how many make a slice; stop at a value that is not finite."""
         steps[:, 2] = self.state.iterations + 1 + np.arange(len(steps))
         scalars = self._scalars(steps)

@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nbdl.engine.program import Operation, Program, Tensor, pattern
+from nbdl.engine.store import LINE, aligned
 
 # Costs in µs of one core, good enough to tell small work from large.
 GEMM_FLOPS_PER_US = 200_000.0
@@ -30,7 +31,6 @@ SMALL_CHAIN_US = 8.0  # a chain below this is one task
 TILE_US = 30.0  # a tile should not be much smaller
 MOST_TILES = 16
 NARROWEST = 32  # columns of a tile: a product's panel
-ALIGN = 16  # floats: a cache line
 
 # Phases that begin when all before them is done: they write what earlier operations read.
 ORDERED_PHASES = ("check", "regularize", "update", "assign", "constrain")
@@ -282,7 +282,7 @@ def tiling(operation: Operation, rows: int) -> tuple[str, list[Tile]]:
     if over == "rows" and width < 2 * NARROWEST:
         return "whole", [Tile()]  # a few columns, and nothing may split the rows
     if over == "features" or operation.kind in ("gather", "uniform", "kernel") or width < 2 * NARROWEST:
-        return "rows", _parts(min(wanted, max(1, count // ALIGN)))
+        return "rows", _parts(min(wanted, max(1, count // LINE)))
     if operation.kind == "gemm" and count > 4 * width and height is None and wanted > 2:
         return "grid", _grid(wanted // 2, 2, width)
     return "columns", _columns(min(wanted, width // NARROWEST), width)
@@ -324,11 +324,6 @@ class Memory:
     batch: dict[int, int] = field(default_factory=dict)
     gradients: int = 0
     size: int = 0
-
-
-def aligned(size: int) -> int:
-    """Rounded up to a cache line."""
-    return -(-size // ALIGN) * ALIGN
 
 
 def plan_memory(

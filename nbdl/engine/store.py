@@ -15,6 +15,11 @@ Floats = NDArray[np.float32]
 LINE = 16  # floats in a cache line
 
 
+def aligned(size: int) -> int:
+    """A size rounded up to whole cache lines."""
+    return -(-size // LINE) * LINE
+
+
 def aligned_zeros(size: int) -> Floats:
     """Zeros that start on a cache line."""
     raw = np.zeros(max(size, 1) + LINE, np.float32)
@@ -75,4 +80,4 @@ class Store:
 
 def end_of(weight: Weight) -> int:
     """Where the next weight may start."""
-    return weight.tensor.offset + -(-weight.tensor.features // LINE) * LINE
+    return weight.tensor.offset + aligned(weight.tensor.features)

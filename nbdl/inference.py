@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +16,14 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, NbdlError
-from nbdl.programs import executor, recorded, rows_at_once
+from nbdl.programs import executor, net, recorded, rows_at_once
 from nbdl.specs import Metric
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 SLICE_SECONDS = 0.05
+FEW_PRODUCTS = 1 << 18  # multiplications, some µs: not worth the tables of a run
 
 
 def count(value: Any, name: str, default: int, least: int) -> int:
@@ -103,11 +105,23 @@ def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray
     array = given.inputs(x, model.input_shape)
     if not model.built:
         model.build(array.shape[1:] if model.input_shape is None else None)
-    rows, shape = len(array), model.output_shape
-    output = np.empty((rows, *shape), np.float32)
-    if rows == 0:
-        return output
-    _pass(model, "predict", [array], output, threads)
+    shape = model.output_shape
+    if (
+        len(array) * max(1, model.store.size) <= FEW_PRODUCTS
+        and executors.device() == "cpu"
+        and not executors.checked()
+    ):
+        output: np.ndarray = net(model)(array)
+    else:
+        output = run_rows(model, "predict", [array], math.prod(shape), threads)
+    return output.reshape(len(array), *shape)
+
+
+def run_rows(model: Sequential, what: str, data: list[Any], width: int, threads: int | None = None) -> Floats:
+    """What a program gives for all rows: rows × width."""
+    output = np.empty((len(data[0]), width), np.float32)
+    if len(output):
+        _pass(model, what, data, output, threads)
     return output
 
 

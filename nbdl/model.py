@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nbdl.building import Builder
 from nbdl.compiled import Compiled, TrainingState, named_metrics
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from nbdl.callback import Callback, History
     from nbdl.engine.program import Program
     from nbdl.engine.store import Store, Weight
+    from nbdl.net import Net
+    from nbdl.profile import Profile
+
+FEW_NUMBERS = 4096  # in a call of the model; more rows are worth predict's threads
 
 
 class Sequential:
@@ -55,6 +59,7 @@ class Sequential:
         self._shapes: list[Shape] = []
         self._input_shape: Shape | None = None
         self._executors: dict[Any, Any] = {}
+        self._row_net: Net | Literal[False] | None = None
         if isinstance(layers, Layer):
             raise ConfigError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)])")
         try:
@@ -151,9 +156,12 @@ class Sequential:
         )
 
     def _changed(self) -> None:
+        if self._store is not None:
+            self._store.stale[0] = 1  # nets in compiled code have the former layers
         if not self._layers:
             self._store = None
         self._executors.clear()
+        self._row_net = None
         self._shapes = []
         self.training_state = None
 
@@ -417,13 +425,62 @@ class Sequential:
         return predict(self, x, threads)
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Predictions for a few rows; a single row without the leading axis gives a single row."""
+        """Predictions for a few rows, without `predict`'s checks: NaN gives NaN.
+
+        A single row without the leading axis gives a single row.
+        """
+        net = self._row_net
+        if net is None:
+            net = self._row_net = self._net_of_rows()
+        if net and 0 < getattr(x, "ndim", 0) <= 2 and x.shape[-1] == net.inputs and x.size <= FEW_NUMBERS:
+            return net(x)
         import numpy as np
 
         array = np.asarray(x)
         if self.input_shape is not None and array.shape == self.input_shape:
             return np.asarray(self.predict(array[None])[0])
         return self.predict(array)
+
+    def _net_of_rows(self) -> Net | Literal[False]:
+        """What predicts a single row; False where a row is no vector, or every result is to be looked at."""
+        from nbdl.engine.executors import checked, device
+
+        self.build()
+        vectors = len(self._known_input_shape()) == len(self.output_shape) == 1
+        return self.as_njit() if vectors and device() == "cpu" and not checked() else False
+
+    @explained
+    def as_njit(self, derivatives: bool = False) -> Net:
+        """The net for compiled code: `net(x)` in any `@njit` function, and from Python.
+
+        Args:
+            derivatives: `net.vjp(x, dy)` and `net.jacobian(x)` too.
+
+        Returns:
+            The net; as an argument it leaves the functions that take it cacheable. It sees the weights as they are,
+            and raises RuntimeError once the model has other layers.
+
+        Raises:
+            ConfigError: a layer draws random numbers when it predicts.
+        """
+        from nbdl.programs import net
+
+        return net(self, derivatives)
+
+    @explained
+    def as_cfunc(self, form: str = "float") -> Any:
+        """The net as a C function: `.address` and `.ctypes` of what is returned, for C, ctypes and SciPy.
+
+        Args:
+            form: "float" is `void (const float *x, float *y)` for one row, "double" the same of doubles, "quad" is
+                `double (int n, double *x)`, as `scipy.LowLevelCallable` takes it for integrals of a single output.
+
+        Returns:
+            Numba's CFunc. It sees the weights as they are, and gives NaN once the model has other layers.
+        """
+        from nbdl.net_cfunc import as_cfunc
+
+        return as_cfunc(self.as_njit(), form)
 
     def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
         """The same as `predict`, under its Keras 1 name."""
@@ -458,6 +515,35 @@ class Sequential:
 
         for line in explain(self, schedule, batch_size):
             print_fn(line)
+
+    def profile(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        what: str = "train",
+        seconds: float = 1.0,
+        threads: int | None = None,
+    ) -> Profile:
+        """Measure where a step goes, operation by operation; the model is not changed.
+
+        Args:
+            x, y: data, as `fit` takes it; by default random rows.
+            batch_size: rows of a step; default 32.
+            what: "train", "evaluate" or "predict".
+            seconds: how long to measure, about.
+            threads: at most so many for the whole step; operations are measured on one.
+
+        Returns:
+            µs, GFLOP/s, GB/s and share of the roofline of each operation; `print` shows a table.
+
+        Raises:
+            ConfigError: the model is not compiled, or runs without compiled kernels.
+            DataError: the data does not fit.
+        """
+        from nbdl.profiling import profile
+
+        return profile(self, x, y, batch_size, what, seconds, threads)
 
     def program(self, what: str = "predict") -> Program:
         """The recorded program: "predict", "evaluate" or "train"."""
@@ -496,6 +582,18 @@ class Sequential:
         from nbdl.saving import save_model
 
         save_model(self, path, overwrite)
+
+    def export(self, path: str | Path, format: str | None = None, **options: Any) -> None:
+        """Write a snapshot of the model in another format: `model.export("net.c")`.
+
+        Args:
+            path: a file; an earlier export is replaced, any other file is not.
+            format: the name of an exporter; by default the one for the path's suffix.
+            options: what the exporter takes: for C `name`, of the function, and `header`, whether to write a .h too.
+        """
+        from nbdl.exporting import export_model
+
+        export_model(self, path, format, **options)
 
     def __repr__(self) -> str:
         names = ", ".join(layer.name for layer in self._layers)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.compiled import TrainingState
 from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats, aligned_zeros
 from nbdl.errors import ConfigError
-from nbdl.recording import Objective, evaluation_program, prediction_program, training_program
+from nbdl.recording import Objective, derivative_program, evaluation_program, prediction_program, training_program
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
+    from nbdl.net import Net
 
 WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
 
 
 def record(model: Sequential, what: str) -> Program:
-    """The program of a model: "predict", "evaluate" or "train"."""
+    """The program of a model: "predict", "derivative", "evaluate" or "train"."""
     model.build()
     return _refuse_foreign(_record(model, what), model)
 
@@ -29,6 +30,8 @@ def _record(model: Sequential, what: str) -> Program:
     shape = model._known_input_shape()
     if what == "predict":
         return prediction_program(model.layers, shape)
+    if what == "derivative":
+        return derivative_program(model.layers, shape, model.output_shape)
     compiled = model._compiled()
     objective = Objective(compiled.loss, compiled.metrics)
     target_shape = compiled.loss.target_shape(model.output_shape)
@@ -36,7 +39,7 @@ def _record(model: Sequential, what: str) -> Program:
         return evaluation_program(model.layers, shape, target_shape, objective, model.store)
     if what == "train":
         return training_program(model.layers, shape, target_shape, objective, compiled.optimizer, model.store)
-    raise ConfigError(f"program: 'predict', 'evaluate' or 'train', got {what!r}")
+    raise ConfigError(f"program: 'predict', 'derivative', 'evaluate' or 'train', got {what!r}")
 
 
 def _refuse_foreign(program: Program, model: Sequential) -> Program:
@@ -65,6 +68,28 @@ def executor(
         found = make(recorded(model, what), model.store, rows, gathered, slots)
         model._executors[key] = found
     return found
+
+
+def net(model: Sequential, derivatives: bool = False) -> Net:
+    """The model for compiled code, made once."""
+    model.build()
+    key = ("net", derivatives)
+    if key not in model._executors:
+        model._executors[key] = _make_net(model, derivatives)
+    return cast("Net", model._executors[key])
+
+
+def _make_net(model: Sequential, derivatives: bool) -> Any:
+    if executors.device() == "reference":
+        from nbdl.plain_net import PlainNet
+
+        return PlainNet(model)
+    import nbdl.net_type  # noqa: F401 - tells Numba of the type
+    from nbdl.engine.tape import Tape
+    from nbdl.net import Net
+
+    backward = recorded(model, "derivative") if derivatives else None
+    return Net(Tape(model.store, recorded(model, "predict"), backward))
 
 
 def recorded(model: Sequential, what: str) -> Program:

@@ -51,6 +51,18 @@ def prediction_program(layers: Sequence[Layer], input_shape: Shape) -> Program:
         return r.finish(nodes[-1].y if nodes else x)
 
 
+def derivative_program(layers: Sequence[Layer], input_shape: Shape, output_shape: Shape) -> Program:
+    """x, dy → dx: the derivative of the predictions by the inputs, each row's times its dy."""
+    r = Recorder()
+    x, dy = r.input(input_shape, "x"), r.input(output_shape, "dy")
+    gradient = dy
+    for node in reversed(forward(r, layers, x)):
+        with r.recording(node.layer, "backward"):
+            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+    with r.recording("derivative", "backward"):
+        return r.finish(gradient)
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is minimised and reported: a loss, and metrics."""

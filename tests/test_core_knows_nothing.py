@@ -32,6 +32,7 @@ MEANT_OTHERWISE = {
     "constant": "of a syntax tree, of LLVM, and a run-time constant of a program",
     "input": "what a batch brings to a program",
     "add": "a scalar function, a method of models and sets",
+    "c": "a name of variables, and numpy's word for an order of elements",
 }
 # The same, as identifiers only.
 IDENTIFIERS = {

@@ -20,6 +20,8 @@ COMMANDS = {
     "predict": "nbdl.cli.predict:predict",
     "summary": "nbdl.cli.inspect:summary",
     "explain": "nbdl.cli.inspect:explain",
+    "export": "nbdl.cli.export:export",
+    "profile": "nbdl.cli.profile:profile",
     "plugins": "nbdl.cli.plugins:plugins",
     "doctor": "nbdl.cli.doctor:doctor",
     "warmup": "nbdl.cli.warmup:warmup",

@@ -34,6 +34,7 @@ class Executor:
         rows: the largest number of rows of a batch.
         gathered: dtype of each input that is gathered through indices, or None where the data is used itself.
         plain: one tile for everything and no memory used twice, for checked runs.
+        whole: one tile for everything, for callers that run the operations themselves.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Executor:
         gathered: Sequence[str | None],
         slots: Floats | None = None,
         plain: bool = False,
+        whole: bool = False,
     ) -> None:
         self.program, self.store, self.rows, self.gathered = program, store, rows, list(gathered)
         self.slots = aligned_zeros(0) if slots is None else slots
@@ -53,7 +55,7 @@ class Executor:
         self._live = [o for o in program.operations if not (o.kind == "gather" and o.outputs[0].offset in direct)]
         running = Program(self._live, program.inputs, program.output, program.log, program.scalars,
                           program.constants, program.training)  # fmt: skip
-        self.partition = Partition(running, rows, plain)
+        self.partition = Partition(running, rows, plain or whole)
         self.memory = plan_memory(running, self.partition, store.trainable_size, not plain, GUARD if plain else 0)
         self.slow: set[str] = set()
         self.listing: list[Operation] = []
@@ -116,7 +118,7 @@ class Executor:
             text, slow = kernels.sum_text(operation.function, patterns, over, reduction)
             return text, operands, [], slow
         if kind == "gemm":
-            text = kernels.gemm_text(operation.attributes["transpose_a"], operation.attributes["transpose_b"])
+            text = kernels.gemm_text()
             return text, [*operands, *([(None, False)] * (3 - len(inputs)))], self._product(operation, partial), set()
         if kind == "combine":
             text, chunks = kernels.combine_text(operation.attributes["reduction"]), self.partition.partials[outputs[0]]
@@ -139,8 +141,10 @@ class Executor:
         def leading(tensor: Tensor) -> int:
             return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
 
-        over_rows = int(split and k == -1)
-        return [over_rows, m, k, leading(a), leading(b), int(len(operation.inputs) == 3)]
+        transpose_a, transpose_b = operation.attributes["transpose_a"], operation.attributes["transpose_b"]
+        a_row, a_step = (1, leading(a)) if transpose_a else (leading(a), 1)
+        over_rows, bias = int(split and k == -1), int(len(operation.inputs) == 3)
+        return [over_rows, m, k, a_row, a_step, leading(b), int(transpose_b), bias]
 
     def _operand(self, tensor: Tensor | None, partial: bool) -> list[int]:
         """(slot, byte offset), checked against the extent of its base."""
@@ -183,7 +187,7 @@ class Executor:
             frame[words.SOURCE + number] = source.ctypes.data
             if dtype is None:
                 frame[words.STRIDE + number] = 4 * self.program.inputs[number].features
-            else:
+            elif number in self.memory.batch:  # else nothing reads it
                 frame[words.BATCH + number] = work.ctypes.data + 4 * self.memory.batch[number]
         if batches.output is not None and self.program.output is not None:
             frame[words.OUTPUT_START] = batches.output.ctypes.data

@@ -54,6 +54,27 @@ def word(typingctx: Any, address: Any, index: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
+@intrinsic
+def write_word(typingctx: Any, address: Any, index: Any, value: Any) -> Any:
+    """Write an int64 of a frame that no kernel reads yet."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _element(builder, args[0], args[1], I64))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def data_of(typingctx: Any, array: Any) -> Any:
+    """Where an array's data starts; `array.ctypes.data` would count a reference up and down."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, I64)
+
+    return types.int64(array), codegen
+
+
 def _loader(item: Any, numba_type: Any, align: int = 1) -> Any:
     @intrinsic
     def load(typingctx: Any, address: Any, index: Any) -> Any:

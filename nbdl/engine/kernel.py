@@ -82,6 +82,20 @@ def parallel_driver(function: Callable[..., Any]) -> Any:
     return njit(DRIVER, cache=_has_file(function), nogil=True, parallel=True, **OPTIONS)(function)
 
 
+def entry(signature: str) -> Callable[..., Any]:
+    """A function that Python calls with arrays, for one signature."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        return njit(signature, cache=_has_file(function), nogil=True, **OPTIONS)(function)
+
+    return decorate
+
+
+def c_function(signature: Any, function: Callable[..., Any]) -> Any:
+    """A function for callers in C that holds addresses of this process, so it is never cached."""
+    return cfunc(signature, nopython=True, **OPTIONS)(function)
+
+
 def _has_file(function: Callable[..., Any]) -> bool:
     return not function.__code__.co_filename.startswith("<")
 
@@ -252,6 +266,7 @@ __all__ = [
     "cache_folder",
     "called",
     "driver",
+    "entry",
     "float32",
     "inlined",
     "kernel",

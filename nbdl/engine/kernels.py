@@ -21,7 +21,6 @@ from nbdl.engine.frame import (
 from nbdl.engine.program import Operation
 from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
-from nbdl.errors import ConfigError
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
 INTRINSICS = "nbdl.engine.intrinsics"
@@ -201,44 +200,45 @@ def gather_text(dtype: str) -> str:
 
 
 # Words of a product's descriptor after its operands: out, a, b, bias.
-GEMM_SPLIT, GEMM_M, GEMM_K, GEMM_LDA, GEMM_LDB, GEMM_BIAS = range(operand_word(4), operand_word(4) + 6)
+GEMM_SPLIT, GEMM_M, GEMM_K, GEMM_A_ROW, GEMM_A_STEP, GEMM_LDB, GEMM_TRANSPOSE_B, GEMM_BIAS = range(
+    operand_word(4), operand_word(4) + 8
+)
 
 
-def gemm_text(transpose_a: bool, transpose_b: bool) -> str:
+def gemm_text() -> str:
     """The text of a product's kernel: a tile of the output, or (split) a partial sum over the rows [r0, r1)."""
-    from nbdl.engine import products
+    from nbdl.engine.products import multiply
 
     emitter = Emitter()
     emitter.imported(INTRINSICS, "word")
-    if transpose_a and transpose_b:
-        raise ConfigError("r.gemm: transpose_a and transpose_b together: use gemm(b, a), which is its transpose")
-    multiply = products.multiply_transposed_a if transpose_a else products.multiply_plain
-    name = emitter.function(products.multiply_transposed_b if transpose_b else multiply, scalar=False)
+    name = emitter.function(multiply, scalar=False)
     body = f"""@kernel
 {HEAD}
-    n, lda, ldb = word(op, {OP_WIDTH}), word(op, {GEMM_LDA}), word(op, {GEMM_LDB})
+    n, a_row, a_step = word(op, {OP_WIDTH}), word(op, {GEMM_A_ROW}), word(op, {GEMM_A_STEP})
+    ldb, transpose_b = word(op, {GEMM_LDB}), word(op, {GEMM_TRANSPOSE_B})
 {_address("out", 0)}
 {_address("a", 1)}
 {_address("b", 2)}
+    m, k, columns, start, start_ld = r1 - r0, word(op, {GEMM_K}), c1 - c0, 0, 0
     if word(op, {GEMM_SPLIT}) != 0:
-        m, k = word(op, {GEMM_M}), r1 - r0
+        m, k, columns, start_ld = word(op, {GEMM_M}), r1 - r0, n, n
         out += 4 * chunk * m * n
-        start = out if first == 0 else 0
-        a += 4 * r0 * {"lda" if transpose_a else 1}
-        b += 4 * r0 * {1 if transpose_b else "ldb"}
-        {name}(m, n, k, a, lda, b, ldb, out, n, start, n)
-        return 0
-    m, k, start = r1 - r0, word(op, {GEMM_K}), 0
-    if k < 0:
-        k = word(frame, {ROWS})
-    if word(op, {GEMM_BIAS}) != 0:
-        start = word(frame, word(op, {operand_word(3)})) + word(op, {operand_word(3) + 1}) + 4 * c0
-    a += 4 * r0 * {1 if transpose_a else "lda"}
-    b += 4 * c0 * {"ldb" if transpose_b else 1}
-    {name}(m, c1 - c0, k, a, lda, b, ldb, out + 4 * (r0 * n + c0), n, start, 0)
+        if first == 0:
+            start = out
+        a += 4 * r0 * a_step
+        b += 4 * r0 * (1 if transpose_b != 0 else ldb)
+    else:
+        if k < 0:
+            k = word(frame, {ROWS})
+        if word(op, {GEMM_BIAS}) != 0:
+            start = word(frame, word(op, {operand_word(3)})) + word(op, {operand_word(3) + 1}) + 4 * c0
+        a += 4 * r0 * a_row
+        b += 4 * c0 * (ldb if transpose_b != 0 else 1)
+        out += 4 * (r0 * n + c0)
+    {name}(m, columns, k, a, a_row, a_step, b, ldb, transpose_b, out, n, start, start_ld)
     return 0
 """
-    return emitter.text(f"gemm{' transposed a' * transpose_a}{' transposed b' * transpose_b}", body)
+    return emitter.text("gemm", body)
 
 
 def combine_text(reduction: str) -> str:

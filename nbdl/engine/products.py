@@ -39,6 +39,12 @@ def lanes() -> int:
 LANES = lanes()
 ROWS = 8 if LANES == 16 else 4  # accumulators enough to hide the latency, few enough for the registers
 PANEL = 2 * LANES  # columns of a register tile
+GROUP = 8 * PANEL  # columns of B that are copied together: short pieces of rows that lie far apart are slow to read
+BLOCK = 4 * LANES  # rows of a transposed A that are copied together
+PACKED = BLOCK + LANES  # from step to step of them: a power of two would fall on few lines of the cache
+PACK_ROWS, PACK_EXTENT = 32, 8192  # rows that repay a copy of B; floats over which what is copied was spread
+PACK_EXTENT_OF_A = 1 << 17  # the same of A, which is read in longer pieces
+FAR = 2048  # floats from row to row of C, from which on it is fetched before it is written
 DEPTH = 256  # steps of p between which C is put back; a transposed panel of B then fits the first-level cache
 VECTOR, MASK = ir.VectorType(F32, LANES), ir.VectorType(I1, LANES)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
@@ -82,29 +88,27 @@ def _broadcast(builder: Any, value: Any, item: Any) -> Any:
 
 def _below(builder: Any, count: Any) -> Any:
     """A mask of the first `count` lanes, which may be none or more than there are."""
-    numbers = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
-    return builder.icmp_signed("<", numbers, _broadcast(builder, count, I64))
+    numbers = ir.Constant(ir.VectorType(I32, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", numbers, _broadcast(builder, builder.trunc(count, I32), I32))
 
 
-def _tile(rows: int, vectors: int, contiguous: bool) -> Any:
+def _tile(rows: int, vectors: int) -> Any:
     """An intrinsic that computes `rows` × (`vectors` vectors) of C.
 
-    Of the rows, `there` are there; the others repeat the last and write what it writes.
-
-    `contiguous`: the tile's elements of A lie side by side for each p (A is transposed), with `lda` from p to p;
-    else each row of A runs over p, with `lda` from row to row.
+    Of the rows, `there` are there; the others repeat the last and write what it writes. An element of A lies `a_row`
+    from that of the row before and `a_step` from that of the step before, so A may be transposed or not.
     """
 
     @intrinsic
     def tile(
-        typingctx: Any, there: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any, columns: Any,
-        start: Any, start_ld: Any,
+        typingctx: Any, there: Any, a: Any, a_row: Any, a_step: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any,
+        columns: Any, start: Any, start_ld: Any,
     ) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _Tile(builder, rows, vectors, contiguous, *args).emit()
+            _Tile(builder, rows, vectors, *args).emit()
             return context.get_dummy_value()
 
-        return types.void(*([types.int64] * 11)), codegen
+        return types.void(*([types.int64] * 12)), codegen
 
     return tile
 
@@ -113,13 +117,13 @@ class _Tile:
     """Writes the IR of one register tile. Leading dimensions come in floats; `start` 0 means zeros."""
 
     def __init__(
-        self, builder: Any, rows: int, vectors: int, contiguous: bool, there: Any,
-        a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any, columns: Any, start: Any, start_ld: Any,
+        self, builder: Any, rows: int, vectors: int, there: Any, a: Any, a_row: Any, a_step: Any, b: Any, ldb: Any,
+        c: Any, ldc: Any, depth: Any, columns: Any, start: Any, start_ld: Any,
     ) -> None:  # fmt: skip
-        self.builder, self.rows, self.vectors, self.contiguous = builder, rows, vectors, contiguous
-        self.a, self.b, self.c, self.depth, self.start = a, b, c, depth, start
+        self.builder, self.rows, self.vectors = builder, rows, vectors
+        self.b, self.c, self.depth, self.start = b, c, depth, start
         four = _constant(4)
-        self.lda, self.ldb = builder.mul(lda, four), builder.mul(ldb, four)
+        self.a_step, self.ldb = builder.mul(a_step, four), builder.mul(ldb, four)
         self.ldc, self.start_ld = builder.mul(ldc, four), builder.mul(start_ld, four)
         self.masks = [_below(builder, builder.sub(columns, _constant(number * LANES))) for number in range(vectors)]
         self.cells = [(row, vector) for row in range(rows) for vector in range(vectors)]
@@ -128,12 +132,17 @@ class _Tile:
         for row in range(rows):
             number = _constant(row)
             self.row_number.append(builder.select(builder.icmp_signed("<", number, final), number, final))
+        a_row = builder.mul(a_row, four)
+        self.rows_of_a = [builder.add(a, builder.mul(a_row, number)) for number in self.row_number]
 
     def emit(self) -> None:
         """start → loop over p → store."""
         builder = self.builder
         blocks = [builder.append_basic_block(name) for name in ("given", "begin", "loop", "done")]
         given, begin, loop, done = blocks
+        with builder.if_then(builder.icmp_signed(">=", self.ldc, _constant(4 * FAR)), likely=False):
+            for cell in self.cells:
+                self._fetch(*cell)
         entry = builder.block
         builder.cbranch(builder.icmp_signed("!=", self.start, _constant(0)), given, begin)
         builder.position_at_end(given)
@@ -157,6 +166,15 @@ class _Tile:
         for cell in self.cells:
             self._place(self.c, self.ldc, *cell, last[cell])
 
+    def _fetch(self, row: int, vector: int) -> None:
+        """Have a vector of C at hand by the time that it is written: it may lie in main memory."""
+        builder, pointer = self.builder, ir.IntType(8).as_pointer()
+        offset = builder.add(builder.mul(self.ldc, self.row_number[row]), _constant(4 * LANES * vector))
+        kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        write, keep, data = ir.Constant(I32, 1), ir.Constant(I32, 3), ir.Constant(I32, 1)
+        builder.call(function, [builder.inttoptr(builder.add(self.c, offset), pointer), write, keep, data])
+
     def _place(self, base: Any, leading: Any, row: int, vector: int, value: Any) -> Any:
         """Load (value None) or store one vector of a rows × columns array."""
         builder = self.builder
@@ -175,14 +193,15 @@ class _Tile:
         for cell in self.cells:
             sums[cell] = builder.phi(VECTOR)
             sums[cell].add_incoming(first[cell], begin)
-        row_of_b = builder.add(self.b, builder.mul(p, self.ldb))
+        row_of_b, step = builder.add(self.b, builder.mul(p, self.ldb)), builder.mul(p, self.a_step)
         b = [
             _load(builder, builder.add(row_of_b, _constant(4 * LANES * number)), self.masks[number])
             for number in range(self.vectors)
         ]
         after = {}
         for row in range(self.rows):
-            a = _broadcast(builder, builder.load(self._element_of_a(row, p)), F32)
+            element = builder.load(_floats(builder, builder.add(self.rows_of_a[row], step)))
+            a = _broadcast(builder, element, F32)
             for number in range(self.vectors):
                 after[row, number] = _fused(builder, a, b[number], sums[row, number])
         following = builder.add(p, _constant(1))
@@ -192,21 +211,12 @@ class _Tile:
         builder.cbranch(builder.icmp_signed("<", following, self.depth), loop, done)
         return after
 
-    def _element_of_a(self, row: int, p: Any) -> Any:
-        builder = self.builder
-        if self.contiguous:
-            column = _floats(builder, builder.add(self.a, builder.mul(p, self.lda)))
-            return builder.gep(column, [self.row_number[row]])
-        return builder.gep(_floats(builder, builder.add(self.a, builder.mul(self.lda, self.row_number[row]))), [p])
-
 
 # Rows × vectors. Few of them, since each costs a quarter of a second to compile; a tile of a single row takes more
 # columns, or it would wait for its own sums.
-tile_8_2, tile_4_2 = _tile(8, 2, False), _tile(4, 2, False)
-tile_8_1, tile_4_1 = _tile(8, 1, False), _tile(4, 1, False)
-tile_1_8 = _tile(1, 8, False)
-tile_t_8_2, tile_t_4_2 = _tile(8, 2, True), _tile(4, 2, True)
-tile_t_8_1, tile_t_4_1 = _tile(8, 1, True), _tile(4, 1, True)
+tile_8_2, tile_4_2 = _tile(8, 2), _tile(4, 2)
+tile_8_1, tile_4_1 = _tile(8, 1), _tile(4, 1)
+tile_1_8 = _tile(1, 8)
 
 
 @intrinsic
@@ -248,6 +258,18 @@ def transpose_block(
     return types.void(*([types.int64] * 6)), codegen
 
 
+@intrinsic
+def copy_vector(typingctx: Any, source: Any, count: Any, target: Any) -> Any:
+    """Copy `count` floats, at most a vector of them; of a negative number none."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        mask = _below(builder, args[1])
+        _store(builder, _load(builder, args[0], mask), args[2], mask)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
 def _transposed(builder: Any, block: list[Any]) -> list[Any]:
     """LANES vectors transposed by log2(LANES) rounds of interleaving halves that lie LANES / 2 apart."""
     half = LANES // 2
@@ -267,116 +289,111 @@ def _transposed(builder: Any, block: list[Any]) -> list[Any]:
 
 
 def rows_of_tiles(
-    m: int, columns: int, depth: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
-) -> None:
-    """One panel of C, for A as it lies."""
+    m: int, columns: int, depth: int, a: int, a_row: int, a_step: int, b: int, ldb: int, c: int, ldc: int,
+    start: int, start_ld: int,
+) -> None:  # fmt: skip
+    """One panel of C."""
     i = 0
     while i < m:
-        left, at, out, first = m - i, a + 4 * i * lda, c + 4 * i * ldc, start
+        left, at, out, first = m - i, a + 4 * i * a_row, c + 4 * i * ldc, start
         if start != 0:
             first = start + 4 * i * start_ld
         if left > 4 and ROWS == 8:
             there = min(left, 8)
             if columns > LANES:
-                tile_8_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_8_2(there, at, a_row, a_step, b, ldb, out, ldc, depth, columns, first, start_ld)
             else:
-                tile_8_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_8_1(there, at, a_row, a_step, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 8
         else:
             there = min(left, 4)
             if columns > LANES:
-                tile_4_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_4_2(there, at, a_row, a_step, b, ldb, out, ldc, depth, columns, first, start_ld)
             else:
-                tile_4_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
+                tile_4_1(there, at, a_row, a_step, b, ldb, out, ldc, depth, columns, first, start_ld)
             i += 4
 
 
-def rows_of_transposed_tiles(
-    m: int, columns: int, depth: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
-) -> None:
-    """One panel of C, for a transposed A."""
-    i = 0
-    while i < m:
-        left, at, out, first = m - i, a + 4 * i, c + 4 * i * ldc, start
-        if start != 0:
-            first = start + 4 * i * start_ld
-        if left > 4 and ROWS == 8:
-            there = min(left, 8)
-            if columns > LANES:
-                tile_t_8_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            else:
-                tile_t_8_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 8
-        else:
-            there = min(left, 4)
-            if columns > LANES:
-                tile_t_4_2(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            else:
-                tile_t_4_1(there, at, lda, b, ldb, out, ldc, depth, columns, first, start_ld)
-            i += 4
+def pack_panels(b: int, ldb: int, columns: int, depth: int, panels: int) -> None:
+    """panels[j // PANEL][p, j % PANEL] = B[p, j]."""
+    for p in range(depth):
+        for j in range(0, columns, LANES):
+            place = (j // PANEL * depth + p) * PANEL + j % PANEL
+            copy_vector(b + 4 * (p * ldb + j), columns - j, panels + 4 * place)
 
 
-def transpose_panel(b: int, ldb: int, columns: int, depth: int, panel: int) -> None:
-    """panel[p, j] = B[j, p] for a panel's columns j: rows of a B that is to be transposed."""
+def transpose_panels(b: int, ldb: int, columns: int, depth: int, panels: int) -> None:
+    """panels[j // PANEL][p, j % PANEL] = B[j, p]: rows of a B that is to be transposed."""
     for j in range(0, columns, LANES):
         for p in range(0, depth, LANES):
-            transpose_block(b + 4 * (j * ldb + p), ldb, columns - j, depth - p, panel + 4 * (p * PANEL + j), PANEL)
+            place = (j // PANEL * depth + p) * PANEL + j % PANEL
+            transpose_block(b + 4 * (j * ldb + p), ldb, columns - j, depth - p, panels + 4 * place, PANEL)
 
 
-def multiply_plain(
-    m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
-) -> None:
-    """C = A·B + start."""
-    if m == 1:
-        for j in range(0, n, 8 * LANES):
-            first = start + 4 * j if start != 0 else 0
-            tile_1_8(1, a, lda, b + 4 * j, ldb, c + 4 * j, ldc, k, min(8 * LANES, n - j), first, start_ld)
+def pack_rows(a: int, a_step: int, m: int, depth: int, rows: int) -> None:
+    """rows[p, i] = A[p, i] for some of the columns of an A that is to be transposed."""
+    for p in range(depth):
+        for i in range(0, m, LANES):
+            copy_vector(a + 4 * (p * a_step + i), m - i, rows + 4 * (p * PACKED + i))
+
+
+def multiply_row(n: int, k: int, a: int, a_step: int, b: int, ldb: int, c: int, start: int) -> None:
+    """A single row of C, wide enough to be worth a tile of its own."""
+    for j in range(0, n, 8 * LANES):
+        first = start + 4 * j if start != 0 else 0
+        tile_1_8(1, a, 0, a_step, b + 4 * j, ldb, c + 4 * j, 0, k, min(8 * LANES, n - j), first, 0)
+
+
+def multiply_block(
+    m: int, n: int, depth: int, a: int, a_row: int, a_step: int, rows: int, b: int, panel_step: int, ldb: int, c: int,
+    ldc: int, start: int, start_ld: int,
+) -> None:  # fmt: skip
+    """A few panels of C over some steps; rows of an A that is spread over memory are copied, some tiles at a time."""
+    pack = a_row == 1 and n > PANEL and depth * a_step >= PACK_EXTENT_OF_A
+    i = 0
+    while i < m:
+        height, at, step = min(BLOCK, m - i), a + 4 * i * a_row, a_step
+        if pack:
+            pack_rows(at, a_step, height, depth, rows)
+            at, step = rows, PACKED
+        for j in range(0, n, PANEL):
+            first = start
+            if start != 0:
+                first = start + 4 * (i * start_ld + j)
+            panel = b + 4 * (j // PANEL) * panel_step
+            rows_of_tiles(height, min(PANEL, n - j), depth, at, a_row, step, panel, ldb, c + 4 * (i * ldc + j), ldc,
+                          first, start_ld)  # fmt: skip
+        i += BLOCK
+
+
+def multiply(
+    m: int, n: int, k: int, a: int, a_row: int, a_step: int, b: int, ldb: int, transpose_b: int, c: int, ldc: int,
+    start: int, start_ld: int,
+) -> None:  # fmt: skip
+    """C = op(A)·op(B) + start: groups of panels, in steps of DEPTH, between which C is put back.
+
+    Panels of a B that is spread over memory, or is to be transposed, are copied first.
+    """
+    if m == 1 and n > PANEL and transpose_b == 0:
+        multiply_row(n, k, a, a_step, b, ldb, c, start)
         return
-    for j in range(0, n, PANEL):
-        columns, first, first_ld = min(PANEL, n - j), start, start_ld
+    deepest = min(k + LANES, DEPTH)
+    panels, rows = scratch(deepest * min(n + PANEL, GROUP)), scratch(deepest * PACKED if m > ROWS else LANES)
+    parts = (k + DEPTH - 1) // DEPTH if k > 0 else 1
+    for j in range(0, n, GROUP):
+        width, first, first_ld = min(GROUP, n - j), start, start_ld
         if start != 0:
             first = start + 4 * j
-        p = 0
-        while p < k or p == 0:
-            depth = min(DEPTH, k - p)
-            rows_of_tiles(
-                m, columns, depth, a + 4 * p, lda, b + 4 * (p * ldb + j), ldb, c + 4 * j, ldc, first, first_ld
-            )
+        for part in range(parts):
+            p = k * part // parts
+            depth = k * (part + 1) // parts - p
+            at, panel_step, panel_ld = panels, depth * PANEL, PANEL
+            if transpose_b != 0:
+                transpose_panels(b + 4 * (j * ldb + p), ldb, width, depth, panels)
+            elif m >= PACK_ROWS and depth * ldb > PACK_EXTENT:
+                pack_panels(b + 4 * (p * ldb + j), ldb, width, depth, panels)
+            else:
+                at, panel_step, panel_ld = b + 4 * (p * ldb + j), PANEL, ldb
+            multiply_block(m, width, depth, a + 4 * p * a_step, a_row, a_step, rows, at, panel_step, panel_ld,
+                           c + 4 * j, ldc, first, first_ld)  # fmt: skip
             first, first_ld = c + 4 * j, ldc
-            p += DEPTH
-
-
-def multiply_transposed_a(
-    m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
-) -> None:
-    """C = Aᵀ·B + start."""
-    for j in range(0, n, PANEL):
-        columns, first, first_ld = min(PANEL, n - j), start, start_ld
-        if start != 0:
-            first = start + 4 * j
-        p = 0
-        while p < k or p == 0:
-            depth = min(DEPTH, k - p)
-            rows_of_transposed_tiles(
-                m, columns, depth, a + 4 * p * lda, lda, b + 4 * (p * ldb + j), ldb, c + 4 * j, ldc, first, first_ld
-            )
-            first, first_ld = c + 4 * j, ldc
-            p += DEPTH
-
-
-def multiply_transposed_b(
-    m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int, start: int, start_ld: int
-) -> None:
-    """C = A·Bᵀ + start: each panel of B is transposed once, into the first-level cache."""
-    panel = scratch(min(k + LANES, DEPTH) * PANEL)
-    for j in range(0, n, PANEL):
-        columns, first, first_ld = min(PANEL, n - j), start, start_ld
-        if start != 0:
-            first = start + 4 * j
-        p = 0
-        while p < k or p == 0:
-            depth = min(DEPTH, k - p)
-            transpose_panel(b + 4 * (j * ldb + p), ldb, columns, depth, panel)
-            rows_of_tiles(m, columns, depth, a + 4 * p, lda, panel, PANEL, c + 4 * j, ldc, first, first_ld)
-            first, first_ld = c + 4 * j, ldc
-            p += DEPTH

@@ -82,7 +82,7 @@ class Partition:
         partials: for a tensor reduced over chunks of rows, the number of chunks.
     """
 
-    def __init__(self, program: Program, rows: int, plain: bool = False) -> None:
+    def __init__(self, program: Program, rows: int, whole: bool = False) -> None:
         self.rows = rows
         self.stages: list[list[Chain]] = []
         self.partials: dict[Tensor, int] = {}
@@ -90,7 +90,7 @@ class Partition:
         self._readers: dict[int, list[tuple[int, Chain] | None]] = {}
         self._operations = program.operations
         total = sum(cost(operation, rows) for operation in program.operations)
-        self.mode = "whole" if plain or total < SMALL_STEP_US else "tiles"
+        self.mode = "whole" if whole or total < SMALL_STEP_US else "tiles"
         if self.mode == "tiles" and self._fits_blocks():
             self.mode = "blocks"
         phase, self._barrier = "", 0
@@ -337,9 +337,11 @@ def plan_memory(
         memory.size += aligned(size) + guard
         return start
 
-    memory.gradients = take(gradient_size)
-    for tensor in program.inputs:
-        memory.batch[tensor.offset] = take(partition.rows * tensor.features)
+    if any(tensor.space == "gradient" for operation in program.operations for tensor in operation.outputs):
+        memory.gradients = take(gradient_size)
+    for operation in program.operations:
+        if operation.kind == "gather":
+            memory.batch[operation.outputs[0].offset] = take(partition.rows * operation.outputs[0].features)
     for tensor, chunks in partition.partials.items():
         memory.partial[id(tensor)] = take(chunks * tensor.features)
     _Allocation(partition, memory, take, reuse).run()

@@ -58,6 +58,7 @@ class Store:
         weights: in the order of creation, layer by layer.
         data: the block.
         trainable_size: floats that have a gradient, gaps included.
+        stale: one word, not 0 once the model has other layers; compiled code that holds its address looks at it.
     """
 
     def __init__(self, weights: Iterable[Weight]) -> None:
@@ -69,6 +70,7 @@ class Store:
         self.trainable_size = max((end_of(weight) for weight in self.weights if weight.trainable), default=0)
         self.size = offset
         self.data = aligned_zeros(offset)
+        self.stale = np.zeros(1, np.int64)
         for weight in self.weights:
             weight.value = self.view(self.data, weight)
 

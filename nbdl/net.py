@@ -1,0 +1,118 @@
+"""Trained nets that compiled code calls: what `model.as_njit()` returns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nbdl.engine import tape as tapes
+from nbdl.engine.store import Floats
+from nbdl.engine.tape import INPUTS, OUTPUTS, Tape, from_python
+from nbdl.errors import DataError
+
+FLOAT32 = np.dtype(np.float32)
+
+
+class Net:
+    """A model's predictions and their derivatives, for compiled code and for Python.
+
+    `net(x)` takes a row (one dimension) or rows × features, in any `@njit` function too, also in `prange`. It sees the
+    model's weights as they are: training goes on, and so does the net. With other layers it is refused.
+
+    Attributes:
+        inputs, outputs: features of a row.
+
+    >>> import numpy as np, nbdl
+    >>> from numba import njit
+    >>> model = nbdl.Sequential([nbdl.layers.Dense(2, input_dim=3, activation="tanh")], seed=1)
+    >>> net = model.as_njit(derivatives=True)
+    >>> @njit
+    ... def twice(net, x):
+    ...     return net(x) + net(-x)
+    >>> bool(np.allclose(twice(net, np.ones(3, np.float32)), 0.0))
+    True
+    >>> net.jacobian(np.ones(3)).shape
+    (2, 3)
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape, self._address = tape, tape.address
+        self.inputs, self.outputs = int(tape.words[INPUTS]), int(tape.words[OUTPUTS])
+
+    @property
+    def address(self) -> int:
+        """Where the tape lies, for the compiler.
+
+        Raises:
+            RuntimeError: the model has other layers now."""
+        if self._tape.store.stale[0]:
+            raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
+        return self._address
+
+    @functools.cached_property
+    def _row(self) -> Callable[..., None]:
+        compiled: Callable[..., None] = from_python(tapes.predict_row)
+        return compiled
+
+    def __call__(self, x: Any, out: Floats | None = None) -> Floats:
+        """The predictions.
+
+        Args:
+            x: a row of `inputs` numbers, or rows; float32 that lies row by row is taken as it is, else copied.
+            out: where they go, an array of their shape; by default a new float32 one.
+
+        Raises:
+            ValueError: a row has another number of features.
+            RuntimeError: the model has other layers than when the net was made.
+        """
+        if out is None and type(x) is np.ndarray and x.ndim == 1 and x.dtype is FLOAT32 and x.flags.carray:
+            out = np.empty(self.outputs, "f")  # a type as text is found twice as fast
+            self._row(self._address, x, out)
+            return out
+        rows = rows_of(x, "x")
+        function = tapes.predict_row if rows.ndim == 1 else tapes.predict_rows
+        return self._run(function, (*rows.shape[:-1], self.outputs), rows, out=out)
+
+    def vjp(self, x: Any, dy: Any, out: Floats | None = None) -> Floats:
+        """dx = f'(x)ᵀ·dy, the gradient by the inputs of what has the gradient dy by the outputs; row by row."""
+        rows, gradients = rows_of(x, "x"), rows_of(dy, "dy")
+        if rows.ndim != gradients.ndim:
+            raise ValueError(f"x has {rows.ndim} dimensions and dy {gradients.ndim}: one row each, or as many rows")
+        function = tapes.vjp_row if rows.ndim == 1 else tapes.vjp_rows
+        return self._run(function, rows.shape, rows, gradients, out=out)
+
+    def jacobian(self, x: Any, out: Floats | None = None) -> Floats:
+        """f'(x): outputs × inputs, of rows rows × outputs × inputs; as many vjp's at once as there are outputs."""
+        rows = rows_of(x, "x")
+        function = tapes.jacobian_row if rows.ndim == 1 else tapes.jacobian_rows
+        return self._run(function, (*rows.shape[:-1], self.outputs, self.inputs), rows, out=out)
+
+    def _run(self, function: Any, shape: tuple[int, ...], *arrays: Floats, out: Floats | None) -> Floats:
+        result = np.empty(shape, np.float32)
+        from_python(function)(self._address, *arrays, result)
+        if out is None:
+            return result
+        if out.shape != shape:
+            raise ValueError(f"out has the shape {out.shape}, the result {shape}")
+        out[...] = result
+        return out
+
+    def __repr__(self) -> str:
+        return f"Net({self.inputs} → {self.outputs})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a net holds addresses of this process: pickle or save the model, and call as_njit() there")
+
+
+def rows_of(values: Any, name: str) -> Floats:
+    """A row or rows as contiguous, writable float32."""
+    try:
+        array = np.require(values, np.float32, ["C", "A", "W"])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: not an array of numbers: {error}") from None
+    if array.ndim == 0:
+        raise DataError(f"{name} is a single number; a net takes a row or rows of numbers")
+    return array if array.ndim <= 2 else array.reshape(len(array), -1)

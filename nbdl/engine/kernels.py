@@ -42,25 +42,35 @@ class _Loop:
     def __init__(self, patterns: Sequence[str], first_position: int) -> None:
         self.patterns = patterns
         self.before: list[str] = []
-        self.per_row: list[str] = []
-        self.values: list[str] = []
         for number, how in enumerate(patterns):
             if how == "index":
-                self.values.append("np.float32(c0 + j)")
                 continue
             self.before.append(_address(f"a{number}", first_position + number))
-            if how == "full":
-                self.per_row.append(f"        p{number} = a{number} + 4 * (start + i * width)")
-                self.values.append(f"load(p{number}, j)")
-            elif how == "feature":
+            if how == "feature":
                 self.before.append(f"    p{number} = a{number} + 4 * c0")
-                self.values.append(f"load(p{number}, j)")
-            elif how == "row":
-                self.per_row.append(f"        v{number} = load(a{number}, r0 + i)")
-                self.values.append(f"v{number}")
-            else:
+            elif how not in ("full", "row"):
                 self.before.append(f"    v{number} = load(a{number}, 0)")
-                self.values.append(f"v{number}")
+
+    def row(self, ahead: int = 0) -> list[str]:
+        """Lines for row i + `ahead`."""
+        i, lines = f"(i + {ahead})" if ahead else "i", []
+        for number, how in enumerate(self.patterns):
+            if how == "full":
+                lines.append(f"        p{number}_{ahead} = a{number} + 4 * (start + {i} * width)")
+            elif how == "row":
+                lines.append(f"        v{number}_{ahead} = load(a{number}, r0 + {i})")
+        return lines
+
+    def values(self, ahead: int = 0) -> str:
+        """The operands' elements in column j of row i + `ahead`, as arguments."""
+        texts = {
+            "index": "np.float32(c0 + j)",
+            "full": "load(p{0}_{1}, j)",
+            "feature": "load(p{0}, j)",
+            "row": "v{0}_{1}",
+            "scalar": "v{0}",
+        }
+        return ", ".join(texts[how].format(number, ahead) for number, how in enumerate(self.patterns))
 
     @property
     def flat(self) -> bool:
@@ -86,9 +96,9 @@ def map_text(function: Function, patterns: Sequence[str], outputs: int) -> tuple
         *loop.before,
         "    for i in range(rows):",
         *(f"        q{number} = o{number} + 4 * (start + i * width)" for number in range(outputs)),
-        *loop.per_row,
+        *loop.row(),
         "        for j in range(columns):",
-        f"            {', '.join(results)} = {name}({', '.join(loop.values)})",
+        f"            {', '.join(results)} = {name}({loop.values()})",
         *(f"            store_{number}(q{number}, j, {result})" for number, result in enumerate(results)),
         "    return 0",
     ]
@@ -120,42 +130,66 @@ def sum_text(function: Function, patterns: Sequence[str], over: str, reduction: 
         "    start, rows, columns = r0 * width + c0, r1 - r0, c1 - c0",
         _address("o0", 0),
         *loop.before,
-        *body(loop, f"{name}({', '.join(loop.values)})", reduction),
+        *body(loop, name, reduction),
         "    return 0",
     ]
     title = f"{reduction} {function.__name__} over {over} of {', '.join(patterns)}"
     return emitter.text(title, "\n".join(lines) + "\n"), emitter.slow
 
 
-def _over_rows(loop: _Loop, value: str, reduction: str) -> list[str]:
+ROWS_TOGETHER = 8  # of a sum over rows: with one at a time, each would wait for the sum of the one before
+
+
+def _over_rows(loop: _Loop, name: str, reduction: str) -> list[str]:
+    together = range(ROWS_TOGETHER)
+    values = [f"{name}({loop.values(ahead)})" for ahead in together]
+    if reduction == "sum":
+        step = [f"            total = reload(q0, j) + ({_tree(values)})"]
+    else:
+        step = ["            total = reload(q0, j)"]
+        for value in values:
+            step += [f"            value = {value}", f"            {_STEP[reduction]}"]
     return [
         "    q0 = o0 + 4 * (chunk * width + c0)",
         "    if first != 0:",
         "        for j in range(columns):",
         f"            store_0(q0, j, {_START[reduction]})",
-        "    for i in range(rows):",
-        *loop.per_row,
+        f"    for group in range(rows // {ROWS_TOGETHER}):",
+        f"        i = group * {ROWS_TOGETHER}",
+        *(line for ahead in together for line in loop.row(ahead)),
         "        for j in range(columns):",
-        f"            total, value = reload(q0, j), {value}",
+        *step,
+        "            store_0(q0, j, total)",
+        f"    for i in range(rows // {ROWS_TOGETHER} * {ROWS_TOGETHER}, rows):",
+        *loop.row(),
+        "        for j in range(columns):",
+        f"            total, value = reload(q0, j), {name}({loop.values()})",
         f"            {_STEP[reduction]}",
         "            store_0(q0, j, total)",
     ]
 
 
-def _over_column(loop: _Loop, value: str, reduction: str) -> list[str]:
+def _tree(values: list[str]) -> str:
+    """Sums of pairs of sums: ((a + b) + (c + d))."""
+    while len(values) > 1:
+        values = [f"({a} + {b})" for a, b in zip(values[::2], values[1::2], strict=True)]
+    return values[0]
+
+
+def _over_column(loop: _Loop, name: str, reduction: str) -> list[str]:
     # One feature: a full operand is contiguous over the rows, so the rows are the loop that vectorises.
     return [
         "    i = 0",
-        *(line.removeprefix("    ") for line in loop.per_row),
+        *(line.removeprefix("    ") for line in loop.row()),
         f"    total = {_START[reduction]} if first != 0 else reload(o0, chunk)",
         "    for j in range(rows):",
-        f"        value = {value}",
+        f"        value = {name}({loop.values()})",
         f"        {_STEP[reduction]}",
         "    store_0(o0, chunk, total)",
     ]
 
 
-def _over_features(loop: _Loop, value: str, reduction: str) -> list[str]:
+def _over_features(loop: _Loop, name: str, reduction: str) -> list[str]:
     step = [f"            {_STEP.get(reduction, '')}"]
     result = "total"
     if reduction == "argmax":
@@ -163,10 +197,10 @@ def _over_features(loop: _Loop, value: str, reduction: str) -> list[str]:
         result = "np.float32(best)"
     return [
         "    for i in range(rows):",
-        *loop.per_row,
+        *loop.row(),
         f"        total, best = {_START[reduction]}, 0",
         "        for j in range(columns):",
-        f"            value = {value}",
+        f"            value = {name}({loop.values()})",
         *step,
         f"        store_0(o0, r0 + i, {result})",
     ]

@@ -1,25 +1,33 @@
-"""Linear: the identity.
-
-Formula: y = x.
-
-Source: Keras 3, activations/activations.py.
-"""
+"""Linear: the identity."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbdl import hookimpl
+from nbdl import Activation, hookimpl
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
 
 
-def f(x: float) -> float:
-    return x
+class Linear(Activation):
+    """The identity; nothing is computed.
 
+    Formula: y = x; dx = dy.
 
-def df(x: float, y: float) -> float:
-    return 1.0
+    Source: Keras 3, activations/activations.py.
+
+    >>> Linear().get_config()
+    {}
+    """
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return x, None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return dy
 
 
 @hookimpl
 def register_activations(register: Any) -> None:
-    register("linear", f, df)
+    register("linear", Linear)

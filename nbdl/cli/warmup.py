@@ -68,7 +68,7 @@ class Trial:
 
 
 def attempt(trial: Trial) -> str:
-    """Train, evaluate and predict; return why that failed, or an empty string."""
+    """Train, evaluate, predict and differentiate; return why that failed, or an empty string."""
     import numpy as np
 
     from nbdl.cli.source import targets_for
@@ -82,6 +82,10 @@ def attempt(trial: Trial) -> str:
             y = targets_for(model.loss, toy_encoding(), toy_data(), outputs)
             model.fit(x, y, epochs=1, batch_size=16, verbose=0, validation_data=(x, y))
             model.predict(x)
+            net = model.as_njit(derivatives=True)
+            for rows in (x, x[0]):
+                net.vjp(rows, net(rows))
+                net.jacobian(rows)
     except Exception as error:
         return " ".join(f"{type(error).__name__}: {error}".split())
     return ""

@@ -35,7 +35,7 @@ NARROWEST = 32  # columns of a tile: a product's panel
 # Phases that begin when all before them is done: they write what earlier operations read.
 ORDERED_PHASES = ("check", "regularize", "update", "assign", "constrain")
 
-BLOCK_ROWS = 256
+BLOCK_ROWS, FEWEST_BLOCK_ROWS = 256, 64
 MOST_CHUNKS = 32
 MANY_ROWS = 1024
 PARTIAL_BYTES = 2 << 20
@@ -103,14 +103,19 @@ class Partition:
     def _fits_blocks(self) -> bool:
         """Whether blocks of rows pay: many rows, a small net."""
         gradients = sum(t.features for o in self._operations for t in o.outputs if t.space == "gradient")
-        widths = sum(t.features for o in self._operations for t in o.outputs if t.rows)
         products = max((o.domain[1] for o in self._operations if o.kind == "gemm"), default=0)
         return (
             self.rows >= MANY_ROWS
             and self._chunks() * gradients * 4 <= PARTIAL_BYTES
-            and BLOCK_ROWS * widths * 4 <= BLOCK_BYTES
+            and self._block() >= FEWEST_BLOCK_ROWS
             and products <= BLOCK_ROWS
         )
+
+    def _block(self) -> int:
+        """As many rows as keep all that is computed of them in cache."""
+        widths = sum(t.features for o in self._operations for t in o.outputs if t.rows)
+        fitting = BLOCK_BYTES // (4 * max(1, widths))
+        return min(BLOCK_ROWS, 1 << (fitting.bit_length() - 1)) if fitting else 0
 
     def _chunks(self) -> int:
         return min(MOST_CHUNKS, -(-self.rows // BLOCK_ROWS))
@@ -188,7 +193,7 @@ class Partition:
             return Chain("whole", height, width, [Tile()])
         if self.mode == "blocks" and height is None:
             chunks = self._chunks()
-            return Chain("blocks", None, width, [Tile(part, chunks) for part in range(chunks)], BLOCK_ROWS)
+            return Chain("blocks", None, width, [Tile(part, chunks) for part in range(chunks)], self._block())
         split, tiles = tiling(operation, self.rows)
         return Chain(split, height, width, tiles)
 

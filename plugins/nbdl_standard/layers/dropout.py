@@ -52,14 +52,18 @@ class Dropout(Layer):
         self.rate, self.scaling = float(rate), scaling
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
-        inverted = self.scaling == "inverted"
         if not r.training:
-            return (x if inverted else r.map(keep, x, 1.0 - self.rate)), None
+            return self._expected(r, x), None
         u = r.uniform(x)
         return r.map(drop, x, u, self.rate, self._scale()), u
 
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        if not r.training:
+            return self._expected(r, dy)
         return r.map(drop, dy, saved, self.rate, self._scale())
+
+    def _expected(self, r: Recorder, x: Tensor) -> Tensor:
+        return x if self.scaling == "inverted" else r.map(keep, x, 1.0 - self.rate)
 
     def _scale(self) -> float:
         return 1.0 / (1.0 - self.rate) if self.scaling == "inverted" else 1.0

@@ -4,6 +4,7 @@
     python scripts/bench.py --only train onerow --peers nbdl jax-scan
     python scripts/bench.py --busy 1 --threads 1 2 --json result.json --markdown result.md
     python scripts/bench.py --growth growth.svg
+    python scripts/bench.py --scaling                         # what more cores would give, on paper
     python scripts/bench.py --quick                           # whether all of it runs
 
 How it measures:
@@ -30,7 +31,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import machine
+from benchmarks import machine, scaling
 from benchmarks.growth import GROWTH_PEERS, growth_works, plot
 from benchmarks.peers import PEERS
 from benchmarks.referee import Settings, run
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--torch-compile", action="store_true", help="torch.compile too; takes minutes")
     parser.add_argument("--growth", type=Path, metavar="PLOT", help="growth instead: an .svg or .png is drawn")
     parser.add_argument("--startup", action="store_true", help="run startup.py too")
+    parser.add_argument("--scaling", action="store_true", help="what more cores would give, on paper, and nothing else")
     parser.add_argument("--quick", action="store_true", help="few works, one short round: only shows that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to a file too")
@@ -84,6 +86,9 @@ def startup(quick: bool) -> str:
 def main() -> int:
     """Measure and report."""
     options = parser().parse_args()
+    if options.scaling:
+        print("\n".join(scaling.report(seconds=0.1 if options.quick else 2.0)))
+        return 0
     rounds, seconds = (1, 0.02) if options.quick else (options.rounds, options.seconds)
     settings = Settings(rounds, seconds, tuple(sorted(set(options.threads))), options.busy, options.keep_blas)
     works, peers = works_and_peers(options)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from nbdl_standard.activations.linear import Linear as Linear
 from nbdl_standard.activations.softmax import Softmax as Softmax
 
 from nbdl import Activation
 
-class linear(Activation):
-    def __init__(self) -> None: ...
+linear = Linear
 
 class relu(Activation):
     def __init__(self, negative_slope: float = 0.0, max_value: float = ..., threshold: float = 0.0) -> None: ...

@@ -12,7 +12,7 @@ import pytest
 import nbdl
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-PROGRAM, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAM, COMPILED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,6 +23,13 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     out = capsys.readouterr().out
     assert float(out.rsplit("Accuracy of Testing Set:", 1)[1]) > 0.85
     assert nbdl.load_model(tmp_path / "digits.nbdl").count_params() == 288_010
+
+
+def test_the_compiled_code(tmp_path: Path) -> None:
+    (tmp_path / "simulation.py").write_text(COMPILED)
+    outputs = {subprocess.check_output([sys.executable, "simulation.py"], cwd=tmp_path, timeout=120) for _ in range(2)}
+    assert len(outputs) == 1
+    assert list(tmp_path.glob("__pycache__/simulation.simulate*.nbc")), "Numba did not cache the user's function"
 
 
 USE_PLUGIN = """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbdl.registry import Entry
 
 MARK = "nbdl model "
+HEAD_BYTES = 1 << 16  # of a file, among which the mark is
 _MARKED = re.compile(re.escape(MARK.encode()) + b"[0-9a-f]{16}")
 
 
@@ -78,7 +79,7 @@ def fingerprint(model: Sequential) -> str:
 
 def is_export_of(model: Sequential, path: str | Path) -> bool:
     """Whether a file was exported from a model as it is now, with these weights."""
-    return fingerprint(model).encode() in _MARKED.findall(Path(path).expanduser().read_bytes())
+    return fingerprint(model).encode() in _MARKED.findall(_head(Path(path).expanduser()))
 
 
 def refuse_overwriting(path: Path) -> None:
@@ -87,8 +88,13 @@ def refuse_overwriting(path: Path) -> None:
         raise ConfigError(f"{path} is a folder; give the name of a file in it")
     if not path.parent.is_dir():
         raise ConfigError(f"the folder {path.parent} does not exist; create it first")
-    if path.exists() and not _MARKED.search(path.read_bytes()):
+    if path.exists() and not _MARKED.search(_head(path)):
         raise ConfigError(f"{path} is there already and is no export of a model, so it is not overwritten")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def owner_of(model: Sequential, operation: Operation) -> str:

@@ -16,7 +16,7 @@ from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, NbdlError
-from nbdl.programs import executor, net, recorded, rows_at_once
+from nbdl.programs import executor, quick_net, recorded, rows_at_once
 from nbdl.specs import Metric
 
 if TYPE_CHECKING:
@@ -105,16 +105,26 @@ def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray
     array = given.inputs(x, model.input_shape)
     if not model.built:
         model.build(array.shape[1:] if model.input_shape is None else None)
-    shape = model.output_shape
-    if (
-        len(array) * max(1, model.store.size) <= FEW_PRODUCTS
-        and executors.device() == "cpu"
-        and not executors.checked()
-    ):
-        output: np.ndarray = net(model)(array)
-    else:
-        output = run_rows(model, "predict", [array], math.prod(shape), threads)
-    return output.reshape(len(array), *shape)
+    return _predicted(model, array, threads)
+
+
+def call(model: Sequential, x: Any) -> np.ndarray:
+    """Predictions for rows or a single row, without a look at the numbers."""
+    array = given.as_array(x, "x")
+    if not model.built:
+        model.build(None if model.input_shape is not None else array.shape[1:] or (1,))
+    shape = model.input_shape or ()
+    single = array.shape == shape
+    result = _predicted(model, given.rows_of(array[None] if single else array, shape, "x"), None)
+    return np.asarray(result[0]) if single else result
+
+
+def _predicted(model: Sequential, rows: Any, threads: int | None) -> np.ndarray:
+    shape, program = model.output_shape, recorded(model, "predict")
+    few = len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
+    net = quick_net(model) if few else None
+    output: np.ndarray = run_rows(model, "predict", [rows], math.prod(shape), threads) if net is None else net(rows)
+    return output.reshape(len(rows), *shape)
 
 
 def run_rows(model: Sequential, what: str, data: list[Any], width: int, threads: int | None = None) -> Floats:

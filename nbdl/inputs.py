@@ -153,3 +153,9 @@ def row_weights(weights: Any, rows: int) -> NDArray[np.float32]:
 def gathered(array: Array, shuffled: bool) -> str | None:
     """The dtype to gather from, or None where batches can be read in place."""
     return None if not shuffled and array.dtype == np.float32 else array.dtype.name
+
+
+def net_rows(values: Any, name: str) -> NDArray[np.float32]:
+    """A row or rows as contiguous, writable float32; refuses what `predict` refuses, but NaN."""
+    array = np.require(as_array(values, name), np.float32, ["C", "A", "W"])
+    return array if array.ndim <= 2 else array.reshape(len(array), math.prod(array.shape[1:]))

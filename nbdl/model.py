@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nbdl.building import Builder
 from nbdl.compiled import Compiled, TrainingState, named_metrics
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from nbdl.callback import Callback, History
     from nbdl.engine.program import Program
     from nbdl.engine.store import Store, Weight
-    from nbdl.net import Net
+    from nbdl.nets.net import Net
     from nbdl.profile import Profile
 
-FEW_NUMBERS = 4096  # in a call of the model; more rows are worth predict's threads
+FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
 
 
 class Sequential:
@@ -59,7 +60,6 @@ class Sequential:
         self._shapes: list[Shape] = []
         self._input_shape: Shape | None = None
         self._executors: dict[Any, Any] = {}
-        self._row_net: Net | Literal[False] | None = None
         if isinstance(layers, Layer):
             raise ConfigError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)])")
         try:
@@ -161,7 +161,6 @@ class Sequential:
         if not self._layers:
             self._store = None
         self._executors.clear()
-        self._row_net = None
         self._shapes = []
         self.training_state = None
 
@@ -425,29 +424,21 @@ class Sequential:
         return predict(self, x, threads)
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Predictions for a few rows, without `predict`'s checks: NaN gives NaN.
+        """Predictions for a few rows, without a look at the numbers: NaN gives NaN.
 
         A single row without the leading axis gives a single row.
         """
-        net = self._row_net
+        net = self._executors.get("net of rows")
         if net is None:
-            net = self._row_net = self._net_of_rows()
-        if net and 0 < getattr(x, "ndim", 0) <= 2 and x.shape[-1] == net.inputs and x.size <= FEW_NUMBERS:
+            from nbdl.programs import net_of_rows
+
+            net = net_of_rows(self)
+        shape: tuple[int, ...] = getattr(x, "shape", ())
+        if net and 0 < len(shape) <= 2 and shape[-1] == net.inputs and math.prod(shape) <= FEW_NUMBERS:
             return net(x)
-        import numpy as np
+        from nbdl.inference import call
 
-        array = np.asarray(x)
-        if self.input_shape is not None and array.shape == self.input_shape:
-            return np.asarray(self.predict(array[None])[0])
-        return self.predict(array)
-
-    def _net_of_rows(self) -> Net | Literal[False]:
-        """What predicts a single row; False where a row is no vector, or every result is to be looked at."""
-        from nbdl.engine.executors import checked, device
-
-        self.build()
-        vectors = len(self._known_input_shape()) == len(self.output_shape) == 1
-        return self.as_njit() if vectors and device() == "cpu" and not checked() else False
+        return call(self, x)
 
     @explained
     def as_njit(self, derivatives: bool = False) -> Net:
@@ -457,8 +448,8 @@ class Sequential:
             derivatives: `net.vjp(x, dy)` and `net.jacobian(x)` too.
 
         Returns:
-            The net; as an argument it leaves the functions that take it cacheable. It sees the weights as they are,
-            and raises RuntimeError once the model has other layers.
+            The net, see `nbdl.nets.net.Net`; as an argument it leaves the functions that take it cacheable. It sees the
+            weights as they are, and raises RuntimeError once the model has other layers.
 
         Raises:
             ConfigError: a layer draws random numbers when it predicts.
@@ -478,7 +469,11 @@ class Sequential:
         Returns:
             Numba's CFunc. It sees the weights as they are, and gives NaN once the model has other layers.
         """
-        from nbdl.net_cfunc import as_cfunc
+        from nbdl.engine.executors import device
+
+        if device() == "reference":
+            raise ConfigError("as_cfunc compiles, and NUMBA_DISABLE_JIT=1 says not to")
+        from nbdl.nets.cfunc import as_cfunc
 
         return as_cfunc(self.as_njit(), form)
 

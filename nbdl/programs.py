@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nbdl.compiled import TrainingState
 from nbdl.engine import executors
@@ -15,7 +14,7 @@ from nbdl.recording import Objective, derivative_program, evaluation_program, pr
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
-    from nbdl.net import Net
+    from nbdl.nets.net import Net
 
 WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
 
@@ -79,17 +78,35 @@ def net(model: Sequential, derivatives: bool = False) -> Net:
     return cast("Net", model._executors[key])
 
 
-def _make_net(model: Sequential, derivatives: bool) -> Any:
-    if executors.device() == "reference":
-        from nbdl.plain_net import PlainNet
+def quick_net(model: Sequential) -> Net | None:
+    """The net that predicts a few rows; None where it cannot, or where every result is to be looked at."""
+    plain = executors.device() != "cpu" or executors.checked() or recorded(model, "predict").draws is not None
+    return None if plain else net(model)
 
-        return PlainNet(model)
-    import nbdl.net_type  # noqa: F401 - tells Numba of the type
-    from nbdl.engine.tape import Tape
-    from nbdl.net import Net
+
+def net_of_rows(model: Sequential) -> Net | Literal[False]:
+    """The quick net where a row of inputs and one of outputs are vectors, found once."""
+    model.build()
+    vectors = len(model.input_shape or ()) == len(model.output_shape) == 1
+    found: Net | Literal[False] = (quick_net(model) if vectors else None) or False
+    model._executors["net of rows"] = found
+    return found
+
+
+def _make_net(model: Sequential, derivatives: bool) -> Any:
+    layer = recorded(model, "predict").draws
+    if layer is not None:
+        raise ConfigError(f"layer {layer!r} draws random numbers when it predicts, which compiled code cannot")
+    if executors.device() == "reference":
+        from nbdl.nets.plain import PlainNet
+
+        return PlainNet(model, derivatives)
+    import nbdl.nets.numba_type  # noqa: F401 - tells Numba of the type
+    from nbdl.engine.plans import Plans
+    from nbdl.nets.net import Net
 
     backward = recorded(model, "derivative") if derivatives else None
-    return Net(Tape(model.store, recorded(model, "predict"), backward))
+    return Net(Plans(model.store, recorded(model, "predict"), backward))
 
 
 def recorded(model: Sequential, what: str) -> Program:
@@ -109,15 +126,9 @@ def _rule(model: Sequential, what: str) -> Any:
 
 def rows_at_once(program: Program, rows: int) -> int:
     """Rows per step of evaluation and prediction: a power of two that suits the cache, not above what is needed."""
-    most = max(32, min(4096, WORK_FLOATS // max(1, _width(program))))
+    most = max(32, min(4096, WORK_FLOATS // max(1, program.row_floats)))
     most = 1 << (most.bit_length() - 1)
     return min(most, max(1, 1 << max(0, rows - 1).bit_length()))
-
-
-@functools.lru_cache(maxsize=64)
-def _width(program: Program) -> int:
-    """Floats that one row takes in all results."""
-    return sum(tensor.features for o in program.operations for tensor in o.outputs if tensor.rows)
 
 
 def training_state(model: Sequential) -> TrainingState:

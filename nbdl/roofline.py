@@ -25,7 +25,7 @@ from nbdl.engine.scalar import Emitter, function_text
 from nbdl.engine.store import aligned_zeros
 
 SIZES = tuple(4 << (10 + 2 * power) for power in range(9))  # 4 KB to 256 MB, read and written together
-CHAINS = 16  # independent sums: enough to hide the latency of two units, few enough for the registers
+CHAINS = 10  # independent sums: 8 do not hide the latency of two units, 16 and the operands fill the registers
 TRIES, TRY_SECONDS = 7, 0.002
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl.engine import kernel, tape
+from nbdl.engine import kernel, plans
 from nbdl.specs import elementwise
 
 A = """
@@ -51,7 +51,7 @@ FACTOR = 2.0
 def deep(x):
     return math.tanh(x) + 1.0
 """
-KERNELS = 3  # of PREDICT: the unit's map, what walks a tape, and what Python calls
+KERNELS = 3  # of PREDICT: the unit's map, what runs a plan, and what Python calls
 PREDICT = """
 import json, os, numpy as np, nbdl, a
 nbdl.register(a)
@@ -342,7 +342,7 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Process:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (tmp_path / "kernels").mkdir(mode=0o700)
     started = Process(monkeypatch, tmp_path / "kernels")
-    tape.walker(), tape.from_python(tape.predict_rows)
+    plans.runner(), plans.from_python(plans.predict_rows)
     assert started.predict() == ([2.0, 4.0, 6.0], 1, 0)
     assert started.predict() == ([2.0, 4.0, 6.0], 0, 1)
     return started

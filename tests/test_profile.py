@@ -135,7 +135,7 @@ def slowest() -> OperationProfile:
 
 def test_a_slow_operation_comes_out_on_top() -> None:
     assert slowest().layer == "busy"
-    assert slowest().share > 0.9
+    assert slowest().share > 0.5
 
 
 def test_time_given_to_the_wrong_operation_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,9 @@
     C[i, j] = Σ_p op(A)[i, p]·op(B)[p, j] + start[i, j]
 
 A tile of ROWS × (2 vectors) of C stays in registers while p runs; each step loads two vectors of B and broadcasts ROWS
-elements of A. Columns beyond the edge are masked, so no shape needs a tail of its own. On a Zen 5 core this runs at 230
-to 250 GFLOP/s from 32 × 32 × 32 to 100 × 784 × 500, where OpenBLAS 0.3.31 gives 158 to 234 with AVX-512 kernels and 92
-to 124 with AVX2. Beyond about 1000 × 1000 it falls behind, since panels are not packed.
+elements of A. Columns beyond the edge are masked, so no shape needs a tail of its own. Panels of B that are spread over
+memory or to be transposed, and rows of an A that is to be transposed and large, are copied together first, on the
+stack: at most 208 kB, and 128 where A is not transposed, as in prediction. DESIGN.md has the speeds.
 
 Every element of C is one chain of fused multiply-adds in the order of p, whatever the tiles: the bits of a product
 depend on nothing but its operands.
@@ -39,12 +39,15 @@ def lanes() -> int:
 LANES = lanes()
 ROWS = 8 if LANES == 16 else 4  # accumulators enough to hide the latency, few enough for the registers
 PANEL = 2 * LANES  # columns of a register tile
-GROUP = 8 * PANEL  # columns of B that are copied together: short pieces of rows that lie far apart are slow to read
+GROUP = 4 * PANEL  # columns of B that are copied together: short pieces of rows that lie far apart are slow to read
 BLOCK = 4 * LANES  # rows of a transposed A that are copied together
 PACKED = BLOCK + LANES  # from step to step of them: a power of two would fall on few lines of the cache
 PACK_ROWS, PACK_EXTENT = 32, 8192  # rows that repay a copy of B; floats over which what is copied was spread
 PACK_EXTENT_OF_A = 1 << 17  # the same of A, which is read in longer pieces
-FAR = 2048  # floats from row to row of C, from which on it is fetched before it is written
+AHEAD = (
+    16  # steps of B that are fetched before they are copied: the processor does not foresee its short pieces of rows
+)
+FAR = 1024  # floats from row to row of C, from which on it is fetched before it is written
 DEPTH = 256  # steps of p between which C is put back; a transposed panel of B then fits the first-level cache
 VECTOR, MASK = ir.VectorType(F32, LANES), ir.VectorType(I1, LANES)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
@@ -73,6 +76,14 @@ def _store(builder: Any, value: Any, address: Any, mask: Any) -> None:
     pointer = VECTOR.as_pointer()
     function = _function(builder, "llvm.masked.store.{}.p0", ir.VoidType(), [VECTOR, pointer, I32, MASK])
     builder.call(function, [value, builder.inttoptr(address, pointer), ir.Constant(I32, 4), mask])
+
+
+def _prefetch(builder: Any, address: Any, write: int) -> None:
+    pointer = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    keep, data = ir.Constant(I32, 3), ir.Constant(I32, 1)
+    builder.call(function, [builder.inttoptr(address, pointer), ir.Constant(I32, write), keep, data])
 
 
 def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -168,12 +179,9 @@ class _Tile:
 
     def _fetch(self, row: int, vector: int) -> None:
         """Have a vector of C at hand by the time that it is written: it may lie in main memory."""
-        builder, pointer = self.builder, ir.IntType(8).as_pointer()
+        builder = self.builder
         offset = builder.add(builder.mul(self.ldc, self.row_number[row]), _constant(4 * LANES * vector))
-        kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        write, keep, data = ir.Constant(I32, 1), ir.Constant(I32, 3), ir.Constant(I32, 1)
-        builder.call(function, [builder.inttoptr(builder.add(self.c, offset), pointer), write, keep, data])
+        _prefetch(builder, builder.add(self.c, offset), 1)
 
     def _place(self, base: Any, leading: Any, row: int, vector: int, value: Any) -> Any:
         """Load (value None) or store one vector of a rows × columns array."""
@@ -248,7 +256,9 @@ def transpose_block(
         for number in range(LANES):
             index = _constant(number)
             index = builder.select(builder.icmp_signed("<", index, final), index, final)
-            block.append(_load(builder, builder.add(source, builder.mul(index, step)), mask))
+            row = builder.add(source, builder.mul(index, step))
+            _prefetch(builder, builder.add(row, _constant(4 * 4 * LANES)), 0)
+            block.append(_load(builder, row, mask))
         every = ir.Constant(MASK, [1] * LANES)
         for number, vector in enumerate(_transposed(builder, block)):
             address = builder.add(target, builder.mul(_constant(number), target_step))
@@ -268,6 +278,17 @@ def copy_vector(typingctx: Any, source: Any, count: Any, target: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def fetch(typingctx: Any, address: Any) -> Any:
+    """Have the cache line at an address at hand soon; beyond the end of memory nothing happens."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _prefetch(builder, args[0], 0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 def _transposed(builder: Any, block: list[Any]) -> list[Any]:
@@ -319,6 +340,7 @@ def pack_panels(b: int, ldb: int, columns: int, depth: int, panels: int) -> None
     for p in range(depth):
         for j in range(0, columns, LANES):
             place = (j // PANEL * depth + p) * PANEL + j % PANEL
+            fetch(b + 4 * ((p + AHEAD) * ldb + j))
             copy_vector(b + 4 * (p * ldb + j), columns - j, panels + 4 * place)
 
 
@@ -348,12 +370,11 @@ def multiply_block(
     m: int, n: int, depth: int, a: int, a_row: int, a_step: int, rows: int, b: int, panel_step: int, ldb: int, c: int,
     ldc: int, start: int, start_ld: int,
 ) -> None:  # fmt: skip
-    """A few panels of C over some steps; rows of an A that is spread over memory are copied, some tiles at a time."""
-    pack = a_row == 1 and n > PANEL and depth * a_step >= PACK_EXTENT_OF_A
+    """A few panels of C over some steps; with a place for rows of A, they are copied there, some tiles at a time."""
     i = 0
     while i < m:
         height, at, step = min(BLOCK, m - i), a + 4 * i * a_row, a_step
-        if pack:
+        if rows != 0:
             pack_rows(at, a_step, height, depth, rows)
             at, step = rows, PACKED
         for j in range(0, n, PANEL):
@@ -377,8 +398,12 @@ def multiply(
     if m == 1 and n > PANEL and transpose_b == 0:
         multiply_row(n, k, a, a_step, b, ldb, c, start)
         return
-    deepest = min(k + LANES, DEPTH)
-    panels, rows = scratch(deepest * min(n + PANEL, GROUP)), scratch(deepest * PACKED if m > ROWS else LANES)
+    # A block that is transposed is rounded up to whole vectors of steps, and a panel is PANEL wide however narrow C is.
+    deepest, panels, rows = min(k + LANES, DEPTH), 0, 0
+    if transpose_b != 0 or (m >= PACK_ROWS and deepest * ldb > PACK_EXTENT):
+        panels = scratch(deepest * min(n + PANEL, GROUP))
+    if a_row == 1 and m > ROWS and n > PANEL and deepest * a_step >= PACK_EXTENT_OF_A:
+        rows = scratch(deepest * PACKED)
     parts = (k + DEPTH - 1) // DEPTH if k > 0 else 1
     for j in range(0, n, GROUP):
         width, first, first_ld = min(GROUP, n - j), start, start_ld
@@ -390,7 +415,7 @@ def multiply(
             at, panel_step, panel_ld = panels, depth * PANEL, PANEL
             if transpose_b != 0:
                 transpose_panels(b + 4 * (j * ldb + p), ldb, width, depth, panels)
-            elif m >= PACK_ROWS and depth * ldb > PACK_EXTENT:
+            elif panels != 0:
                 pack_panels(b + 4 * (p * ldb + j), ldb, width, depth, panels)
             else:
                 at, panel_step, panel_ld = b + 4 * (p * ldb + j), PANEL, ldb

@@ -12,6 +12,7 @@ A tensor is rows × features, where the number of rows is known only when the pr
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -134,7 +135,7 @@ class Operation:
         )
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Program:
     """A finished recording.
 
@@ -158,6 +159,16 @@ class Program:
     def log_width(self) -> int:
         """Floats in one row of the log."""
         return sum(width for _, width in self.log)
+
+    @functools.cached_property
+    def row_floats(self) -> int:
+        """Floats that one row takes in all results."""
+        return sum(tensor.features for o in self.operations for tensor in o.outputs if tensor.rows)
+
+    @functools.cached_property
+    def draws(self) -> str | None:
+        """The first layer that draws random numbers, if any does."""
+        return next((operation.layer for operation in self.operations if operation.kind == "uniform"), None)
 
 
 class Recorder:

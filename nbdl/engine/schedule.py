@@ -88,7 +88,7 @@ class Partition:
         self.partials: dict[Tensor, int] = {}
         self._writer: dict[int, tuple[int, Chain]] = {}
         self._readers: dict[int, list[tuple[int, Chain] | None]] = {}
-        self._operations = program.operations
+        self._operations, self._row_floats = program.operations, program.row_floats
         total = sum(cost(operation, rows) for operation in program.operations)
         self.mode = "whole" if whole or total < SMALL_STEP_US else "tiles"
         if self.mode == "tiles" and self._fits_blocks():
@@ -113,8 +113,7 @@ class Partition:
 
     def _block(self) -> int:
         """As many rows as keep all that is computed of them in cache."""
-        widths = sum(t.features for o in self._operations for t in o.outputs if t.rows)
-        fitting = BLOCK_BYTES // (4 * max(1, widths))
+        fitting = BLOCK_BYTES // (4 * max(1, self._row_floats))
         return min(BLOCK_ROWS, 1 << (fitting.bit_length() - 1)) if fitting else 0
 
     def _chunks(self) -> int:

@@ -7,7 +7,7 @@ cores share, nor of clocks that fall when all of them work: it is an upper bound
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks.peers.nbdl import model_of
@@ -17,7 +17,7 @@ CORES = (1, 2, 4, 8, 16, 32)
 OPEN_US = 0.3  # to open a stage to other threads and see it done, on this kind of processor
 
 
-def report(names: tuple[str, ...] = GROUPS["train"], seconds: float = 2.0) -> Iterator[str]:
+def report(names: Iterable[str] = GROUPS["train"], seconds: float = 2.0) -> Iterator[str]:
     """A Markdown table: measured on one thread and on all, and predicted. Uses private names."""
     from benchmarks.works import WORKS
 

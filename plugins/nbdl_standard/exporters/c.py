@@ -91,25 +91,25 @@ SELF_TEST = """#ifdef NBDL_TEST
 
 #include <stdio.h>
 
-#define TEST_ROWS {rows}
+#define NBDL_TEST_ROWS {rows}
 #define TEST_ALLOWED {allowed} /* units in the last place of the largest output */
 
-static const float test_inputs[TEST_ROWS][{M}_INPUTS] = {{
+static const float nbdl_test_inputs[NBDL_TEST_ROWS][{M}_INPUTS] = {{
 {inputs}
 }};
 
 /* What Python predicted. */
-static const float test_outputs[TEST_ROWS][{M}_OUTPUTS] = {{
+static const float nbdl_test_outputs[NBDL_TEST_ROWS][{M}_OUTPUTS] = {{
 {outputs}
 }};
 
 /* The unit in the last place of the largest output that Python predicted. */
-static double test_unit(void)
+static double nbdl_test_unit(void)
 {{
     float largest = FLT_MIN;
-    for (int row = 0; row < TEST_ROWS; row++) {{
+    for (int row = 0; row < NBDL_TEST_ROWS; row++) {{
         for (int j = 0; j < {M}_OUTPUTS; j++) {{
-            const float size = fabsf(test_outputs[row][j]);
+            const float size = fabsf(nbdl_test_outputs[row][j]);
             largest = size > largest && size < FLT_MAX ? size : largest;
         }}
     }}
@@ -117,7 +117,7 @@ static double test_unit(void)
 }}
 
 /* How far apart two outputs are; infinitely where only one of the two is NaN. */
-static double test_difference(float found, float expected)
+static double nbdl_test_difference(float found, float expected)
 {{
     if (found == expected || (found != found && expected != expected)) {{
         return 0.0;
@@ -127,17 +127,17 @@ static double test_difference(float found, float expected)
 
 int main(void)
 {{
-    const double unit = test_unit();
+    const double unit = nbdl_test_unit();
     double worst = 0.0;
-    for (int row = 0; row < TEST_ROWS; row++) {{
+    for (int row = 0; row < NBDL_TEST_ROWS; row++) {{
         float y[{M}_OUTPUTS];
-        {n}(test_inputs[row], y);
+        {n}(nbdl_test_inputs[row], y);
         for (int j = 0; j < {M}_OUTPUTS; j++) {{
-            const double difference = test_difference(y[j], test_outputs[row][j]) / unit;
+            const double difference = nbdl_test_difference(y[j], nbdl_test_outputs[row][j]) / unit;
             worst = difference > worst ? difference : worst;
         }}
     }}
-    printf("{n}: %d rows, largest difference %.3g ulp of the largest output, %d allowed: %s\\n", TEST_ROWS, worst,
+    printf("{n}: %d rows, largest difference %.3g ulp of the largest output, %d allowed: %s\\n", NBDL_TEST_ROWS, worst,
            TEST_ALLOWED, worst <= TEST_ALLOWED ? "passed" : "FAILED");
     return worst <= TEST_ALLOWED ? 0 : 1;
 }}

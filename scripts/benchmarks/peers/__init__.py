@@ -70,9 +70,9 @@ PEERS: dict[str, Peer] = {
     "nbdl": Peer("**nbdl** `fit`", "peers.nbdl", "nbdl", "fit", "call", "**nbdl** `model(x)`", "nbdl"),
     "nbdl-engine": Peer("nbdl engine without `fit`", "peers.nbdl", "nbdl", "engine", kind="nbdl"),
     "nbdl-predict": Peer("nbdl `predict`", "peers.nbdl", "nbdl", inference="predict", kind="nbdl"),
-    "nbdl-njit": Peer("nbdl `as_njit`, from Python", "peers.nbdl", "nbdl", inference="njit_call", kind="nbdl"),
+    "nbdl-njit": Peer("nbdl `as_njit` from Python (1-D)", "peers.nbdl", "nbdl", inference="njit_call", kind="nbdl"),
     "nbdl-compiled": Peer(
-        "nbdl `as_njit`, inside `@njit`", "peers.nbdl", "nbdl", inference="njit_loop", kind="nbdl"
+        "nbdl `as_njit` inside `@njit` (1-D)", "peers.nbdl", "nbdl", inference="njit_loop", kind="nbdl"
     ),
     "jax-scan": Peer("JAX, scanned epoch", "peers.jax", "jax", "scanned"),
     "jax-step": Peer("JAX, jitted step", "peers.jax", "jax", "jitted", "predict", "JAX, jitted"),

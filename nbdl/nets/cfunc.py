@@ -8,13 +8,13 @@ import numpy as np
 from numba import carray, types
 from numba.extending import register_jitable
 
-from nbdl.engine import tape as tapes
+from nbdl.engine import plans
 from nbdl.engine.intrinsics import word
 from nbdl.engine.kernel import c_function
-from nbdl.engine.tape import STALE
+from nbdl.engine.plans import STALE
 from nbdl.errors import ConfigError
-from nbdl.net import Net
-from nbdl.net_type import address_of
+from nbdl.nets.net import Net
+from nbdl.nets.numba_type import address_of
 
 FORMS = {
     "float": types.void(types.CPointer(types.float32), types.CPointer(types.float32)),
@@ -38,7 +38,7 @@ def as_cfunc(net: Net, form: str) -> Any:
         if word(word(address_of(net), STALE), 0) != 0:
             result[:] = np.nan  # C knows no exceptions
         else:
-            tapes.predict_row(address_of(net), row, result)
+            plans.predict_row(address_of(net), row, result)
         for i in range(outputs):
             y[i] = result[i]
 

@@ -1,16 +1,17 @@
-"""Tapes: a net as a block of words that any compiled function can run, one row or many, forward or backward.
+"""Plans: how any compiled function can run a net, one row or many, forward or backward.
 
-A tape is what the driver's tables are to `fit`, for callers that are compiled themselves: a small header, and a *plan*
-for each way to run, which holds the descriptors of one executor. `walk` runs a plan. Its frame and work
-area live on the caller's stack, or on the heap where they are large, so any number of threads can share one tape.
+They are what the driver's tables are to `fit`, for callers that are compiled themselves. A plan holds the descriptors
+of one executor; `run_plan` calls their kernels one after another. The frame and the work area live on the caller's
+stack, or on the heap where they are large, so any number of threads can share them.
 
-What compiled code keeps is at most the tape's address. Addresses of kernels and weights are words of the tape, written
-when the process makes it; a compiled function that was cached holds none.
+A net is the address of a few words, which name the plans. What compiled code keeps is at most that address; those of
+kernels and weights are written into the words when a process makes them, and a function that was cached holds none.
 """
 
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,9 @@ from nbdl.engine.products import scratch
 from nbdl.engine.program import Program
 from nbdl.engine.scalar import function_text
 from nbdl.engine.store import Store
-from nbdl.errors import ConfigError
 
-# Words of a tape: the address of `walk`, of the store's word that says that it is stale, sizes of a row, and of plans.
-WALK, STALE, INPUTS, OUTPUTS, FORWARD_ROW, FORWARD_ROWS, BACKWARD_ROW, BACKWARD_ROWS, TAPE_WORDS = range(9)
+# Words of a net: addresses of `run_plan` and of the store's word that says that it is stale, sizes of a row, plans.
+RUN, STALE, INPUTS, OUTPUTS, FORWARD_ROW, FORWARD_ROWS, BACKWARD_ROW, BACKWARD_ROWS, NET_WORDS = range(9)
 
 # Words of a plan; the descriptors follow.
 PLAN_ROWS, PLAN_WORK, PLAN_COUNT, PLAN_STORE, PLAN_CONSTANTS, PLAN_X, PLAN_DY, PLAN_OUT, PLAN_OPS = range(9)
@@ -51,7 +51,7 @@ MOST_ROWS = 256
 MOST_FLOATS = 1 << 18
 
 
-def run_plan(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None:
+def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None:
     """Run a plan over all rows, as many at once as it was made for, in a work area of its own."""
     size, count = word(plan, PLAN_ROWS), word(plan, PLAN_COUNT)
     frame, scalars = area, area + 8 * FRAME_WORDS
@@ -77,25 +77,25 @@ def run_plan(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None
         first += now
 
 
-setattr(run_plan, "policy", "called")  # noqa: B010
+setattr(run_rows, "policy", "called")  # noqa: B010
 
 
-def walk(plan: int, x: int, dy: int, rows: int, out: int, _5: int, _6: int, _7: int) -> int:
+def run_plan(plan: int, x: int, dy: int, rows: int, out: int, _5: int, _6: int, _7: int) -> int:
     """A kernel: out = f(x), or f'(x)ᵀ·dy, for rows of float32 at these addresses."""
     size = word(plan, PLAN_WORK) + 2 * FRAME_WORDS + 32
     if size <= STACK_FLOATS:
-        run_plan(scratch(size), plan, x, dy, rows, out)
+        run_rows(scratch(size), plan, x, dy, rows, out)
     else:
         area = np.empty(size, np.float32)
-        run_plan((data_of(area) + 63) // 64 * 64, plan, x, dy, rows, out)
+        run_rows((data_of(area) + 63) // 64 * 64, plan, x, dy, rows, out)
         area[0] = 0.0  # lives until here
     return 0
 
 
 @functools.cache
-def walker() -> int:
-    """The address of `walk`."""
-    return address(load(function_text(walk, "kernel")))
+def runner() -> int:
+    """The address of `run_plan`."""
+    return address(load(function_text(run_plan, "kernel")))
 
 
 # -- what compiled code calls, and Python --------------------------------------------------------------------
@@ -105,78 +105,82 @@ def walker() -> int:
 
 
 @register_jitable
-def refuse(tape: int, features: int, fits: bool) -> None:
+def refuse(net: int, features: int, fits: bool) -> None:
     """Raise unless the net is its model's still, and the arrays fit."""
-    if word(word(tape, STALE), 0) != 0:
+    if word(word(net, STALE), 0) != 0:
         raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
-    if features != word(tape, INPUTS):
+    if features != word(net, INPUTS):
         raise ValueError("x: a row has another number of features than the model takes (net.inputs)")
     if not fits:
         raise ValueError("the sizes of out, or of dy, do not go with those of x and of the model")
 
 
 @register_jitable
-def predict(tape: int, x: int, rows: int, features: int, out: int, out_rows: int, out_features: int) -> None:
+def predict(net: int, x: int, rows: int, features: int, out: int, out_rows: int, out_features: int) -> None:
     """out = f(x) for rows at addresses."""
-    refuse(tape, features, out_rows == rows and out_features == word(tape, OUTPUTS))
-    plan = word(tape, FORWARD_ROW if rows == 1 else FORWARD_ROWS)
-    call(word(tape, WALK), plan, x, 0, rows, out, 0, 0, 0)
+    refuse(net, features, out_rows == rows and out_features == word(net, OUTPUTS))
+    plan = word(net, FORWARD_ROW if rows == 1 else FORWARD_ROWS)
+    call(word(net, RUN), plan, x, 0, rows, out, 0, 0, 0)
 
 
 @register_jitable
-def vjp(tape: int, x: int, rows: int, features: int, dy: int, dy_rows: int, dy_features: int, out: int) -> None:
+def vjp(net: int, x: int, rows: int, features: int, dy: int, out: int, fits: bool) -> None:
     """out = f'(x)ᵀ·dy for rows at addresses."""
-    refuse(tape, features, dy_rows == rows and dy_features == word(tape, OUTPUTS))
-    if word(tape, BACKWARD_ROW) == 0:
+    refuse(net, features, fits)
+    if word(net, BACKWARD_ROW) == 0:
         raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
-    plan = word(tape, BACKWARD_ROW if rows == 1 else BACKWARD_ROWS)
-    call(word(tape, WALK), plan, x, dy, rows, out, 0, 0, 0)
+    plan = word(net, BACKWARD_ROW if rows == 1 else BACKWARD_ROWS)
+    call(word(net, RUN), plan, x, dy, rows, out, 0, 0, 0)
 
 
 @register_jitable
-def predict_row(tape: int, x: Any, out: Any) -> None:
+def predict_row(net: int, x: Any, out: Any) -> None:
     """out = f(x) of one row."""
-    predict(tape, data_of(x), 1, x.size, data_of(out), 1, out.size)
+    predict(net, data_of(x), 1, x.size, data_of(out), 1, out.size)
 
 
 @register_jitable
-def predict_rows(tape: int, x: Any, out: Any) -> None:
+def predict_rows(net: int, x: Any, out: Any) -> None:
     """out = f(x) of each row."""
-    predict(tape, data_of(x), x.shape[0], x.shape[1], data_of(out), out.shape[0], out.shape[1])
+    predict(net, data_of(x), x.shape[0], x.shape[1], data_of(out), out.shape[0], out.shape[1])
 
 
 @register_jitable
-def vjp_row(tape: int, x: Any, dy: Any, out: Any) -> None:
+def vjp_row(net: int, x: Any, dy: Any, out: Any) -> None:
     """out = f'(x)ᵀ·dy of one row."""
-    fits = int(out.size == x.size)
-    vjp(tape, data_of(x), 1, x.size, data_of(dy), fits, dy.size, data_of(out))
+    fits = dy.size == word(net, OUTPUTS) and out.size == x.size
+    vjp(net, data_of(x), 1, x.size, data_of(dy), data_of(out), fits)
 
 
 @register_jitable
-def vjp_rows(tape: int, x: Any, dy: Any, out: Any) -> None:
+def vjp_rows(net: int, x: Any, dy: Any, out: Any) -> None:
     """out = f'(x)ᵀ·dy of each row."""
-    rows = dy.shape[0] if out.shape[0] == dy.shape[0] and out.shape[1] == x.shape[1] else -1
-    vjp(tape, data_of(x), x.shape[0], x.shape[1], data_of(dy), rows, dy.shape[1], data_of(out))
+    rows, features = x.shape
+    fits = dy.shape == (rows, word(net, OUTPUTS)) and out.shape == (rows, features)
+    vjp(net, data_of(x), rows, features, data_of(dy), data_of(out), fits)
 
 
 @register_jitable
-def jacobian_row(tape: int, x: Any, out: Any) -> None:
+def jacobian_row(net: int, x: Any, out: Any) -> None:
     """out = f'(x), outputs × inputs: a vjp for each output, all at once."""
-    outputs, features = word(tape, OUTPUTS), x.size
-    fits = outputs if out.shape[0] == outputs and out.shape[1] == features else -1
+    outputs, features = word(net, OUTPUTS), x.size
+    fits = out.shape == (outputs, features)
     xs, dy = np.empty((outputs, features), np.float32), np.zeros((outputs, outputs), np.float32)
     for i in range(outputs):
         xs[i] = x
         dy[i, i] = 1.0
-    vjp(tape, data_of(xs), outputs, features, data_of(dy), fits, outputs, data_of(out))
+    vjp(net, data_of(xs), outputs, features, data_of(dy), data_of(out), fits)
+    xs[0, 0] = dy[0, 0] = 0.0  # they live until here
 
 
 @register_jitable
-def jacobian_rows(tape: int, x: Any, out: Any) -> None:
+def jacobian_rows(net: int, x: Any, out: Any) -> None:
     """out = f'(x) of each row: rows × outputs × inputs."""
-    refuse(tape, x.shape[1], out.shape[0] == x.shape[0])
+    refuse(net, x.shape[1], out.shape[0] == x.shape[0])
+    if word(net, BACKWARD_ROW) == 0:
+        raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
     for i in range(x.shape[0]):
-        jacobian_row(tape, x[i], out[i])
+        jacobian_row(net, x[i], out[i])
 
 
 ROW, MATRIX, CUBE = "float32[::1]", "float32[:, ::1]", "float32[:, :, ::1]"
@@ -199,8 +203,18 @@ def from_python(function: Any) -> Any:
 # -- making one -----------------------------------------------------------------------------------------------
 
 
-class Tape:
-    """The words of a tape, and all that they point to.
+_gone = np.ones(1, np.int64)
+_retired: list[Words] = []
+
+
+def _retire(words: Words) -> None:
+    """Keep a net's words for ever, as stale: whatever compiled code still holds their address is refused."""
+    words[STALE] = _gone.ctypes.data
+    _retired.append(words)
+
+
+class Plans:
+    """The words of a net, and all that they point to.
 
     Args:
         store: the model's weights.
@@ -210,8 +224,9 @@ class Tape:
 
     def __init__(self, store: Store, forward_program: Program, backward_program: Program | None = None) -> None:
         self.store, self._executors, self._plans = store, list[Executor](), list[Words]()
-        self.words = np.zeros(TAPE_WORDS, np.int64)
-        self.words[WALK] = walker()
+        self.words = np.zeros(NET_WORDS, np.int64)
+        weakref.finalize(self, _retire, self.words)
+        self.words[RUN] = runner()
         self.words[STALE] = store.stale.ctypes.data
         output = forward_program.output
         assert output is not None
@@ -230,11 +245,6 @@ class Tape:
         self.words[place + 1] = self._one_plan(program, _rows_at_once(program))
 
     def _one_plan(self, program: Program, rows: int) -> int:
-        for operation in program.operations:
-            if operation.kind == "uniform":
-                raise ConfigError(
-                    f"layer {operation.layer!r} draws random numbers when it predicts, which compiled code cannot"
-                )
         executor = Executor(program, self.store, rows, [None] * len(program.inputs), whole=True)
         output = program.output
         assert output is not None
@@ -252,6 +262,5 @@ class Tape:
 
 def _rows_at_once(program: Program) -> int:
     """As many as keep the work area within bounds, a power of two."""
-    width = sum(tensor.features for o in program.operations for tensor in o.outputs if tensor.rows)
-    most = max(2, min(MOST_ROWS, MOST_FLOATS // max(1, width)))
+    most = max(2, min(MOST_ROWS, MOST_FLOATS // max(1, program.row_floats)))
     return 1 << (most.bit_length() - 1)

@@ -8,16 +8,17 @@ import numpy as np
 
 from nbdl.engine.store import Floats
 from nbdl.inference import run_rows
+from nbdl.inputs import net_rows
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 
 class PlainNet:
-    """The same methods as `nbdl.net.Net`, run as plain Python."""
+    """The same methods as `nbdl.nets.net.Net`, run as plain Python."""
 
-    def __init__(self, model: Sequential) -> None:
-        self._model, self._store = model, model.store
+    def __init__(self, model: Sequential, derivatives: bool) -> None:
+        self._model, self._store, self._derivatives = model, model.store, derivatives
         program = model.program("predict")
         assert program.output is not None
         self.inputs, self.outputs = program.inputs[0].features, program.output.features
@@ -25,8 +26,10 @@ class PlainNet:
     def _run(self, what: str, width: int, *arrays: Any, out: Floats | None) -> Floats:
         if self._store.stale[0]:
             raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
-        given = [np.asarray(array, np.float32) for array in arrays]
-        rows = [np.ascontiguousarray(array.reshape(1, -1) if array.ndim == 1 else array) for array in given]
+        if what == "derivative" and not self._derivatives:
+            raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
+        given = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]
+        rows = [np.atleast_2d(array) for array in given]
         for array, features in zip(rows, (self.inputs, self.outputs), strict=False):
             if array.shape[1] != features:
                 raise ValueError(f"a row has {array.shape[1]} features, the net takes {features}")
@@ -45,7 +48,9 @@ class PlainNet:
         """f'(x)."""
         rows = np.asarray(x, np.float32)
         if rows.ndim > 1:
-            return _given(np.stack([self.jacobian(row) for row in rows]), out)
+            rows = net_rows(x, "x")
+            each = [self.jacobian(row) for row in rows]
+            return _given(np.array(each, np.float32).reshape(len(rows), self.outputs, self.inputs), out)
         return self.vjp(np.tile(rows, (self.outputs, 1)), np.eye(self.outputs, dtype=np.float32), out)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy import empty, ndarray
 
-from nbdl.engine import tape as tapes
+from nbdl.engine import plans
+from nbdl.engine.plans import INPUTS, OUTPUTS, Plans, from_python
 from nbdl.engine.store import Floats
-from nbdl.engine.tape import INPUTS, OUTPUTS, Tape, from_python
-from nbdl.errors import DataError
+from nbdl.inputs import net_rows
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -21,6 +22,10 @@ class Net:
 
     `net(x)` takes a row (one dimension) or rows × features, in any `@njit` function too, also in `prange`. It sees the
     model's weights as they are: training goes on, and so does the net. With other layers it is refused.
+
+    Numba loses exceptions within `prange`: try the shapes once outside, and pass the net as an argument, so that one
+    whose model has other layers is refused before the loop begins. Results are float32: in `x = x + h * net(x)` let x
+    be float64, or h a `np.float32`, or Numba finds two types for x.
 
     Attributes:
         inputs, outputs: features of a row.
@@ -38,23 +43,28 @@ class Net:
     (2, 3)
     """
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape, self._address = tape, tape.address
-        self.inputs, self.outputs = int(tape.words[INPUTS]), int(tape.words[OUTPUTS])
+    def __init__(self, plans: Plans) -> None:
+        self._plans, self._address = plans, plans.address
+        self.inputs, self.outputs = int(plans.words[INPUTS]), int(plans.words[OUTPUTS])
 
     @property
     def address(self) -> int:
-        """Where the tape lies, for the compiler.
+        """Where its words lie, for the compiler.
 
         Raises:
             RuntimeError: the model has other layers now."""
-        if self._tape.store.stale[0]:
+        if self._plans.store.stale[0]:
             raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
         return self._address
 
     @functools.cached_property
     def _row(self) -> Callable[..., None]:
-        compiled: Callable[..., None] = from_python(tapes.predict_row)
+        compiled: Callable[..., None] = from_python(plans.predict_row)
+        return compiled
+
+    @functools.cached_property
+    def _rows(self) -> Callable[..., None]:
+        compiled: Callable[..., None] = from_python(plans.predict_rows)
         return compiled
 
     def __call__(self, x: Any, out: Floats | None = None) -> Floats:
@@ -68,26 +78,33 @@ class Net:
             ValueError: a row has another number of features.
             RuntimeError: the model has other layers than when the net was made.
         """
-        if out is None and type(x) is np.ndarray and x.ndim == 1 and x.dtype is FLOAT32 and x.flags.carray:
-            out = np.empty(self.outputs, "f")  # a type as text is found twice as fast
-            self._row(self._address, x, out)
-            return out
-        rows = rows_of(x, "x")
-        function = tapes.predict_row if rows.ndim == 1 else tapes.predict_rows
+        if out is None and type(x) is ndarray and x.dtype is FLOAT32:
+            try:
+                if x.ndim == 1:
+                    result = empty(self.outputs, "f")  # a type as text is found twice as fast
+                    self._row(self._address, x, result)
+                else:
+                    result = empty((len(x), self.outputs), "f")
+                    self._rows(self._address, x, result)
+                return result
+            except TypeError:
+                pass  # not contiguous, read-only, or of other dimensions
+        rows = net_rows(x, "x")
+        function = plans.predict_row if rows.ndim == 1 else plans.predict_rows
         return self._run(function, (*rows.shape[:-1], self.outputs), rows, out=out)
 
     def vjp(self, x: Any, dy: Any, out: Floats | None = None) -> Floats:
         """dx = f'(x)ᵀ·dy, the gradient by the inputs of what has the gradient dy by the outputs; row by row."""
-        rows, gradients = rows_of(x, "x"), rows_of(dy, "dy")
+        rows, gradients = net_rows(x, "x"), net_rows(dy, "dy")
         if rows.ndim != gradients.ndim:
             raise ValueError(f"x has {rows.ndim} dimensions and dy {gradients.ndim}: one row each, or as many rows")
-        function = tapes.vjp_row if rows.ndim == 1 else tapes.vjp_rows
+        function = plans.vjp_row if rows.ndim == 1 else plans.vjp_rows
         return self._run(function, rows.shape, rows, gradients, out=out)
 
     def jacobian(self, x: Any, out: Floats | None = None) -> Floats:
         """f'(x): outputs × inputs, of rows rows × outputs × inputs; as many vjp's at once as there are outputs."""
-        rows = rows_of(x, "x")
-        function = tapes.jacobian_row if rows.ndim == 1 else tapes.jacobian_rows
+        rows = net_rows(x, "x")
+        function = plans.jacobian_row if rows.ndim == 1 else plans.jacobian_rows
         return self._run(function, (*rows.shape[:-1], self.outputs, self.inputs), rows, out=out)
 
     def _run(self, function: Any, shape: tuple[int, ...], *arrays: Floats, out: Floats | None) -> Floats:
@@ -95,6 +112,8 @@ class Net:
         from_python(function)(self._address, *arrays, result)
         if out is None:
             return result
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out is an array, got {type(out).__name__}")
         if out.shape != shape:
             raise ValueError(f"out has the shape {out.shape}, the result {shape}")
         out[...] = result
@@ -105,14 +124,3 @@ class Net:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a net holds addresses of this process: pickle or save the model, and call as_njit() there")
-
-
-def rows_of(values: Any, name: str) -> Floats:
-    """A row or rows as contiguous, writable float32."""
-    try:
-        array = np.require(values, np.float32, ["C", "A", "W"])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: not an array of numbers: {error}") from None
-    if array.ndim == 0:
-        raise DataError(f"{name} is a single number; a net takes a row or rows of numbers")
-    return array if array.ndim <= 2 else array.reshape(len(array), -1)

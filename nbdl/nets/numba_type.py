@@ -30,23 +30,26 @@ from numba.extending import (
     unbox,
 )
 
-from nbdl.engine import tape as tapes
-from nbdl.engine.intrinsics import word
-from nbdl.engine.tape import INPUTS, OUTPUTS
-from nbdl.net import Net
+from nbdl.engine import plans
+from nbdl.engine.intrinsics import data_of, word
+from nbdl.engine.plans import INPUTS, OUTPUTS
+from nbdl.nets.net import Net
 
 
 @functools.cache
 def _layout() -> str:
-    """A digest of what compiled callers know of a tape; it is part of the type's name, and so of Numba's cache key."""
+    """A digest of what compiled callers know of a net; it is part of the type's name, and so of Numba's cache key."""
     digest = hashlib.sha256()
-    for name in ("net_type.py", "engine/tape.py", "engine/frame.py", "engine/intrinsics.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
+    for name in ("nets/numba_type.py", "engine/plans.py", "engine/frame.py", "engine/intrinsics.py"):
+        digest.update((Path(__file__).parent.parent / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
 class NetType(types.Type):  # type: ignore[misc]
-    """The Numba type of all nets: the address of a tape."""
+    """The Numba type of all nets: the address of its words.
+
+    Users' caches name this class by its module: it cannot move without an import error in their programs.
+    """
 
     def __init__(self) -> None:
         super().__init__(name=f"nbdl.Net({_layout()})")
@@ -60,6 +63,10 @@ _put_into_code: list[Net] = []
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, ir.IntType(64))
+
+    def as_data(self, builder: Any, value: Any) -> Any:
+        """A list, a jitclass's attribute: they would outlive the model, whose memory the word names."""
+        raise TypingError("a net cannot be put into a list, a dict or a jitclass: pass it as an argument")
 
 
 @typeof_impl.register(Net)
@@ -89,7 +96,7 @@ def _constant(context: Any, builder: Any, kind: Any, value: Net) -> Any:
 
 @intrinsic
 def address_of(typingctx: Any, net: Any) -> Any:
-    """The address of a net's tape."""
+    """The address of a net's words."""
     return types.int64(net_type), lambda context, builder, signature, args: args[0]
 
 
@@ -124,6 +131,8 @@ def _refuse(method: str, dimensions: int, **arguments: Any) -> None:
     for name, kind in arguments.items():
         if not isinstance(kind, types.Array) or not isinstance(kind.dtype, types.Number) or kind.ndim != dimensions:
             raise TypingError(f"net{method}: {name} is {kind}, not an array of numbers of {dimensions} dimension(s)")
+        if name == "out" and not kind.mutable:
+            raise TypingError(f"net{method}: out is read-only")
 
 
 def _dimensions(x: Any) -> int:
@@ -146,11 +155,17 @@ def _copy(result: Any, out: Any) -> None:
     out[...] = result
 
 
+@register_jitable
+def _apart(x: Any, out: Any) -> Any:
+    """Whether the result may be written while x is read still."""
+    return data_of(x) + 4 * x.size <= data_of(out) or data_of(out) + 4 * out.size <= data_of(x)
+
+
 @_method("__call__")
 def _call(net: Any, x: Any, out: Any = None) -> Any:
     dimensions = _dimensions(x)
     _refuse("(x)", dimensions, x=x)
-    run = tapes.predict_row if dimensions == 1 else tapes.predict_rows
+    run = plans.predict_row if dimensions == 1 else plans.predict_rows
     if not _is_float32(x):
         return lambda net, x, out=None: net(_float32(x), out)
     if _is_new(out):
@@ -164,7 +179,10 @@ def _call(net: Any, x: Any, out: Any = None) -> Any:
     _refuse("(x, out)", dimensions, out=out)
 
     def into(net: Any, x: Any, out: Any = None) -> Any:
-        run(address_of(net), x, out)
+        if _apart(x, out):
+            run(address_of(net), x, out)
+        else:
+            _copy(net(x), out)
         return out
 
     def converted(net: Any, x: Any, out: Any = None) -> Any:
@@ -178,7 +196,7 @@ def _call(net: Any, x: Any, out: Any = None) -> Any:
 def _vjp(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
     dimensions = _dimensions(x)
     _refuse(".vjp(x, dy)", dimensions, x=x, dy=dy)
-    run = tapes.vjp_row if dimensions == 1 else tapes.vjp_rows
+    run = plans.vjp_row if dimensions == 1 else plans.vjp_rows
     if not _is_float32(x) or not _is_float32(dy):
         return lambda net, x, dy, out=None: net.vjp(_float32(x), _float32(dy), out)
     if _is_new(out):
@@ -192,7 +210,10 @@ def _vjp(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
     _refuse(".vjp(x, dy, out)", dimensions, out=out)
 
     def into(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
-        run(address_of(net), x, dy, out)
+        if _apart(x, out) and _apart(dy, out):
+            run(address_of(net), x, dy, out)
+        else:
+            _copy(net.vjp(x, dy), out)
         return out
 
     def converted(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
@@ -206,7 +227,7 @@ def _vjp(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
 def _jacobian(net: Any, x: Any, out: Any = None) -> Any:
     dimensions = _dimensions(x)
     _refuse(".jacobian(x)", dimensions, x=x)
-    run = tapes.jacobian_row if dimensions == 1 else tapes.jacobian_rows
+    run = plans.jacobian_row if dimensions == 1 else plans.jacobian_rows
     if not _is_float32(x):
         return lambda net, x, out=None: net.jacobian(_float32(x), out)
     if _is_new(out):
@@ -220,7 +241,10 @@ def _jacobian(net: Any, x: Any, out: Any = None) -> Any:
     _refuse(".jacobian(x, out)", dimensions + 1, out=out)
 
     def into(net: Any, x: Any, out: Any = None) -> Any:
-        run(address_of(net), x, out)
+        if _apart(x, out):
+            run(address_of(net), x, out)
+        else:
+            _copy(net.jacobian(x), out)
         return out
 
     def converted(net: Any, x: Any, out: Any = None) -> Any:

@@ -102,6 +102,7 @@ class CallbackList:
     def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
         self.callbacks = callbacks
         self.batches = any(callback.wants_batches() for callback in callbacks)
+        self.watching = any(type(callback) is not History for callback in callbacks)
         for callback in callbacks:
             callback.set_model(model)
             callback.set_params(params)

@@ -6,6 +6,7 @@ its signals. One step is one row of three tables: which rows, which scalars, whi
 
 from __future__ import annotations
 
+import math
 import numbers
 import signal
 import threading
@@ -54,6 +55,7 @@ def _split(
     return [array[:kept] for array in data], [array[kept:] for array in data]
 
 
+MANY_DRAWS = 1 << 18  # rows to be shuffled in all, worth loading a kernel for
 _fitting = threading.Lock()
 
 
@@ -123,18 +125,12 @@ def fit(
             {"epochs": last, "steps": run.steps_per_epoch, "verbose": verbose, "batch_size": batch},
         )  # fmt: skip
         model.history, model.stop_training = history, False
-        logs: Logs = {}
         hooks.call("on_train_begin", {})
         try:
-            for epoch in range(first, last):
-                hooks.call("on_epoch_begin", epoch, {})
-                logs = run.epoch(epoch, hooks)
-                hooks.call("on_epoch_end", epoch, logs)
-                if model.stop_training:
-                    break
+            run.epochs(first, last, hooks)
         finally:
             # Whoever ended the run, even Ctrl-C: callbacks restore the best weights here.
-            hooks.call("on_train_end", logs)
+            hooks.call("on_train_end", run.logs)
     return history
 
 
@@ -169,31 +165,52 @@ class Fit:
         self.program: Program = self.executor.program
         self.tuner: Tuner | None = self.executor.tuner(threads)
         self.per_slice = 1
+        self.logs: Logs = {}
 
-    def epoch(self, epoch: int, hooks: CallbackList) -> Logs:
-        """Run one epoch and validate; return its figures."""
-        order = permutation(self.rows, self.model.seed, self.state.epochs) if self.shuffle else self.in_order
-        steps, _, log = tables(self.rows, self.batch, order, 1, self.program.log_width)
-        tally = Tally(self.program, self.compiled.metrics)
+    def epochs(self, first: int, last: int, hooks: CallbackList) -> None:
+        """Run the epochs; where nobody looks in between, as many at once as a slice takes."""
+        self.draws = self.rows * (last - first)
+        alone = not hooks.watching and self.validation is None
+        while first < last and not self.model.stop_training:
+            many = min(last - first, max(1, self.per_slice // self.steps_per_epoch)) if alone else 1
+            self._epochs(first, many, hooks)
+            first += many
+
+    def _epochs(self, first: int, many: int, hooks: CallbackList) -> None:
+        steps, log = self._tables(many)
+        progress = Progress(self, first, hooks)
         done = 0
-        while done < len(steps):
-            many = 1 if hooks.batches else min(self.per_slice, len(steps) - done)
-            if hooks.batches:
-                hooks.call("on_batch_begin", done, {})
-                hooks.call("on_train_batch_begin", done, {})
-            part = slice(done, done + many)
-            self._slice(epoch, done, steps[part], log[part])
-            tally.add(log[part], steps[part, 1])
-            done += many
-            if hooks.batches:
-                hooks.call("on_batch_end", done - 1, tally.figures())
-                hooks.call("on_train_batch_end", done - 1, tally.figures())
-            hooks.call("on_progress", done, len(steps), tally.figures())
-            if self.model.stop_training:
-                break
-        self._refuse_spoiled_weights(epoch, done, "after it")  # no later step is there to notice it
-        self.state.epochs += 1
-        logs = tally.figures()
+        while done < len(steps) and not self.model.stop_training:
+            size = 1 if hooks.batches else min(self.per_slice, len(steps) - done)
+            part = slice(done, done + size)
+            progress.begin(done)
+            before = self.state.iterations
+            try:
+                self._slice(first, done, steps[part], log[part])
+            finally:  # of a slice that was stopped, what it had done counts
+                size = self.state.iterations - before
+                progress.add(done, steps[done : done + size, 1], log[done : done + size])
+            done += size
+        self._refuse_spoiled_weights(first + many - 1, self.steps_per_epoch, "after it")  # no later step notices it
+        progress.end()
+
+    def _tables(self, many: int) -> tuple[Any, Floats]:
+        """Steps and log of some epochs, each in an order of its own; the orders live as long as this fit."""
+        orders = [self.in_order]
+        if self.shuffle:
+            orders = [self._order(self.state.epochs + epoch) for epoch in range(many)]
+        self.orders = orders
+        each = [tables(self.rows, self.batch, order, 1, 1)[0] for order in orders]
+        steps = np.concatenate(each) if len(each) > 1 else np.tile(each[0], (many // len(each), 1))
+        return steps, np.zeros((len(steps), max(1, self.program.log_width)), np.float32)
+
+    def _order(self, epoch: int) -> Any:
+        compiled = self.draws > MANY_DRAWS and executors.device() == "cpu"
+        return permutation(self.rows, self.model.seed, epoch, compiled)
+
+    def figures(self, tally: Tally, hooks: CallbackList) -> Logs:
+        """An epoch's figures, with those of the validation."""
+        logs: Logs = tally.figures()
         if self.validation is not None:
             hooks.call("on_test_begin", {})
             figures = evaluate_data(self.model, self.compiled, self.validation, self.threads)
@@ -214,7 +231,8 @@ class Fit:
         if self.tuner is not None:
             self.tuner.took(seconds, len(steps))
         if report.stopped_by is not None:
-            self._diverged(epoch, done + report.steps, batches, report.steps)
+            epochs, step = divmod(done + report.steps, self.steps_per_epoch)
+            self._diverged(epoch + epochs, step, batches, report.steps)
         wanted = int(len(steps) * SLICE_SECONDS / max(seconds, 1e-9))
         self.per_slice = max(1, min(wanted, 4 * self.per_slice))
 
@@ -232,6 +250,9 @@ class Fit:
 
     def _refuse_spoiled_weights(self, epoch: int, step: int, when: str) -> None:
         """An update can overflow though its gradients are finite; what it wrote cannot be taken back."""
+        with np.errstate(all="ignore"):
+            if math.isfinite(float(self.model.store.data.sum())):
+                return
         for weight in self.model.weights:
             if not np.isfinite(weight.value).all():
                 raise DivergenceError(
@@ -260,3 +281,43 @@ class Fit:
             "that step. Usual remedies: a smaller learning rate, scaled inputs",
             epoch + 1, step + 1, layer,
         )  # fmt: skip
+
+
+class Progress:
+    """Adds up the steps of some epochs, ends those that are whole, and tells the callbacks."""
+
+    def __init__(self, fit: Fit, epoch: int, hooks: CallbackList) -> None:
+        self.fit, self.epoch, self.hooks = fit, epoch, hooks
+        self.tally = Tally(fit.program, fit.compiled.metrics)
+        hooks.call("on_epoch_begin", epoch, {})
+
+    def begin(self, step: int) -> None:
+        """Before a slice, which is one step if somebody wants to know."""
+        if self.hooks.batches:
+            self.hooks.call("on_batch_begin", step, {})
+            self.hooks.call("on_train_batch_begin", step, {})
+
+    def add(self, done: int, rows: Any, log: Floats) -> None:
+        """After a slice: the rows of each of its steps, and what they logged."""
+        each = self.fit.steps_per_epoch
+        while len(rows):
+            size = min(len(rows), each - done % each)
+            self.tally.add(log[:size], rows[:size])
+            done, rows, log = done + size, rows[size:], log[size:]
+            if self.hooks.batches:
+                self.hooks.call("on_batch_end", done - 1, self.tally.figures())
+                self.hooks.call("on_train_batch_end", done - 1, self.tally.figures())
+            if self.hooks.watching:
+                self.hooks.call("on_progress", done, each, self.tally.figures())
+            elif done % each == 0:
+                self.end()
+
+    def end(self) -> None:
+        """The epoch is over, whole or stopped."""
+        if not self.tally.rows:
+            return
+        self.fit.state.epochs += 1
+        self.fit.logs = self.fit.figures(self.tally, self.hooks)
+        self.hooks.call("on_epoch_end", self.epoch, self.fit.logs)
+        self.epoch += 1
+        self.tally = Tally(self.fit.program, self.fit.compiled.metrics)

@@ -14,6 +14,7 @@ from numba import float32, int64, njit
 from scipy import stats
 
 from nbdl.engine import random
+from nbdl.engine.intrinsics import wrapping_product
 
 SEED = 0x0123456789ABCDEF
 KNOWN = [  # Random123's kat_vectors: counter, key, words
@@ -34,7 +35,7 @@ def compiled() -> Any:
         "error_model": "numpy",
         "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
     }
-    scope = dict(vars(random), TWO_TO_MINUS_24=np.float32(random.TWO_TO_MINUS_24))
+    scope = dict(vars(random), TWO_TO_MINUS_24=np.float32(random.TWO_TO_MINUS_24), product=wrapping_product)
     for name in ("philox_round", "philox", "uniform_narrow", "uniform_rows"):
         copy = types.FunctionType(getattr(random, name).__code__, scope, name)
         scope[name] = njit(forceinline=True, **options)(copy)
@@ -232,3 +233,11 @@ def test_normal_array() -> None:
 def test_shapes(shape: tuple[int, ...]) -> None:
     assert random.uniform_array(shape, 0, 1, 1, 1).shape == shape
     assert random.normal_array(shape, 0, 1, 1, 1).shape == shape
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 64, 1001, 6400])
+def test_compiled_shuffling_gives_the_same_order(n: int) -> None:
+    for seed, epoch in ((0, 0), (2**64 - 1, 3), (12345678901234567890, 2**32 - 1)):
+        plain = random.permutation(n, seed, epoch)
+        np.testing.assert_array_equal(random.permutation(n, seed, epoch, compiled=True), plain)
+        np.testing.assert_array_equal(np.sort(plain), np.arange(n))

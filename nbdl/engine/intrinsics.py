@@ -66,6 +66,12 @@ def write_word(typingctx: Any, address: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def wrapping_product(typingctx: Any, a: Any, b: Any) -> Any:
+    """The low 64 bits of a product."""
+    return types.int64(types.int64, types.int64), lambda context, builder, signature, args: builder.mul(*args)
+
+
+@intrinsic
 def data_of(typingctx: Any, array: Any) -> Any:
     """Where an array's data starts; `array.ctypes.data` would count a reference up and down."""
 

@@ -332,6 +332,10 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.Name(f"np.{name}", ast.Load())
             self.result.imports.add((source, name))
             return ast.Name(name, ast.Load())
+        primitive = getattr(value, "primitive", None)
+        if primitive is not None:  # one of the engine's own functions that is spelt otherwise in compiled text
+            self.result.imports.add(("nbdl.engine.intrinsics", primitive))
+            return ast.Name(primitive, ast.Load())
         if isinstance(getattr(value, "py_func", value), types.FunctionType):
             return ast.Name(self._call_to(value, self.scalar), ast.Load())
         if getattr(builtins, name, None) is value and name in (

@@ -69,6 +69,7 @@ class Tuner:
 
     FIRST_TRIES = (2, 1)  # the threads' first slice wakes them up
     PATIENCE, MOST_PATIENCE = 8, 128
+    DOUBT = 1.2
 
     def __init__(self, threads: int) -> None:
         self.choices = (threads, 1)
@@ -76,6 +77,7 @@ class Tuner:
         self.seconds = [math.inf, math.inf]
         self.best = self.trying = 0
         self.waited, self.patience = 0, self.PATIENCE
+        self.least = math.inf  # seconds of a step on all threads, at its quickest
 
     def next(self) -> int:
         """The number of threads for the next slice."""
@@ -85,7 +87,8 @@ class Tuner:
                 self.trying = choice
                 break
         else:
-            if self.waited >= self.patience:
+            # One thread is no faster than it was: all of them need be doubted only where they have become slower.
+            if self.waited >= self.patience and (self.best == 1 or self.seconds[0] > self.DOUBT * self.least):
                 self.trying, self.waited = 1 - self.best, 0
         return self.choices[self.trying]
 
@@ -101,6 +104,7 @@ class Tuner:
             self.seconds[self.trying] = one
         self.tries[self.trying] += 1
         self.waited += 1
+        self.least = min(self.least, self.seconds[0])
         better = 0 if self.seconds[0] <= self.seconds[1] else 1
         if self.trying != self.best and not first:
             self.patience = self.PATIENCE if better != self.best else min(self.MOST_PATIENCE, 2 * self.patience)

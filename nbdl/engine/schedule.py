@@ -287,8 +287,9 @@ def tiling(operation: Operation, rows: int) -> tuple[str, list[Tile]]:
         return "whole", [Tile()]  # a few columns, and nothing may split the rows
     if over == "features" or operation.kind in ("gather", "uniform", "kernel") or width < 2 * NARROWEST:
         return "rows", _parts(min(wanted, max(1, count // LINE)))
-    if operation.kind == "gemm" and count > 4 * width and height is None and wanted > 2:
-        return "grid", _grid(wanted // 2, 2, width)
+    if operation.kind == "gemm" and count >= width and height is None and wanted > 2:
+        columns = 1 << min((wanted.bit_length() - 1) // 2, (width // (2 * NARROWEST)).bit_length() - 1)
+        return "grid", _grid(wanted // columns, columns, width)
     return "columns", _columns(min(wanted, width // NARROWEST), width)
 
 

@@ -55,7 +55,8 @@ def _split(
     return [array[:kept] for array in data], [array[kept:] for array in data]
 
 
-MANY_DRAWS = 1 << 18  # rows to be shuffled in all, worth loading a kernel for
+MANY_DRAWS = 1 << 17  # rows: a process that shuffles more gains by a kernel, which takes some ms to load
+shuffled = [0]
 _fitting = threading.Lock()
 
 
@@ -169,7 +170,6 @@ class Fit:
 
     def epochs(self, first: int, last: int, hooks: CallbackList) -> None:
         """Run the epochs; where nobody looks in between, as many at once as a slice takes."""
-        self.draws = self.rows * (last - first)
         alone = not hooks.watching and self.validation is None
         while first < last and not self.model.stop_training:
             many = min(last - first, max(1, self.per_slice // self.steps_per_epoch)) if alone else 1
@@ -205,7 +205,8 @@ class Fit:
         return steps, np.zeros((len(steps), max(1, self.program.log_width)), np.float32)
 
     def _order(self, epoch: int) -> Any:
-        compiled = self.draws > MANY_DRAWS and executors.device() == "cpu"
+        shuffled[0] += self.rows
+        compiled = shuffled[0] > MANY_DRAWS and executors.device() == "cpu"
         return permutation(self.rows, self.model.seed, epoch, compiled)
 
     def figures(self, tally: Tally, hooks: CallbackList) -> Logs:

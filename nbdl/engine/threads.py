@@ -70,6 +70,7 @@ class Tuner:
     FIRST_TRIES = (2, 1)  # the threads' first slice wakes them up
     PATIENCE, MOST_PATIENCE = 8, 128
     DOUBT = 1.2
+    LEAST_SECONDS = 0.003  # in shorter slices it counts most how threads wake up: several are taken together
 
     def __init__(self, threads: int) -> None:
         self.choices = (threads, 1)
@@ -77,10 +78,13 @@ class Tuner:
         self.seconds = [math.inf, math.inf]
         self.best = self.trying = 0
         self.waited, self.patience = 0, self.PATIENCE
+        self.spent, self.steps = 0.0, 0  # of slices that are taken together
         self.least = math.inf  # seconds of a step on all threads, at its quickest
 
     def next(self) -> int:
         """The number of threads for the next slice."""
+        if self.steps:
+            return self.choices[self.trying]
         self.trying = self.best
         for choice, wanted in enumerate(self.FIRST_TRIES):
             if self.tries[choice] < wanted:
@@ -94,7 +98,11 @@ class Tuner:
 
     def took(self, seconds: float, steps: int) -> None:
         """How long that slice took."""
-        one, known = seconds / steps, self.seconds[self.trying]
+        self.spent, self.steps = self.spent + seconds, self.steps + steps
+        if self.spent < self.LEAST_SECONDS:
+            return
+        one, known = self.spent / self.steps, self.seconds[self.trying]
+        self.spent, self.steps = 0.0, 0
         first = self.tries[self.trying] < self.FIRST_TRIES[self.trying]
         if first:
             self.seconds[self.trying] = min(one, known)

@@ -92,7 +92,7 @@ def _noise(known: Mapping[str, Any]) -> Iterator[str]:
         f"- used by other processes meanwhile: {known['others']:.1f} s of processors, taken by the hypervisor "
         f"{known['stolen']:.1f} s: {share:.1%} of the machine"
     )
-    if share > 0.02 or known["load"][0] > 0.5:
+    if share > 0.02:
         yield "- **the machine was not quiet**: others ran beside this, which hurts whoever needs all cores at once"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 SLICE_SECONDS = 0.05
-FEW_PRODUCTS = 1 << 18  # multiplications, some µs: not worth the tables of a run
+FEW_PRODUCTS = 1 << 20  # multiplications, some 20 µs: not worth the tables of a run
 
 
 def count(value: Any, name: str, default: int, least: int) -> int:

@@ -993,3 +993,17 @@ def test_layers_that_go_unnoticed_are_caught(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Sequential, "_changed", silently)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         test_other_layers_are_refused(lambda model: model.pop())
+
+
+def test_a_thread_with_a_small_stack() -> None:
+    model = Sequential([Dense(1000, input_dim=1000, activation="tanh"), Dense(1000)], seed=1)
+    net, x = model.as_njit(derivatives=True), np.linspace(-1, 1, 64_000, dtype=np.float32).reshape(64, 1000)
+    expected, found = [net(x), net.vjp(x, x)], []
+    before = threading.stack_size(256 << 10)
+    try:
+        thread = threading.Thread(target=lambda: found.extend([net(x), net.vjp(x, x)]))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    np.testing.assert_array_equal(found, expected)

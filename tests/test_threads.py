@@ -483,3 +483,14 @@ def test_the_tuner_follows_the_machine_and_not_a_hiccup() -> None:
     assert choices({4: 1.0, 1: 2.0}, tuner, 50, hiccups=(20, 35)).count(4) > 44
     assert choices({4: 9.0, 1: 2.0}, tuner, 50)[-40:].count(1) > 35, "the machine has become busy"
     assert choices({4: 1.0, 1: 2.0}, tuner, 400)[-100:].count(4) > 90, "and free again"
+
+
+def test_short_slices_are_timed_together() -> None:
+    tuner = Tuner(4)
+    for _ in range(int(tuner.LEAST_SECONDS / 1e-4) - 1):
+        assert tuner.next() == 4
+        tuner.took(1e-4, 1)
+
+
+def test_one_thread_is_not_tried_again_while_all_are_as_fast_as_ever() -> None:
+    assert choices({4: 1.0, 1: 2.0}, Tuner(4), 400).count(1) == 1

@@ -116,6 +116,13 @@ def refuse(net: int, features: int, fits: bool) -> None:
 
 
 @register_jitable
+def refuse_without_derivatives(net: int) -> None:
+    """Raise unless the net has plans to go backward."""
+    if word(net, BACKWARD_ROW) == 0:
+        raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
+
+
+@register_jitable
 def predict(net: int, x: int, rows: int, features: int, out: int, out_rows: int, out_features: int) -> None:
     """out = f(x) for rows at addresses."""
     refuse(net, features, out_rows == rows and out_features == word(net, OUTPUTS))
@@ -127,8 +134,7 @@ def predict(net: int, x: int, rows: int, features: int, out: int, out_rows: int,
 def vjp(net: int, x: int, rows: int, features: int, dy: int, out: int, fits: bool) -> None:
     """out = f'(x)ᵀ·dy for rows at addresses."""
     refuse(net, features, fits)
-    if word(net, BACKWARD_ROW) == 0:
-        raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
+    refuse_without_derivatives(net)
     plan = word(net, BACKWARD_ROW if rows == 1 else BACKWARD_ROWS)
     call(word(net, RUN), plan, x, dy, rows, out, 0, 0, 0)
 
@@ -177,8 +183,7 @@ def jacobian_row(net: int, x: Any, out: Any) -> None:
 def jacobian_rows(net: int, x: Any, out: Any) -> None:
     """out = f'(x) of each row: rows × outputs × inputs."""
     refuse(net, x.shape[1], out.shape[0] == x.shape[0])
-    if word(net, BACKWARD_ROW) == 0:
-        raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
+    refuse_without_derivatives(net)
     for i in range(x.shape[0]):
         jacobian_row(net, x[i], out[i])
 

@@ -74,6 +74,11 @@ class Store:
         for weight in self.weights:
             weight.value = self.view(self.data, weight)
 
+    def refuse_if_stale(self) -> None:
+        """Raise RuntimeError if the model has other layers now, and these are no longer its weights."""
+        if self.stale[0]:
+            raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
+
     def view(self, block: Floats, weight: Weight) -> Floats:
         """A weight's part of a block laid out as the store."""
         start = weight.tensor.offset

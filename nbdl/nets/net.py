@@ -53,8 +53,7 @@ class Net:
 
         Raises:
             RuntimeError: the model has other layers now."""
-        if self._plans.store.stale[0]:
-            raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
+        self._plans.store.refuse_if_stale()
         return self._address
 
     @functools.cached_property

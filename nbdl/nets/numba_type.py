@@ -161,6 +161,16 @@ def _apart(x: Any, out: Any) -> Any:
     return data_of(x) + 4 * x.size <= data_of(out) or data_of(out) + 4 * out.size <= data_of(x)
 
 
+@register_jitable
+def _never(x: Any, out: Any) -> Any:
+    return False
+
+
+def _direct(out: Any) -> Any:
+    """What says whether a result can be written to `out` itself, beside an array that is read."""
+    return _apart if _is_float32(out) else _never
+
+
 @_method("__call__")
 def _call(net: Any, x: Any, out: Any = None) -> Any:
     dimensions = _dimensions(x)
@@ -177,19 +187,16 @@ def _call(net: Any, x: Any, out: Any = None) -> Any:
 
         return new
     _refuse("(x, out)", dimensions, out=out)
+    direct = _direct(out)
 
     def into(net: Any, x: Any, out: Any = None) -> Any:
-        if _apart(x, out):
+        if direct(x, out):
             run(address_of(net), x, out)
         else:
             _copy(net(x), out)
         return out
 
-    def converted(net: Any, x: Any, out: Any = None) -> Any:
-        _copy(net(x), out)
-        return out
-
-    return into if _is_float32(out) else converted
+    return into
 
 
 @_method("vjp")
@@ -208,19 +215,16 @@ def _vjp(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
 
         return new
     _refuse(".vjp(x, dy, out)", dimensions, out=out)
+    direct = _direct(out)
 
     def into(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
-        if _apart(x, out) and _apart(dy, out):
+        if direct(x, out) and direct(dy, out):
             run(address_of(net), x, dy, out)
         else:
             _copy(net.vjp(x, dy), out)
         return out
 
-    def converted(net: Any, x: Any, dy: Any, out: Any = None) -> Any:
-        _copy(net.vjp(x, dy), out)
-        return out
-
-    return into if _is_float32(out) else converted
+    return into
 
 
 @_method("jacobian")
@@ -239,16 +243,13 @@ def _jacobian(net: Any, x: Any, out: Any = None) -> Any:
 
         return new
     _refuse(".jacobian(x, out)", dimensions + 1, out=out)
+    direct = _direct(out)
 
     def into(net: Any, x: Any, out: Any = None) -> Any:
-        if _apart(x, out):
+        if direct(x, out):
             run(address_of(net), x, out)
         else:
             _copy(net.jacobian(x), out)
         return out
 
-    def converted(net: Any, x: Any, out: Any = None) -> Any:
-        _copy(net.jacobian(x), out)
-        return out
-
-    return into if _is_float32(out) else converted
+    return into

@@ -24,8 +24,7 @@ class PlainNet:
         self.inputs, self.outputs = program.inputs[0].features, program.output.features
 
     def _run(self, what: str, width: int, *arrays: Any, out: Floats | None) -> Floats:
-        if self._store.stale[0]:
-            raise RuntimeError("the model has other layers now than when as_njit() was called: call it again")
+        self._store.refuse_if_stale()
         if what == "derivative" and not self._derivatives:
             raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
         given = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from benchmarks.peers import LeftOut, Repetition, calls
+from benchmarks.peers import Repetition, calls
 from benchmarks.works import Inference, Training, Work, inference_rows, training_data
 
 
@@ -77,7 +77,7 @@ def predict(work: Inference, threads: int) -> Repetition:
 
 def njit_call(work: Inference, threads: int) -> Repetition:
     """The compiled function, called from Python; of one row without the leading axis."""
-    net, x = _compiled(work), inference_rows(work)
+    net, x = model_of(work).as_njit(), inference_rows(work)
     return calls(work, net, x[0] if work.rows == 1 else x)
 
 
@@ -86,7 +86,7 @@ def njit_loop(work: Inference, threads: int) -> Repetition:
     import numba
     import numpy as np
 
-    net, tables = _compiled(work), inference_rows(work, tables=16)
+    net, tables = model_of(work).as_njit(), inference_rows(work, tables=16)
     if work.rows == 1:
         tables = tables[:, 0]
 
@@ -102,10 +102,3 @@ def njit_loop(work: Inference, threads: int) -> Repetition:
         return math.nan
 
     return repetition
-
-
-def _compiled(work: Inference) -> Any:
-    model = model_of(work)
-    if not hasattr(type(model), "as_njit"):
-        raise LeftOut("this version of nbdl has no Sequential.as_njit")
-    return model.as_njit()

@@ -21,6 +21,9 @@ class Callback(Unit):
 
     The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
     costs some 20 µs each; `on_progress` is called between slices at no such cost.
+
+    Hooks find the weights in host memory, and may change them there. The exception is `on_progress` on a GPU: there
+    they are those of the last epoch's end, and what it changes is lost.
     """
 
     kind: ClassVar[str] = "callbacks"

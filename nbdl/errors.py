@@ -30,6 +30,14 @@ class FileFormatError(NbdlError, ValueError):
     """A file is not a model that this version can read."""
 
 
+class DeviceError(NbdlError, RuntimeError):
+    """A device cannot do what is asked of it: it is not there, its memory is full, a kernel is refused."""
+
+
+class DeviceLostError(DeviceError):
+    """A device failed for good: this process cannot use it any more."""
+
+
 class DivergenceError(NbdlError, ArithmeticError):
     """Training met a value that is not finite; the weights are those from before that step.
 

@@ -1,4 +1,4 @@
-"""predict and evaluate: one pass over the rows, in as large batches as suit the machine."""
+"""predict and evaluate: one pass over the rows, in as large batches as suit the device."""
 
 from __future__ import annotations
 
@@ -85,18 +85,25 @@ def _run(runner: Any, batches: Any, threads: int | None) -> None:
         count = min(4 * count, max(1, int(count * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9))))
 
 
-def _pass(
-    model: Sequential, what: str, data: list[Any], output: Floats | None, threads: int | None
-) -> tuple[Program, Any, Floats]:
-    """Run a program over all rows once: the program, its steps, and what each logged."""
-    rows, program = len(data[0]), recorded(model, what)
-    at_once = rows_at_once(program, rows)
-    kinds = [given.gathered(array, shuffled=False) for array in data]
-    order = np.arange(rows, dtype=np.int64) if any(kinds) else None
-    steps, scalars, log = tables(rows, at_once, order, len(program.scalars), program.log_width)
-    batches = executors.Batches(steps, scalars, log, data, output, model.seed)
-    _run(executor(model, what, at_once, kinds), batches, threads)
-    return program, steps, log
+class Pass:
+    """A program, its executor and data put where that reads it: all for one pass over the rows, as often as wanted."""
+
+    def __init__(
+        self, model: Sequential, what: str, data: list[Any], device: str, output: Floats | None = None
+    ) -> None:
+        rows, self.program = len(data[0]), recorded(model, what)
+        at_once = rows_at_once(self.program, rows, device)
+        kinds = [given.gathered(array, shuffled=False) for array in data]
+        self.order = np.arange(rows, dtype=np.int64) if any(kinds) else None  # the steps hold its address
+        self.executor = executor(model, what, at_once, kinds, device=device)
+        steps, scalars, log = tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)
+        sources = self.executor.prepare(data)
+        self.batches = executors.Batches(steps, scalars, log, sources, output, model.seed)
+
+    def run(self, threads: int | None) -> None:
+        """All rows once, with the weights that host memory has now."""
+        self.executor.push()
+        _run(self.executor, self.batches, threads)
 
 
 def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray:
@@ -105,33 +112,38 @@ def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray
     array = given.inputs(x, model.input_shape)
     if not model.built:
         model.build(array.shape[1:] if model.input_shape is None else None)
-    return _predicted(model, array, threads)
+    return _predicted(model, array, threads, model.device)
 
 
 def call(model: Sequential, x: Any) -> np.ndarray:
-    """Predictions for rows or a single row, without a look at the numbers."""
+    """Predictions for rows or a single row, without a look at the numbers, on the CPU."""
     array = given.as_array(x, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else array.shape[1:] or (1,))
     shape = model.input_shape or ()
     single = array.shape == shape
-    result = _predicted(model, given.rows_of(array[None] if single else array, shape, "x"), None)
+    result = _predicted(model, given.rows_of(array[None] if single else array, shape, "x"), None, "cpu")
     return np.asarray(result[0]) if single else result
 
 
-def _predicted(model: Sequential, rows: Any, threads: int | None) -> np.ndarray:
+def _predicted(model: Sequential, rows: Any, threads: int | None, device: str) -> np.ndarray:
     shape, program = model.output_shape, recorded(model, "predict")
-    few = len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
+    few = device == "cpu" and len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
     net = quick_net(model) if few else None
-    output: np.ndarray = run_rows(model, "predict", [rows], math.prod(shape), threads) if net is None else net(rows)
+    if net is not None:
+        output: np.ndarray = net(rows)
+    else:
+        output = run_rows(model, "predict", [rows], math.prod(shape), threads, device)
     return output.reshape(len(rows), *shape)
 
 
-def run_rows(model: Sequential, what: str, data: list[Any], width: int, threads: int | None = None) -> Floats:
+def run_rows(
+    model: Sequential, what: str, data: list[Any], width: int, threads: int | None = None, device: str = "cpu"
+) -> Floats:
     """What a program gives for all rows: rows × width."""
     output = np.empty((len(data[0]), width), np.float32)
     if len(output):
-        _pass(model, what, data, output, threads)
+        Pass(model, what, data, device, output).run(threads)
     return output
 
 
@@ -141,18 +153,23 @@ def evaluate(
     """The loss and each metric over all rows, by name."""
     check_threads(threads)
     compiled = model._compiled()
-    data = checked_data(model, x, y, sample_weight)
-    return evaluate_data(model, compiled, data, threads)
+    return Evaluation(model, compiled, checked_data(model, x, y, sample_weight)).figures(threads)
 
 
-def evaluate_data(model: Sequential, compiled: Compiled, data: list[Any], threads: int | None) -> dict[str, float]:
-    """The same, of data that was checked."""
-    if len(data[0]) == 0:
-        raise DataError("there are no rows to evaluate on")
-    program, steps, log = _pass(model, "evaluate", data, None, threads)
-    tally = Tally(program, compiled.metrics)
-    tally.add(log, steps[:, 1])
-    return tally.figures()
+class Evaluation:
+    """The loss and metrics over the same rows, as often as wanted, on the model's device."""
+
+    def __init__(self, model: Sequential, compiled: Compiled, data: list[Any]) -> None:
+        if len(data[0]) == 0:
+            raise DataError("there are no rows to evaluate on")
+        self.metrics, self.all_rows = compiled.metrics, Pass(model, "evaluate", data, model.device)
+
+    def figures(self, threads: int | None) -> dict[str, float]:
+        """The figures by name, with the weights as they are now."""
+        self.all_rows.run(threads)
+        tally = Tally(self.all_rows.program, self.metrics)
+        tally.add(self.all_rows.batches.log, self.all_rows.batches.steps[:, 1])
+        return tally.figures()
 
 
 class Tally:

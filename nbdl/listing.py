@@ -75,14 +75,14 @@ def _line(operation: Operation, rows: int) -> str:
     return f"{text:120} {size_text(operation.flops(rows), 'FLOP'):>11} {size_text(operation.bytes(rows), 'B'):>9}"
 
 
-def explain(model: Sequential, schedule: bool, rows: int) -> Iterator[str]:
-    """The training program if the model is compiled, else the prediction; or how it is run."""
+def explain(model: Sequential, schedule: bool, rows: int, device: str) -> Iterator[str]:
+    """The training program if the model is compiled, else the prediction; or how a device runs it."""
     from nbdl.programs import record
 
     what = "predict" if model.compiled is None else "train"
     program = record(model, what)
     if schedule:
-        yield from _schedule(model, program, rows)
+        yield from _schedule(model, program, rows) if device == "cpu" else _launches(model, program, rows)
         return
     yield f"program to {what}, {rows} rows a step"
     phase = ""
@@ -126,3 +126,18 @@ def _schedule(model: Sequential, program: Program, rows: int) -> Iterator[str]:
                 yield "    " + _line(operation, rows)
     if executor.slow:
         yield f"\nslow functions (not vectorised): {', '.join(sorted(executor.slow))}"
+
+
+def _launches(model: Sequential, program: Program, rows: int) -> Iterator[str]:
+    """The launches of a step on a GPU; that takes no GPU."""
+    from nbdl.engine.cuda.lowering import Lowering
+    from nbdl.engine.cuda.words import GPU
+
+    lowering = Lowering(program, rows, ["float32"] * len(program.inputs), model.store.trainable_size, GPU)
+    yield f"schedule for {rows} rows a step: {len(lowering.launches)} launches"
+    yield f"work area {size_text(4 * lowering.places.size, 'B')}, weights {size_text(4 * model.store.size, 'B')}"
+    for number, launch in enumerate(lowering.launches, 1):
+        grid = "×".join(map(str, launch.grid(rows)))
+        yield f"\nlaunch {number}: {grid} blocks of {'×'.join(map(str, launch.block))} threads"
+        for operation in launch.operations:
+            yield "    " + _line(operation, rows)

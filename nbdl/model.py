@@ -55,6 +55,7 @@ class Sequential:
         self.encoding: Any = None
         self.compiled: Compiled | None = None
         self.training_state: TrainingState | None = None
+        self._device, self._precision = "cpu", "float32"
         self._layers: list[Layer] = []
         self._store: Store | None = None
         self._shapes: list[Shape] = []
@@ -293,13 +294,22 @@ class Sequential:
     # -- training ---------------------------------------------------------------------------------------
 
     @explained
-    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Sequence[Any] | None = None) -> None:
-        """Choose what is minimised, how, and what is reported.
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        """Choose what is minimised, how, what is reported, and where it runs.
 
         Args:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
             loss: name or unit.
             metrics: names or units, reported beside the loss; any loss's name too.
+            device: see `device`; by default the one that the model has: "cpu" unless it was set.
+            precision: see `precision`; by default the one that the model has: "float32" unless it was set.
         """
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
@@ -308,13 +318,55 @@ class Sequential:
             optimizer = default.name if default else ""
         if isinstance(metrics, str):
             metrics = [metrics]
-        self.compiled = Compiled(
+        compiled = Compiled(
             registry.make("optimizers", optimizer, "compile's optimizer"),
             registry.make("losses", loss, "compile's loss"),
             named_metrics(metrics or []),
         )
+        if precision is not None:
+            self.precision = precision
+        if device is not None:
+            self.device = device
+        self.compiled = compiled
         self.training_state = None
         self._executors.clear()
+
+    @property
+    def device(self) -> str:
+        """Where `fit`, `evaluate` and `predict` run: "cpu", "cuda" (the first NVIDIA GPU) or "cuda:1" and so on.
+
+        It may be set at any time, also to "auto": "cuda" where that can be used, else, with a warning, "cpu". Weights
+        and what going on with training needs stay; files know nothing of it. All else runs on the CPU: `model(x)`,
+        `as_njit`, `as_cfunc`, `export`, `profile`.
+
+        Raises:
+            ConfigError: there is no such device.
+            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
+        """
+        return self._device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        from nbdl.engine.executors import resolve
+
+        self._device = resolve(name)
+
+    @property
+    def precision(self) -> str:
+        """ "float32", or "tf32": a GPU may then round the operands of large matrix products to 10 bits after the point.
+
+        It may be set at any time. The CPU always computes in float32.
+
+        Raises:
+            ConfigError: there is no such precision.
+        """
+        return self._precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        from nbdl.engine.executors import check_precision
+
+        self._precision = check_precision(name)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -353,7 +405,7 @@ class Sequential:
         threads: int | None = None,
         nb_epoch: int | None = None,
     ) -> History:
-        """Train.
+        """Train, on the model's device.
 
         Args:
             x: inputs, rows × features: anything that `np.asarray` takes.
@@ -367,7 +419,7 @@ class Sequential:
             shuffle: a new order each epoch, from the model's seed.
             sample_weight: one weight per row, for the loss.
             initial_epoch: number of the first epoch, for going on.
-            threads: at most so many threads; the results do not depend on it.
+            threads: of the CPU, at most so many; the results do not depend on it.
 
         Returns:
             The history.
@@ -375,6 +427,7 @@ class Sequential:
         Raises:
             DataError: the data does not fit, with what to do.
             DivergenceError: a value was not finite; the weights are those before that step.
+            DeviceError: the GPU has too little memory, or was lost; the weights are those of the last epoch's end.
         """
         from nbdl.training import fit
 
@@ -397,7 +450,7 @@ class Sequential:
         return_dict: bool = False,
         threads: int | None = None,
     ) -> Any:
-        """The loss and metrics on data.
+        """The loss and metrics on data, computed on the model's device.
 
         Args:
             batch_size: accepted; the engine takes batches that suit the machine, and the figures do not depend on it.
@@ -418,13 +471,13 @@ class Sequential:
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int | str = 0, threads: int | None = None
     ) -> np.ndarray:
-        """Predictions, rows × outputs; may be called from many threads at once."""
+        """Predictions, rows × outputs, computed on the model's device; may be called from many threads at once."""
         from nbdl.inference import predict
 
         return predict(self, x, threads)
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Predictions for a few rows, without a look at the numbers: NaN gives NaN.
+        """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
         A single row without the leading axis gives a single row.
         """
@@ -442,7 +495,7 @@ class Sequential:
 
     @explained
     def as_njit(self, derivatives: bool = False) -> Net:
-        """The net for compiled code: `net(x)` in any `@njit` function, and from Python.
+        """The net for compiled code, on the CPU: `net(x)` in any `@njit` function, and from Python.
 
         Args:
             derivatives: `net.vjp(x, dy)` and `net.jacobian(x)` too.
@@ -460,7 +513,7 @@ class Sequential:
 
     @explained
     def as_cfunc(self, form: str = "float") -> Any:
-        """The net as a C function: `.address` and `.ctypes` of what is returned, for C, ctypes and SciPy.
+        """The net as a C function, on the CPU: `.address` and `.ctypes` of what is returned, for C, ctypes and SciPy.
 
         Args:
             form: "float" is `void (const float *x, float *y)` for one row, "double" the same of doubles, "quad" is
@@ -499,16 +552,23 @@ class Sequential:
         for line in summary(self, line_length):
             print_fn(line)
 
-    def explain(self, schedule: bool = False, batch_size: int = 32, print_fn: Callable[[str], Any] = print) -> None:
+    def explain(
+        self,
+        schedule: bool = False,
+        batch_size: int = 32,
+        print_fn: Callable[[str], Any] = print,
+        device: str | None = None,
+    ) -> None:
         """Print the program: a line per operation with operands, FLOPs and bytes.
 
         Args:
-            schedule: how it runs on this machine instead: stages, tiles, kernels, memory.
+            schedule: how it runs instead: stages, tiles and memory of this machine, or the launches of a GPU.
             batch_size: the number of rows to count for.
+            device: "cpu" or "cuda", which takes no GPU here; by default the model's.
         """
         from nbdl.listing import explain
 
-        for line in explain(self, schedule, batch_size):
+        for line in explain(self, schedule, batch_size, device or self.device):
             print_fn(line)
 
     def profile(
@@ -520,7 +580,9 @@ class Sequential:
         seconds: float = 1.0,
         threads: int | None = None,
     ) -> Profile:
-        """Measure where a step goes, operation by operation; the model is not changed.
+        """Measure where a step on the CPU goes, whatever the model's device, operation by operation.
+
+        The model is not changed.
 
         Args:
             x, y: data, as `fit` takes it; by default random rows.

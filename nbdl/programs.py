@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbdl.nets.net import Net
 
 WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
+GPU_WORK_FLOATS = 1 << 26  # a GPU has no such cache, and is idle with few rows
 
 
 def record(model: Sequential, what: str) -> Program:
@@ -55,17 +56,21 @@ def _refuse_foreign(program: Program, model: Sequential) -> Program:
 
 
 def executor(
-    model: Sequential, what: str, rows: int, gathered: Sequence[str | None], slots: Floats | None = None
-) -> Any:
-    """The executor of a model's program, made once for each kind of batch."""
-    checked = executors.checked()
+    model: Sequential,
+    what: str,
+    rows: int,
+    gathered: Sequence[str | None],
+    slots: Floats | None = None,
+    device: str | None = None,
+) -> executors.Executor:
+    """The executor of a model's program, made once for each kind of batch on each device (by default the model's)."""
+    checked, on = executors.checked(), (model.device if device is None else device, model.precision)
     place = 0 if slots is None else slots.ctypes.data
-    key = (what, rows, tuple(gathered), executors.device(), checked, _rule(model, what), place)
-    found = model._executors.get(key)
+    key = (what, rows, tuple(gathered), executors.device(), *on, checked, _rule(model, what), place)
+    found: executors.Executor | None = model._executors.get(key)
     if found is None:
         make = executors.make_checked if checked else executors.make
-        found = make(recorded(model, what), model.store, rows, gathered, slots)
-        model._executors[key] = found
+        found = model._executors[key] = make(recorded(model, what), model.store, rows, gathered, slots, *on)
     return found
 
 
@@ -124,9 +129,10 @@ def _rule(model: Sequential, what: str) -> Any:
     return model.optimizer.update_function() if what == "train" else None
 
 
-def rows_at_once(program: Program, rows: int) -> int:
-    """Rows per step of evaluation and prediction: a power of two that suits the cache, not above what is needed."""
-    most = max(32, min(4096, WORK_FLOATS // max(1, program.row_floats)))
+def rows_at_once(program: Program, rows: int, device: str = "cpu") -> int:
+    """Rows per step of evaluation and prediction: a power of two that suits the device, not above what is needed."""
+    floats, limit = (WORK_FLOATS, 1 << 12) if device == "cpu" else (GPU_WORK_FLOATS, 1 << 15)
+    most = max(32, min(limit, floats // max(1, program.row_floats)))
     most = 1 << (most.bit_length() - 1)
     return min(most, max(1, 1 << max(0, rows - 1).bit_length()))
 

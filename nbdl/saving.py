@@ -254,19 +254,25 @@ def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
 
 
 @explained
-def load_model(path: str | Path) -> Sequential:
+def load_model(path: str | Path, device: str = "cpu") -> Sequential:
     """A model from a file that `save` wrote, ready to predict or to go on training with the same bits.
+
+    Args:
+        device: where it is to run, see `Sequential.device`; the file does not depend on where it was trained.
 
     Raises:
         FileFormatError: not such a file, damaged, or from a newer version.
-        ConfigError: a plugin that it needs is not installed; the message says which.
+        ConfigError: a plugin that it needs is not installed, the message says which; or there is no such device.
+        DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
     """
     source = Path(path)
     if not source.exists():
         raise FileFormatError(f"there is no file {source}")
     if source.is_dir():
         raise FileFormatError(f"{source} is a folder, not a model file")
-    return model_from_bytes(source.read_bytes(), str(source))
+    model = model_from_bytes(source.read_bytes(), str(source))
+    model.device = device
+    return model
 
 
 def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
@@ -382,5 +388,7 @@ def load_weights(model: Sequential, path: str | Path) -> None:
 
 
 def clone_with_weights(model: Sequential) -> Sequential:
-    """An independent copy: config, weights, training state."""
-    return model_from_bytes(model_bytes(model))
+    """An independent copy: config, weights, training state, device."""
+    copy = model_from_bytes(model_bytes(model))
+    copy._device, copy._precision = model.device, model.precision
+    return copy

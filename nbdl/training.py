@@ -2,6 +2,9 @@
 
 The engine runs slices of about 50 ms; between them Python adds up the log in float64, reports progress, and gets
 its signals. One step is one row of three tables: which rows, which scalars, which results.
+
+Weights live on the model's device while steps run, and are in host memory whenever somebody may look at them or change
+them: before and after each epoch, and around each step where a callback has batch hooks.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +27,8 @@ from nbdl.engine.program import Program
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats
 from nbdl.engine.threads import Tuner
-from nbdl.errors import ConfigError, DataError, DivergenceError
-from nbdl.inference import SLICE_SECONDS, Tally, check_threads, checked_data, count, evaluate_data, tables
+from nbdl.errors import ConfigError, DataError, DeviceError, DivergenceError
+from nbdl.inference import SLICE_SECONDS, Evaluation, Tally, check_threads, checked_data, count, tables
 from nbdl.programs import executor, training_state
 from nbdl.progress import ProgressLine
 from nbdl.registry import registry
@@ -90,6 +93,25 @@ def _interrupt_afterwards() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _fetch(executor: executors.Executor) -> None:
+    """Bring the weights to host memory, all of them: Ctrl-C waits."""
+    with _interrupt_afterwards():
+        executor.pull()
+
+
+@contextmanager
+def _weights_on_device(executor: executors.Executor) -> Iterator[None]:
+    """Within this block the device has the weights; after it, however it ends, host memory has them."""
+    executor.push()
+    try:
+        yield
+    except BaseException:
+        with suppress(DeviceError):  # of a device that is lost; the first error says more
+            _fetch(executor)
+        raise
+    _fetch(executor)
+
+
 def fit(
     model: Sequential,
     x: Any,
@@ -152,9 +174,8 @@ class Fit:
         self, model: Sequential, data: list[Any], validation: list[Any] | None, batch: int, shuffle: bool,
         threads: int | None,
     ) -> None:  # fmt: skip
-        self.model, self.data, self.validation, self.batch = model, data, validation, batch
-        self.threads = threads
-        self.compiled = model._compiled()
+        self.model, self.data, self.batch, self.threads = model, data, batch, threads
+        self.compiled, self.device = model._compiled(), (model.device, model.precision)
         self.state = training_state(model)
         self.rows = len(data[0])
         self.steps_per_epoch = -(-self.rows // batch)
@@ -163,6 +184,8 @@ class Fit:
         self.kinds = [given.gathered(array, self.shuffle) for array in data]
         self.in_order = np.arange(self.rows, dtype=np.int64)
         self.executor = executor(model, "train", batch, self.kinds, self.state.slots)
+        self.sources = self.executor.prepare(data)
+        self.validation = None if validation is None else Evaluation(model, self.compiled, validation)
         self.program: Program = self.executor.program
         self.tuner: Tuner | None = self.executor.tuner(threads)
         self.per_slice = 1
@@ -180,17 +203,18 @@ class Fit:
         steps, log = self._tables(many)
         progress = Progress(self, first, hooks)
         done = 0
-        while done < len(steps) and not self.model.stop_training:
-            size = 1 if hooks.batches else min(self.per_slice, len(steps) - done)
-            part = slice(done, done + size)
-            progress.begin(done)
-            before = self.state.iterations
-            try:
-                self._slice(first, done, steps[part], log[part])
-            finally:  # of a slice that was stopped, what it had done counts
-                size = self.state.iterations - before
-                progress.add(done, steps[done : done + size, 1], log[done : done + size])
-            done += size
+        with _weights_on_device(self.executor):
+            while done < len(steps) and not self.model.stop_training:
+                size = 1 if hooks.batches else min(self.per_slice, len(steps) - done)
+                part = slice(done, done + size)
+                progress.begin(done)
+                before = self.state.iterations
+                try:
+                    self._slice(first, done, steps[part], log[part])
+                finally:  # of a slice that was stopped, what it had done counts
+                    size = self.state.iterations - before
+                    progress.add(done, steps[done : done + size, 1], log[done : done + size])
+                done += size
         self._refuse_spoiled_weights(first + many - 1, self.steps_per_epoch, "after it")  # no later step notices it
         progress.end()
 
@@ -214,7 +238,7 @@ class Fit:
         logs: Logs = tally.figures()
         if self.validation is not None:
             hooks.call("on_test_begin", {})
-            figures = evaluate_data(self.model, self.compiled, self.validation, self.threads)
+            figures = self.validation.figures(self.threads)
             logs.update({f"val_{name}": value for name, value in figures.items()})
             hooks.call("on_test_end", logs)
         return logs
@@ -223,7 +247,7 @@ class Fit:
         """Run some steps; tune how many make a slice; stop at a value that is not finite."""
         steps[:, 2] = self.state.iterations + 1 + np.arange(len(steps))
         scalars = self._scalars(steps)
-        batches = executors.Batches(steps, scalars, log, self.data, None, self.model.seed)
+        batches = executors.Batches(steps, scalars, log, self.sources, None, self.model.seed)
         began = time.perf_counter()
         with _interrupt_afterwards():
             report = self.executor.run(batches, self.threads if self.tuner is None else self.tuner.next())
@@ -264,12 +288,17 @@ class Fit:
 
     def _diverged(self, epoch: int, step: int, batches: Any, at: int) -> None:
         """Replay the step one operation at a time, which finds the same bits, and say where NaN came from."""
+        _fetch(self.executor)
         self._refuse_spoiled_weights(epoch, step + 1, "before it")
         one = slice(at, at + 1)
-        again = executors.Batches(
-            batches.steps[one], batches.scalars[one], batches.log[one].copy(), batches.sources, None, batches.seed
+        checking = executors.make_checked(
+            self.program, self.model.store, self.batch, self.kinds, self.state.slots, *self.device
         )
-        checking = executors.make_checked(self.program, self.model.store, self.batch, self.kinds, self.state.slots)
+        again = executors.Batches(
+            batches.steps[one], batches.scalars[one], batches.log[one].copy(), checking.prepare(self.data), None,
+            batches.seed,
+        )  # fmt: skip
+        checking.push()
         checking.run(again)
         finding = checking.finding
         layer = finding.operation.layer if finding else ""
@@ -297,6 +326,7 @@ class Progress:
         if self.hooks.batches:
             self.hooks.call("on_batch_begin", step, {})
             self.hooks.call("on_train_batch_begin", step, {})
+            self.fit.executor.push()
 
     def add(self, done: int, rows: Any, log: Floats) -> None:
         """After a slice: the rows of each of its steps, and what they logged."""
@@ -306,11 +336,12 @@ class Progress:
             self.tally.add(log[:size], rows[:size])
             done, rows, log = done + size, rows[size:], log[size:]
             if self.hooks.batches:
+                _fetch(self.fit.executor)
                 self.hooks.call("on_batch_end", done - 1, self.tally.figures())
                 self.hooks.call("on_train_batch_end", done - 1, self.tally.figures())
             if self.hooks.watching:
                 self.hooks.call("on_progress", done, each, self.tally.figures())
-            elif done % each == 0:
+            elif done % each == 0 and self.fit.validation is None:  # else after the weights have been fetched
                 self.end()
 
     def end(self) -> None:

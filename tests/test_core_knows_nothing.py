@@ -50,6 +50,7 @@ IN_FILE = {
     ("engine/maths.py", "sigmoid"): "mathematics of the scalar language",
     ("cli/train.py", "dropout"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "l2"): "an option of the command line, for recipes to understand",
+    ("engine/cuda/dialect.py", "tanh"): "one of the names of libdevice's functions",
 }
 COMPILER = "engine/kernel.py"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, json_option
 
 PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "pluggy", "click", "rich")
-VARIABLES = ("NBDL_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "GOMP_")
+VARIABLES = ("NBDL_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "GOMP_", "CUDA_")
 
 
-@click.command(short_help="Versions, threads, BLAS, cache folder, and a self-test.")
+@click.command(short_help="Versions, threads, BLAS, GPU, cache folder, and a self-test.")
 @json_option
 @debug_option
 @click.pass_context
@@ -57,15 +59,18 @@ def lines(report: dict[str, dict[str, Any]]) -> list[str]:
 
 def versions() -> dict[str, Any]:
     """Return the versions of Python and of all packages that nbdl needs."""
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return {"python": python, **{package: installed(package) for package in PACKAGES}}
+
+
+def installed(package: str) -> str:
+    """Return the version of a package, or that there is none."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def threads() -> dict[str, Any]:
@@ -99,6 +104,67 @@ def cache() -> dict[str, Any]:
     kernels = sum(path.suffix == ".nbi" for path in files)
     size = sum(path.stat().st_size for path in files)
     return {"folder": str(folder), "kernels": kernels, "size": f"{size / 1e6:.1f} MB"}
+
+
+def cuda() -> dict[str, Any]:
+    """Return what there is to run on an NVIDIA GPU, and what is missing for that; nothing of it is needed."""
+    from nbdl.engine.cuda.availability import problem
+
+    def usable() -> str:
+        why = problem()
+        return f"no: {why}" if why else "yes"
+
+    parts: dict[str, Callable[[], str]] = {
+        "usable": usable,
+        "numba-cuda": lambda: installed("numba-cuda"),
+        "cuda-core": lambda: installed("cuda-core"),
+        "driver": driver,
+        "cuBLAS": cublas,
+        "PTX cache": ptx_cache,
+    }
+    found = {}
+    for name, part in parts.items():
+        try:
+            found[name] = part()
+        except Exception as error:
+            found[name] = " ".join(f"unknown: {type(error).__name__}: {error}".split())
+    return found
+
+
+def driver() -> str:
+    """Return the version of CUDA that the driver is of, and the cards."""
+    from nbdl.engine.cuda.availability import DRIVER
+
+    try:
+        library = ctypes.CDLL(DRIVER)
+    except OSError:
+        return f"{DRIVER} is not found"
+    version, count, cards = ctypes.c_int(), ctypes.c_int(), []
+    library.cuDriverGetVersion(ctypes.byref(version))
+    if library.cuInit(0) == 0:
+        library.cuDeviceGetCount(ctypes.byref(count))
+    for number in range(count.value):
+        name, size, device = ctypes.create_string_buffer(100), ctypes.c_size_t(), ctypes.c_int()
+        library.cuDeviceGet(ctypes.byref(device), number)
+        library.cuDeviceGetName(name, len(name), device)
+        library.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+        cards.append(f"{name.value.decode()}, {size.value / 2**30:.0f} GiB")
+    return f"CUDA {version.value // 1000}.{version.value % 1000 // 10}; {'; '.join(cards) or 'no card'}"
+
+
+def cublas() -> str:
+    """Return the version of the cuBLAS that would be used."""
+    from nbdl.engine.cuda.cublas import found
+
+    return found() or "not found: products are nbdl's own, and tf32 cannot be had"
+
+
+def ptx_cache() -> str:
+    """Return the folder of compiled CUDA kernels and how many there are."""
+    from nbdl.engine.cuda.compiler import ptx_folder
+
+    folder = ptx_folder()
+    return f"{folder}, {len(list(folder.glob('*.ptx')))} kernels"
 
 
 def plugins() -> dict[str, Any]:
@@ -159,6 +225,7 @@ SECTIONS = {
     "environment": environment,  # before the engine is imported, which sets some itself
     "threads": threads,
     "BLAS": blas,
+    "CUDA": cuda,
     "cache": cache,
     "plugins": plugins,
     "self-test": self_test,

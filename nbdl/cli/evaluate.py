@@ -10,9 +10,11 @@ import click
 from nbdl.cli.figures import encoding_of, figures, written
 from nbdl.cli.options import (
     debug_option,
+    device_option,
     json_option,
     load_model,
     model_argument,
+    precision_option,
     reading,
     reading_options,
     threads_option,
@@ -25,9 +27,13 @@ from nbdl.cli.source import load
 @click.argument("source", metavar="SOURCE")
 @reading_options
 @threads_option
+@device_option
+@precision_option
 @json_option
 @debug_option
-def evaluate(model: str, source: str, threads: int | None, as_json: bool, **options: Any) -> None:
+def evaluate(
+    model: str, source: str, threads: int | None, device: str, precision: str, as_json: bool, **options: Any
+) -> None:
     """Print loss and metrics of MODEL on SOURCE.
 
     SOURCE is a dataset (its test part), a file, or - for standard input. Of a regression also the root mean
@@ -39,7 +45,7 @@ def evaluate(model: str, source: str, threads: int | None, as_json: bool, **opti
     """
     found = load(source, reading(options))
     data = found.data if found.test is None else found.test
-    net = load_model(model)
+    net = load_model(model, device, precision)
     result = figures(net, encoding_of(net, model), data, threads)
     if as_json:
         click.echo(json.dumps({**result, "rows": len(data)}))

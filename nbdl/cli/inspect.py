@@ -38,9 +38,16 @@ def described(encoding: Encoding) -> list[str]:
 
 @click.command(short_help="The program of a model, an operation a line.")
 @model_argument
-@click.option("--schedule", is_flag=True, help="How it runs on this machine instead: tiles, kernels, memory.")
+@click.option("--schedule", is_flag=True, help="How it runs instead: tiles and memory, or the launches of a GPU.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Whose schedule; it takes no GPU.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for.")
 @debug_option
-def explain(model: str, schedule: bool, batch_size: int) -> None:
+def explain(model: str, schedule: bool, device: str, batch_size: int) -> None:
     """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""
-    load_model(model).explain(schedule=schedule, batch_size=batch_size, print_fn=click.echo)
+    load_model(model).explain(schedule, batch_size, click.echo, device)

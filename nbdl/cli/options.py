@@ -20,6 +20,32 @@ threads_option = click.option(
     show_default="all available",
     help="Use at most so many threads.",
 )
+
+
+def resolved(ctx: click.Context, _: click.Parameter, name: str) -> str:
+    """Return the device that is meant, before anything is read; "auto" without a GPU says once why it is the CPU."""
+    if ctx.resilient_parsing:
+        return name
+    from nbdl.engine.executors import resolve
+
+    return resolve(name)
+
+
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    default="cpu",
+    show_default=True,
+    callback=resolved,
+    help="Where to run: cpu, cuda (an NVIDIA GPU), cuda:1, ..., or auto: a GPU if there is one.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32"]),
+    default="float32",
+    show_default=True,
+    help="tf32: large products on a GPU are faster and less exact.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
@@ -55,8 +81,10 @@ def reading(options: dict[str, Any]) -> Reading:
     )
 
 
-def load_model(path: str) -> Any:
+def load_model(path: str, device: str = "cpu", precision: str = "float32") -> Any:
     """Load a model."""
     import nbdl
 
-    return nbdl.load_model(path)
+    model = nbdl.load_model(path, device)
+    model.precision = precision
+    return model

@@ -13,8 +13,10 @@ import click
 from nbdl.cli.figures import encoding_of
 from nbdl.cli.options import (
     debug_option,
+    device_option,
     load_model,
     model_argument,
+    precision_option,
     reading,
     reading_options,
     threads_option,
@@ -37,8 +39,19 @@ ANSWER = "prediction"
 @click.option("-o", "--output", metavar="FILE", show_default="standard output", help="Where to write the answers.")
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
 @threads_option
+@device_option
+@precision_option
 @debug_option
-def predict(model: str, source: str, output: str | None, proba: bool, threads: int | None, **options: Any) -> None:
+def predict(
+    model: str,
+    source: str,
+    output: str | None,
+    proba: bool,
+    threads: int | None,
+    device: str,
+    precision: str,
+    **options: Any,
+) -> None:
     """Print the answers of MODEL for each row of SOURCE.
 
     SOURCE is a file, - for standard input, or a dataset (its test part). Its columns may stand in any order;
@@ -52,7 +65,7 @@ def predict(model: str, source: str, output: str | None, proba: bool, threads: i
     how = reading(options)
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("give a file, or rows on standard input")
-    net = load_model(model)
+    net = load_model(model, device, precision)
     encoding = encoding_of(net, model)
     if proba and encoding.task != "classification":
         raise ConfigError("--proba is for classes; this model predicts numbers")

@@ -1,4 +1,4 @@
-"""`nbdl profile`: where a step of a net goes on this machine, operation by operation."""
+"""`nbdl profile`: where a step of a net goes on this machine's CPU, operation by operation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def profile(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure where a step of MODEL, or of a new net, goes on this machine; MODEL is not changed.
+    """Measure where a step of MODEL, or of a new net, goes on this machine's CPU; MODEL is not changed.
 
     The rows are random. Operations are measured on one thread, the whole step on one and on all.
 

@@ -37,7 +37,9 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     words += [
         f"at most {settings.epochs} epochs, patience {settings.patience}" if stops else f"{settings.epochs} epochs"
     ]
-    return ", ".join([*words, f"seed {model.seed}"])
+    words += [f"seed {model.seed}"]
+    words += [f"on {model.device}"] if model.device != "cpu" else []
+    return ", ".join(words)
 
 
 def outcome_line(model: Sequential, callbacks: Sequence[Any], settings: Settings, elapsed: float, compiled: int) -> str:

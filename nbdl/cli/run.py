@@ -35,7 +35,7 @@ class Run:
     Args:
         source, target, ignore, task, test, recipe: What to learn from, and how it is understood.
         output: The file of the model.
-        seed, threads, progress, quiet, verbose: As the options of these names.
+        seed, threads, device, precision, progress, quiet, verbose: As the options of these names.
     """
 
     source: str
@@ -47,6 +47,8 @@ class Run:
     output: Path
     seed: int
     threads: int | None
+    device: str
+    precision: str
     progress: str
     quiet: bool
     verbose: bool
@@ -206,7 +208,7 @@ def built(run: Run, plan: Plan, parts: Parts) -> Sequential:
     from nbdl import Sequential
 
     model = Sequential(plan.layers, name=run.output.stem, seed=run.seed)
-    model.compile(optimizer=plan.optimizer, loss=plan.loss, metrics=plan.metrics)
+    model.compile(plan.optimizer, plan.loss, plan.metrics, device=run.device, precision=run.precision)
     model.encoding = parts.encoding
     check_outputs(parts.encoding, model.output_shape[-1], "the recipe's net")
     return model

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli import arch as nets
-from nbdl.cli.options import debug_option, reading, reading_options, threads_option
+from nbdl.cli.options import (
+    debug_option,
+    device_option,
+    precision_option,
+    reading,
+    reading_options,
+    threads_option,
+)
 from nbdl.cli.recipe import defaults_of
 from nbdl.cli.run import SUFFIX, Run, output_path, train_and_report
 
@@ -116,6 +123,8 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     help="The same seed, the same model.",
 )
 @threads_option
+@device_option
+@precision_option
 @click.option(
     "-o", "--output", metavar=f"FILE{SUFFIX}", show_default=f"SOURCE{SUFFIX}", help="Where to save the model."
 )
@@ -147,7 +156,19 @@ def train(source: str, output: str | None, quiet: bool, progress: str, **options
     nbdl train table.csv --target y -o y.nbdl
     """
     how = reading(options)
-    names = ("target", "ignore", "task", "test", "recipe", "seed", "threads", "verbose", "dry_run")
+    names = (
+        "target",
+        "ignore",
+        "task",
+        "test",
+        "recipe",
+        "seed",
+        "threads",
+        "device",
+        "precision",
+        "verbose",
+        "dry_run",
+    )
     run = Run(
         source=source,
         output=output_path(output, source),

@@ -9,17 +9,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nbdl.cli.arch import Stage
 from nbdl.cli.figures import seconds
-from nbdl.cli.options import debug_option
+from nbdl.cli.options import debug_option, device_option
 from nbdl.cli.recipe import Plan, Recipe, Request, Settings, settle
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nbdl.engine.kernel import Statistics
     from nbdl.model import Sequential
     from nbdl.registry import Entry
 
@@ -28,24 +30,25 @@ INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 
 @click.command(short_help="Compile the kernels of all units now, so that later starts are fast.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each unit, and why one was left out.")
+@device_option
 @debug_option
-def warmup(verbose: bool) -> None:
+def warmup(verbose: bool, device: str) -> None:
     """Compile the kernels of all installed units into the cache folder.
 
-    Kernels do not depend on a net's sizes, so nearly every new net then finds all of its own. Run it once
-    after installing or updating; `nbdl doctor` names the folder.
+    Kernels do not depend on a net's sizes, so nearly every new net then finds all of its own. Those of a GPU
+    depend on what is next to what in a net: one that has a unit in new company still compiles some. Run it
+    once after installing or updating; `nbdl doctor` names the folders.
     """
-    from nbdl.engine.executors import device
-    from nbdl.engine.kernel import cache_folder, statistics
+    from nbdl.engine import executors
 
-    if device() != "cpu":
+    if executors.device() != "cpu":
         raise ConfigError("NUMBA_DISABLE_JIT is set: programs run in plain Python, there is nothing to compile")
     began, failed = time.perf_counter(), []
     trials = list(all_trials())
     for number, trial in enumerate(trials, 1):
         if sys.stderr.isatty():
             click.echo(f"\r{number}/{len(trials)} {trial.title:<50.50}", nl=False, err=True)
-        problem = attempt(trial)
+        problem = attempt(trial, device)
         if problem:
             failed.append(f"{trial.title}: {problem}")
         if verbose:
@@ -53,8 +56,9 @@ def warmup(verbose: bool) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r{'':<60}\r", nl=False, err=True)
     elapsed = seconds(time.perf_counter() - began)
+    statistics, folder = cache(device)
     click.echo(f"{statistics.compiled} kernels compiled, {statistics.loaded} taken from the cache, in {elapsed}")
-    click.echo(f"cache folder: {cache_folder() or 'none that can be used; nothing was kept'}")
+    click.echo(f"cache folder: {folder or 'none that can be used; nothing was kept'}")
     if failed and not verbose:
         click.echo(f"{len(failed)} of {len(trials)} trials were left out; --verbose tells which and why", err=True)
 
@@ -67,7 +71,18 @@ class Trial:
     make: Callable[[], Sequential]
 
 
-def attempt(trial: Trial) -> str:
+def cache(device: str) -> tuple[Statistics, Path | None]:
+    """Return what was compiled for a device, and where it is kept."""
+    if device == "cpu":
+        from nbdl.engine import kernel
+
+        return kernel.statistics, kernel.cache_folder()
+    from nbdl.engine.cuda import compiler
+
+    return compiler.statistics, compiler.ptx_folder()
+
+
+def attempt(trial: Trial, device: str = "cpu") -> str:
     """Train, evaluate, predict and differentiate; return why that failed, or an empty string."""
     import numpy as np
 
@@ -77,11 +92,14 @@ def attempt(trial: Trial) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = trial.make()
+            model.device = device
             x = np.linspace(0.1, 0.9, ROWS * INPUTS, dtype=np.float32).reshape(ROWS, INPUTS)
             outputs = model.output_shape[-1]
             y = targets_for(model.loss, toy_encoding(), toy_data(), outputs)
             model.fit(x, y, epochs=1, batch_size=16, verbose=0, validation_data=(x, y))
             model.predict(x)
+            if device != "cpu":
+                return ""
             net = model.as_njit(derivatives=True)
             for rows in (x, x[0]):
                 net.vjp(rows, net(rows))

@@ -14,6 +14,7 @@ from nbdl.engine import frame as words
 from nbdl.engine import kernels
 from nbdl.engine.batches import Batches, Report, Words
 from nbdl.engine.driver import parallel_driver, serial_driver
+from nbdl.engine.executors import HostMemory
 from nbdl.engine.kernel import address, load
 from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.schedule import Chain, Partition, plan_memory
@@ -25,7 +26,7 @@ GUARD = 16  # floats between buffers in a checked run
 PARALLEL_STAGE_US = 15.0
 
 
-class Executor:
+class Executor(HostMemory):
     """A program made ready to run on the CPU for up to `rows` rows a step.
 
     Args:

@@ -1,21 +1,82 @@
-"""Which executor runs a program: compiled kernels, or plain Python where Numba's JIT is off."""
+"""Which executor runs a program: compiled kernels, a GPU's, or plain Python where Numba's JIT is off."""
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from nbdl.engine.batches import Batches
+from nbdl.engine.batches import Batches, Finding, Report
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats, Store
+from nbdl.errors import ConfigError, DeviceError, did_you_mean
 
-__all__ = ["Batches", "checked", "device", "make", "make_checked"]
+if TYPE_CHECKING:
+    from nbdl.engine.threads import Tuner
+
+__all__ = [
+    "Batches", "Checked", "Executor", "HostMemory", "check_precision", "checked", "device", "device_number", "make",
+    "make_checked", "resolve",
+]  # fmt: skip
+
+DEVICES = ("cpu", "cuda", "auto")
+PRECISIONS = ("float32", "tf32")
+
+
+class Executor(Protocol):
+    """A program made ready to run on one device."""
+
+    @property
+    def program(self) -> Program:
+        """What it runs."""
+
+    def prepare(self, arrays: Sequence[Any]) -> Sequence[Any]:
+        """The data of several runs, put where the device reads it: what `Batches.sources` takes."""
+
+    def push(self) -> None:
+        """Before runs: weights and slots that changed in host memory, since the last push or pull, go to the device."""
+
+    def pull(self) -> None:
+        """After runs: the weights and slots that they changed come to host memory; without a run since, none do."""
+
+    def run(self, batches: Batches, threads: int | None = None) -> Report:
+        """Run all steps, or up to the one that reports something; its update has then not been made."""
+
+    def tuner(self, threads: int | None) -> Tuner | None:
+        """What chooses the number of threads from slice to slice, where there is a choice."""
+
+
+class Checked(Executor, Protocol):
+    """An executor that looks at what each operation wrote."""
+
+    @property
+    def finding(self) -> Finding | None:
+        """The first result of the last run that was not finite."""
+
+
+class HostMemory:
+    """For executors that use weights, slots and data where Python has them: nothing has to go anywhere."""
+
+    def prepare(self, arrays: Sequence[Any]) -> Sequence[Any]:
+        """The arrays themselves."""
+        return arrays
+
+    def push(self) -> None:
+        """Nothing to do."""
+
+    def pull(self) -> None:
+        """Nothing to do."""
 
 
 def device() -> str:
-    """ "reference" under `NUMBA_DISABLE_JIT=1`, else "cpu"."""
-    return "reference" if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0") else "cpu"
+    """What serves as the CPU: "reference" under `NUMBA_DISABLE_JIT=1`, else "cpu"."""
+    return "reference" if _plain() else "cpu"
+
+
+def _plain() -> bool:
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 
 def checked() -> bool:
@@ -23,25 +84,90 @@ def checked() -> bool:
     return os.environ.get("NBDL_CHECK") == "1"
 
 
-def make(program: Program, store: Store, rows: int, gathered: Sequence[str | None], slots: Floats | None = None) -> Any:
-    """An executor for up to `rows` rows a step."""
-    if device() == "reference":
+# -- devices ----------------------------------------------------------------------------------------------
+
+
+def resolve(name: str) -> str:
+    """The device that a name stands for: "cpu", "cuda" (the first GPU) or "cuda:1" and so on.
+
+    Args:
+        name: one of these, or "auto": "cuda" where that can be used, else, with a warning that says why, "cpu".
+
+    Raises:
+        ConfigError: there is no such device.
+        DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
+    """
+    if name == "cpu":
+        return name
+    given = re.fullmatch(r"cuda:(\d{1,3})", name) if isinstance(name, str) else None
+    if name not in DEVICES and given is None:
+        hint = did_you_mean(str(name), DEVICES)
+        raise ConfigError(f"device is 'cpu', 'cuda', 'cuda:1' and so on, or 'auto', got {name!r}.{hint}")
+    from nbdl.engine.cuda.availability import problem
+
+    number = int(given[1]) if given else 0
+    why = problem(number)
+    if not why:
+        return f"cuda:{number}" if number else "cuda"
+    if name != "auto":
+        raise DeviceError(f"device {name!r} cannot be used: {why}")
+    warnings.warn(f"device 'auto' is the CPU: {why}", stacklevel=2)
+    return "cpu"
+
+
+def device_number(device: str) -> int:
+    """Which GPU a resolved name means.
+
+    >>> device_number("cuda"), device_number("cuda:1")
+    (0, 1)
+    """
+    return int(device.partition(":")[2] or 0)
+
+
+def check_precision(name: str) -> str:
+    """Refuse a precision that does not exist."""
+    if name not in PRECISIONS:
+        raise ConfigError(f"precision is 'float32' or 'tf32', got {name!r}.{did_you_mean(str(name), PRECISIONS)}")
+    return name
+
+
+# -- executors --------------------------------------------------------------------------------------------
+
+
+def make(program: Program, store: Store, rows: int, gathered: Sequence[str | None], slots: Floats | None = None,
+         device: str = "cpu", precision: str = "float32") -> Executor:  # fmt: skip
+    """An executor for up to `rows` rows a step.
+
+    Args:
+        device: as `resolve` gives it.
+        precision: "float32", or "tf32" for a GPU's large matrix products.
+    """
+    if _plain():
         from nbdl.engine.reference import ReferenceExecutor
 
         return ReferenceExecutor(program, store, rows, gathered, slots)
-    from nbdl.engine.cpu import Executor
+    if device != "cpu":
+        from nbdl.engine.cuda import executor
 
-    return Executor(program, store, rows, gathered, slots)
+        made: Executor = executor.make(program, store, rows, gathered, slots, device, precision)
+        return made
+    from nbdl.engine.cpu import Executor as CpuExecutor
+
+    return CpuExecutor(program, store, rows, gathered, slots)
 
 
-def make_checked(
-    program: Program, store: Store, rows: int, gathered: Sequence[str | None], slots: Floats | None = None
-) -> Any:
-    """An executor that runs one operation at a time and looks at what each wrote."""
-    if device() == "reference":
+def make_checked(program: Program, store: Store, rows: int, gathered: Sequence[str | None],
+                 slots: Floats | None = None, device: str = "cpu", precision: str = "float32") -> Checked:  # fmt: skip
+    """An executor that runs one operation at a time and looks at what each wrote; arguments as for `make`."""
+    if _plain():
         from nbdl.engine.reference import ReferenceExecutor
 
         return ReferenceExecutor(program, store, rows, gathered, slots, check=True)
+    if device != "cpu":
+        from nbdl.engine.cuda import checked
+
+        made: Checked = checked.make(program, store, rows, gathered, slots, device, precision)
+        return made
     from nbdl.engine.checked import CheckedExecutor
 
     return CheckedExecutor(program, store, rows, gathered, slots)

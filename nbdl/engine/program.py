@@ -266,19 +266,30 @@ class Recorder:
         self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
         return result
 
-    def kernel(self, body: Function, *operands: Tensor, shapes: Sequence[Shape], name: str = "") -> Any:
+    def kernel(
+        self,
+        body: Function,
+        *operands: Tensor,
+        shapes: Sequence[Shape],
+        name: str = "",
+        cuda: Function | None = None,
+    ) -> Any:
         """A hand-written body over rows: `body(*inputs, *outputs)` on rows × features arrays (or fixed ones).
 
         Args:
             body: plain Python over arrays; it may be given any range of rows, so rows must be independent.
             shapes: the shape of one row of each output.
+            cuda: the same for a GPU, where every thread of a row's block runs it: `cuda(row, thread, threads, *inputs,
+                *outputs)` on flat arrays, where element j of a row is at row * features + j. Threads share the work
+                out (`j = thread`, then `j += threads`) and meet at `nbdl.engine.cuda.bodies.barrier()`. Without it the
+                layer runs on the CPU alone.
 
         Returns:
             The output, or a tuple of them.
         """
         outputs = tuple(Tensor(tuple(shape), True) for shape in shapes)
         width = max(tensor.features for tensor in outputs)
-        self._record("kernel", operands, outputs, (None, width), body, name=name)
+        self._record("kernel", operands, outputs, (None, width), body, name=name, cuda=cuda)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def uniform(self, like: Tensor) -> Tensor:

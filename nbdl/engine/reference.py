@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Finding, Report
+from nbdl.engine.executors import HostMemory
 from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.random import uniform
@@ -21,7 +22,7 @@ from nbdl.engine.store import Floats, Store, aligned_zeros
 Array = NDArray[Any]
 
 
-class ReferenceExecutor:
+class ReferenceExecutor(HostMemory):
     """Runs a program step by step; the same interface as the compiled executor.
 
     Args:

@@ -110,7 +110,7 @@ class Probe:
         return 0 if self.program.output is None else self.program.output.features
 
     def executor(self, how: str, rows: int | None = None) -> Any:
-        """ "compiled", "plain" (one tile), "checked", "python" (float32) or "float64".
+        """ "compiled", "plain" (one tile), "checked", "python" (float32), "float64", "cuda" or "checked cuda".
 
         Where Numba's JIT is off, all but the last are the same.
         """
@@ -121,6 +121,11 @@ class Probe:
             made = ReferenceExecutor(self.program, self.store, rows, kinds, slots, dtype)
             made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
             return made
+        if how.endswith("cuda"):
+            from nbdl.engine import executors
+
+            make = executors.make_checked if how == "checked cuda" else executors.make
+            return make(self.program, self.store, rows, kinds, slots, "cuda")
         from nbdl.engine.checked import CheckedExecutor
         from nbdl.engine.cpu import Executor
 
@@ -163,7 +168,10 @@ class Probe:
             after = made.weights
         else:
             self.store.data[:] = start
+            batches.sources = made.prepare(given)
+            made.push()
             made.run(batches, threads)
+            made.pull()
             after = self.store.data.copy()
             self.store.data[:] = self.initial
         assert batches.output is not None

@@ -146,7 +146,7 @@ def check(
 
 def checks() -> list[Check]:
     """The whole suite."""
-    from nbdl.testing import agreement, conduct, gradients, learning, numbers, randomness, truths  # noqa: F401
+    from nbdl.testing import agreement, conduct, devices, gradients, learning, numbers, randomness, truths  # noqa: F401
 
     return list(_checks)
 

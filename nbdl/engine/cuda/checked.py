@@ -1,0 +1,86 @@
+"""Checked runs on a GPU: one operation at a time, its results looked at before the next one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nbdl.engine.batches import Batches, Finding, Report
+from nbdl.engine.cuda import open_runtime
+from nbdl.engine.cuda.executor import Executor, row_indices
+from nbdl.engine.cuda.words import STATUS
+from nbdl.engine.executors import device_number
+from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.store import Floats, Store
+
+
+def make(
+    program: Program,
+    store: Store,
+    rows: int,
+    gathered: Sequence[str | None],
+    slots: Floats | None,
+    device: str,
+    precision: str = "float32",
+) -> CheckedExecutor:
+    """The checked executor of a program on a device, "cuda" or "cuda:N"."""
+    runtime = open_runtime(device_number(device))
+    return CheckedExecutor(program, store, rows, gathered, slots, runtime, precision, fuse=False)
+
+
+class CheckedExecutor(Executor):
+    """Launches one operation at a time; `finding` names the first that gave NaN or infinity."""
+
+    finding: Finding | None = None
+
+    def run(self, batches: Batches, threads: int | None = None) -> Report:
+        """As `Executor.run`."""
+        with self.runtime.lock:
+            self._take(batches.sources)
+            for step in range(len(batches.steps)):
+                stopped = self._step(batches, slice(step, step + 1))
+                if stopped is not None:
+                    return Report(step, stopped)
+        return Report(len(batches.steps))
+
+    def _step(self, batches: Batches, part: slice) -> Operation | None:
+        steps = batches.steps[part]
+        rows, indices = int(steps[0, 1]), row_indices(steps, self.rows)
+        self._fill_tables(steps, batches.scalars[part], batches.seed, indices, [(1, rows)])
+        self._feed.provide(self._turn, indices[:, :rows])
+        self._open(1)
+        for number, launch in enumerate(self.lowering.launches):
+            self._launch(number, rows, 0)
+            for operation in launch.operations:
+                stopped = self._look(operation, rows)
+                if stopped is not None:
+                    return stopped
+        self._close(1)
+        self._feed.used(self._turn)
+        self._turn += 1
+        self._collect(batches, part)
+        return None
+
+    def _look(self, operation: Operation, rows: int) -> Operation | None:
+        if operation.kind == "check":
+            state = np.empty(1, np.int32)
+            self.runtime.download(self.arena, 4 * (self._starts["state"] + STATUS), state)
+            if state[0]:
+                self.finding = self.finding or Finding(operation, "a gradient that is not finite")
+                return operation
+            return None
+        for tensor in operation.outputs:
+            values = self._values(tensor.storage, rows)
+            if not np.isfinite(values).all():
+                self.finding = Finding(operation, "NaN" if np.isnan(values).any() else "infinity")
+                return operation
+        return None
+
+    def _values(self, tensor: Tensor, rows: int) -> Any:
+        pointer = self.pointer(tensor, 0)
+        count = tensor.features * (rows if tensor.rows else 1)
+        values = np.empty(count, np.float32)
+        self.runtime.download(pointer.block, pointer.start, values)
+        return values

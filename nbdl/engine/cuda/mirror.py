@@ -1,0 +1,57 @@
+"""Arrays of the host with a copy on the device: weights, and what an optimizer keeps."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from nbdl.engine.cuda.kernel_text import Pointer
+from nbdl.engine.store import Floats, Store
+
+
+class Mirror:
+    """An array of the host and its copy on the device; whoever changed it last is followed by the other.
+
+    The host's array is compared with what it was when they were last the same, so it may be changed in any way, also
+    through NumPy views.
+    """
+
+    def __init__(self, runtime: Any, host: Floats) -> None:
+        self.runtime, self.host = runtime, host
+        self.block = runtime.allocate(host.nbytes)
+        self.seen: Floats | None = None
+        self.changed = False  # by the device, since the host's array was last written
+
+    def push(self) -> None:
+        """Follow the host."""
+        if self.seen is None or not np.array_equal(self.host.view(np.int32), self.seen.view(np.int32)):
+            self.seen = self.host.copy()
+            self.runtime.upload(self.block, 0, self.seen)
+            self.changed = False
+
+    def pull(self) -> None:
+        """Follow the device. The host's array is written once all has arrived: a lost device spoils nothing."""
+        if self.changed:
+            arrived = np.empty_like(self.host)
+            self.runtime.download(self.block, 0, arrived)
+            self.host[:] = self.seen = arrived
+            self.changed = False
+
+    def pointer(self, offset: int, size: int) -> Pointer:
+        """A part as a kernel's argument."""
+        return Pointer(self.block, offset, size)
+
+
+_stores: weakref.WeakKeyDictionary[Store, tuple[Any, Mirror]] = weakref.WeakKeyDictionary()
+
+
+def of_store(runtime: Any, store: Store) -> Mirror:
+    """A model's weights on a device: one copy for all its executors."""
+    found = _stores.get(store)
+    if found is None or found[0] is not runtime:
+        if found is not None:
+            found[1].pull()  # the model moves from one device to another
+        found = _stores[store] = (runtime, Mirror(runtime, store.data))
+    return found[1]

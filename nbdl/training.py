@@ -298,8 +298,12 @@ class Fit:
             batches.steps[one], batches.scalars[one], batches.log[one].copy(), checking.prepare(self.data), None,
             batches.seed,
         )  # fmt: skip
+        weights, slots = self.model.store.data.copy(), self.state.slots.copy()
         checking.push()
         checking.run(again)
+        checking.pull()  # where rounding differs the step may go through: take back what it changed
+        self.model.store.data[:], self.state.slots[:] = weights, slots
+        self.executor.push()
         finding = checking.finding
         layer = finding.operation.layer if finding else ""
         where = (

@@ -151,7 +151,7 @@ def _imported(text: str) -> Any:
                     _discard(folder, name)
                 else:
                     compiled = _counted(_from_memory(name, text))  # which raises where the text is at fault
-                    _warn_once(f"kernels are compiled again in each process: the cache folder {folder} failed: {error}")
+                    warn_once(f"kernels are compiled again in each process: the cache folder {folder} failed: {error}")
                     return compiled
     return _counted(_from_memory(name, text))
 
@@ -231,11 +231,11 @@ def _prepared() -> Path | None:
     try:
         for folder in (*_numba_folders(), (default_cache_folder() / "kernels").absolute()):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_private(folder)
+            check_private(folder)
             with tempfile.NamedTemporaryFile(dir=folder):
                 pass
     except (OSError, RuntimeError, ConfigError) as error:
-        _warn_once(f"kernels are compiled again in each process: the cache folder {folder or ''} is not used: {error}")
+        warn_once(f"kernels are compiled again in each process: the cache folder {folder or ''} is not used: {error}")
         return None
     return folder
 
@@ -245,17 +245,17 @@ def _numba_folders() -> list[Path]:
     return [Path(numba.config.CACHE_DIR).absolute()] if numba.config.CACHE_DIR else []
 
 
-def _check_private(folder: Path) -> None:
+def check_private(folder: Path) -> None:
     status = folder.stat()
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022):
         raise ConfigError(f"others own {folder} or can write to it (chmod 700 makes it private)")
     if stat.S_IMODE(status.st_mode) & 0o011:  # others reach what lies within
         for inner in folder.iterdir():
             if inner.is_dir():
-                _check_private(inner)
+                check_private(inner)
 
 
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     if message not in _warned:
         _warned.add(message)
         warnings.warn(message, stacklevel=3)

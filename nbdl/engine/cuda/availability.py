@@ -18,7 +18,7 @@ from pathlib import Path
 INSTALL = "pip install 'nbdl[cuda]'"
 DRIVER = "libcuda.so.1"
 TOOLKITS = ("CONDA_PREFIX", "CUDA_HOME", "CUDA_PATH")
-LEAST_DRIVER = (12, 0)
+LEAST_DRIVER = (12, 4)
 LEAST_CAPABILITY = (7, 5)  # of the compilers of CUDA 13
 MAJOR, MINOR = 75, 76  # attributes of cuDeviceGetAttribute
 NO_DEVICE = 100

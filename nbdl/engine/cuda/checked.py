@@ -74,8 +74,9 @@ class CheckedExecutor(Executor):
         for tensor in operation.outputs:
             values = self._values(tensor.storage, rows)
             if not np.isfinite(values).all():
-                self.finding = Finding(operation, "NaN" if np.isnan(values).any() else "infinity")
-                return operation
+                whole: Operation = operation.attributes.get("of", operation)
+                self.finding = Finding(whole, "NaN" if np.isnan(values).any() else "infinity")
+                return whole
         return None
 
     def _values(self, tensor: Tensor, rows: int) -> Any:

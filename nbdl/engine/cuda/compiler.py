@@ -28,7 +28,7 @@ from typing import Any
 
 from nbdl.engine.cuda.availability import TOOLKITS, compiler_problem
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.engine.kernel import Statistics, _check_private, _warn_once, default_cache_folder
+from nbdl.engine.kernel import Statistics, check_private, default_cache_folder, warn_once
 from nbdl.errors import ConfigError
 from nbdl.files import write_atomically
 
@@ -104,11 +104,11 @@ def _prepared(folder: Path) -> Path | None:
     """The folder if nobody else can write there: what lies in it is run on the GPU."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(folder)
+        check_private(folder)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except (OSError, ConfigError) as error:
-        _warn_once(f"CUDA kernels are compiled again in each process: the cache folder {folder} is not used: {error}")
+        warn_once(f"CUDA kernels are compiled again in each process: the cache folder {folder} is not used: {error}")
         return None
     return folder
 
@@ -148,11 +148,12 @@ def _compiled(kernel: KernelText, cc: tuple[int, int], backend: str) -> Ptx:
         with warnings.catch_warnings(), _row_stack(), _capability(cc, backend):
             warnings.simplefilter("ignore")
             return _renamed(_compile(kernel, cc, backend))
-    except ImportError as error:
-        raise ConfigError(compiler_problem() or f"the CUDA compiler cannot be imported: {error}") from error
     except Exception as error:  # a compiler's errors have no common class
+        why = compiler_problem() if backend == "numba-cuda" else ""
         target = f"sm_{cc[0]}{cc[1]}"
-        raise ConfigError(f"the CUDA kernel {kernel.title!r} does not compile for {target}: {error}") from error
+        raise ConfigError(
+            why or f"the CUDA kernel {kernel.title!r} does not compile for {target}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _compile(kernel: KernelText, cc: tuple[int, int], backend: str) -> str:

@@ -9,6 +9,7 @@ between. Once a step's gradients are not finite, nothing changes weights any mor
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +40,7 @@ from nbdl.engine.cuda.words import (
     divided,
 )
 from nbdl.engine.executors import device_number
-from nbdl.engine.program import Program, Tensor
+from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, NbdlError
 
@@ -87,12 +88,13 @@ class Executor:
             raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
         self.sizes = sizes or (SIMULATOR if runtime.simulated else GPU)
         self.dtypes = [device_dtype(kind) for kind in gathered]
-        library = bool(runtime.cublas)
+        most = max((multiplications(operation, rows) for operation in program.operations), default=0)
+        library = most >= self.sizes.library and bool(runtime.cublas)  # asking for cuBLAS takes 32 MiB of the device
         self.lowering = Lowering(program, rows, self.dtypes, store.trainable_size, self.sizes, library, fuse)
         self.weights = of_store(runtime, store)
         self.slots = aligned_zeros(0) if slots is None else slots
         self.kept = Mirror(runtime, self.slots)
-        self.trains = any(t.space == "weight" for o in program.operations for t in o.outputs)
+        self.trains = any(t.space in ("weight", "slot") for o in program.operations for t in o.outputs)
         self._lay_out()
         self.kernels = [None if one.kernel is None else runtime.kernel(one.kernel) for one in self.lowering.launches]
         threads = self.sizes.elementwise
@@ -326,6 +328,11 @@ class Executor:
             return self._at("output")
         offset = places.gradients + tensor.offset if space == "gradient" else places.offsets[id(tensor)]
         return Pointer(self.arena, offset, size)
+
+
+def multiplications(operation: Operation, rows: int) -> int:
+    """Multiplications of a product, 0 of anything else."""
+    return math.prod(operation.product(rows)) if operation.kind == "gemm" else 0
 
 
 def row_indices(steps: Words, most: int) -> Words:

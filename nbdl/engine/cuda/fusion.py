@@ -17,7 +17,7 @@ hand-written body needs them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nbdl.engine.cuda.columns import parts_of_rows
 from nbdl.engine.cuda.product import choose_parts
@@ -69,7 +69,8 @@ class Fusion:
 
     def __init__(self, program: Program, rows: int, sizes: Sizes, library: bool = False, fuse: bool = True) -> None:
         self.rows, self.sizes, self.library, self.fuse = rows, sizes, library, fuse
-        self.expanded = [part for operation in program.operations for part in self._expand(operation)]
+        operations = _predictions_apart(program, library)
+        self.expanded = [part for operation in operations for part in self._expand(operation)]
         needed = set(_needed_in_memory(self.expanded))
         self.virtual = {
             id(operation.outputs[0]): operation
@@ -111,7 +112,8 @@ class Fusion:
             return [operation]
         (height, width), over = operation.domain, operation.attributes["over"]
         reduction = operation.attributes["reduction"]
-        if over == "features" and height == 1 and width > self.sizes.widest and reduction != "argmax":
+        flat = height == 1 and not any(tensor.space == "index" for tensor in operation.inputs)
+        if over == "features" and flat and width > self.sizes.widest and reduction != "argmax":
             operation = _changed(operation, "sum", operation.inputs, operation.outputs, (width, 1),
                                  {"over": "rows", "reduction": reduction})  # fmt: skip
             (height, width), over = operation.domain, "rows"
@@ -182,6 +184,30 @@ class Fusion:
                     break
 
 
+def _predictions_apart(program: Program, library: bool) -> list[Operation]:
+    """The operations, with a copy of the predictions at the end where it takes one.
+
+    Predictions lie row after row of all steps. Maps and reductions write there; whatever reads them, or writes a step's
+    rows as a matrix of its own, does so in the work area.
+    """
+    output, operations = program.output, program.operations
+    writers = [o for o in operations if any(t.storage is output for t in o.outputs)]
+    read = any(t.storage is output for o in operations for t in o.inputs)
+    apart = ("kernel", "gemm") if library else ("kernel",)
+    if output is None or not (read or len(writers) > 1 or any(o.kind in apart for o in writers)):
+        return operations
+    work = replace(output, space="work", offset=-1)
+
+    def moved(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(
+            work if t is output else replace(t, root=work) if t.storage is output else t for t in tensors
+        )  # fmt: skip
+
+    found = [replace(o, inputs=moved(o.inputs), outputs=moved(o.outputs)) for o in operations]
+    last = writers[-1]
+    return [*found, Operation("map", (work,), (output,), (None, output.features), same, {}, last.layer, last.phase)]
+
+
 def _changed(
     operation: Operation,
     kind: str,
@@ -190,8 +216,10 @@ def _changed(
     domain: tuple[int | None, int],
     attributes: dict[str, object],
 ) -> Operation:
-    return Operation(kind, tuple(inputs), outputs, domain, operation.function if kind == "sum" else None, attributes,
-                     operation.layer, operation.phase)  # fmt: skip
+    """A part of an operation, or the same over another loop; `of` is the one that the program has."""
+    attributes = {**attributes, "of": operation.attributes.get("of", operation)}
+    function = operation.function if kind == "sum" else None
+    return Operation(kind, tuple(inputs), outputs, domain, function, attributes, operation.layer, operation.phase)
 
 
 def _needed_in_memory(operations: Iterable[Operation]) -> Iterable[int]:

@@ -101,7 +101,8 @@ class Lowering:
     def _launch(self, group: Group, dtypes: tuple[str, ...]) -> Launch:
         for operation in group.operations:
             for tensor in (*operation.inputs, *operation.outputs):
-                _refuse_too_large(operation, tensor, self.rows)
+                if id(tensor.storage) not in self.fusion.virtual:
+                    _refuse_too_large(operation, tensor, self.rows)
         if group.kind == "library":
             product = group.operations[0]
             operands = (*product.inputs[:2], product.outputs[0])
@@ -164,7 +165,7 @@ class Lowering:
 
 
 def _refuse_too_large(operation: Operation, tensor: Tensor, rows: int) -> None:
-    elements = tensor.features * (rows if tensor.rows and tensor.space != "batch" else 1)
+    elements = tensor.features * (rows if tensor.rows else 1)
     if elements > MOST_ELEMENTS:
         raise ConfigError(
             f"layer {operation.layer!r}: {tensor.describe()} has {elements:,} elements for a batch of {rows} rows, and "

@@ -49,9 +49,10 @@ _stores: weakref.WeakKeyDictionary[Store, tuple[Any, Mirror]] = weakref.WeakKeyD
 
 def of_store(runtime: Any, store: Store) -> Mirror:
     """A model's weights on a device: one copy for all its executors."""
-    found = _stores.get(store)
-    if found is None or found[0] is not runtime:
-        if found is not None:
-            found[1].pull()  # the model moves from one device to another
-        found = _stores[store] = (runtime, Mirror(runtime, store.data))
-    return found[1]
+    with runtime.lock:
+        found = _stores.get(store)
+        if found is None or found[0] is not runtime:
+            if found is not None:
+                found[1].pull()  # the model moves from one device to another
+            found = _stores[store] = (runtime, Mirror(runtime, store.data))
+        return found[1]

@@ -7,13 +7,15 @@ copy stream happen when somebody waits for them, not before, so that a missing w
 from __future__ import annotations
 
 import functools
+import importlib
 import linecache
 import math
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, Kern
 from nbdl.engine.cuda.kernel_text import ITEM_SIZE, KernelText, Pointer
 
 MOST_THREADS = 32  # of a block: each is a thread of Python
+QUICK = 1e-5  # seconds until Python switches threads
 COMPUTE_CAPABILITY = (9, 0)
 
 # Beside the kernel and not around its launch: each of the simulator's threads has NumPy's settings anew.
@@ -70,6 +73,7 @@ class SimulatedRuntime(BaseRuntime):
         self.limit: int | None = None
         self.library = ""
         self._scope = dialect.scope("simulator")
+        _one_shared_array()
         self._recorded: list[Callable[[], None]] | None = None
         self._copies: deque[Callable[[], None]] = deque()
         self._asked = self._copied = 0  # of the copy stream
@@ -178,7 +182,8 @@ class SimulatedRuntime(BaseRuntime):
 
         def run() -> None:
             try:
-                kernel.entry[grid, block](*views)
+                with _quick_threads():
+                    kernel.entry[grid, block](*views)
             except Exception as error:
                 error.add_note(f"in the kernel {kernel.text.title!r}")
                 raise
@@ -224,6 +229,35 @@ def product_of(product: Product, memory: Sequence[Any]) -> None:
 
 def _matrix(flat: Any, rows: int, columns: int, stride: int) -> Any:
     return np.lib.stride_tricks.as_strided(flat, (rows, columns), (stride * flat.itemsize, flat.itemsize))
+
+
+@contextmanager
+def _quick_threads() -> Iterator[None]:
+    """The simulator polls its threads; by Python's default each poll may take 5 ms from them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(QUICK)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _one_shared_array() -> None:
+    """Give all threads of a block the same array for a line of a kernel.
+
+    The simulator looks for it and then adds it, so two threads can come to have two. This is the only private name of
+    the simulator in use; where it is gone, kernels run as the simulator runs them.
+    """
+    shared = getattr(importlib.import_module("numba.cuda.simulator.kernelapi"), "FakeCUDAShared", None)
+    if shared is None or not hasattr(shared, "array"):
+        return
+
+    def array(self: Any, shape: Any, dtype: Any) -> Any:
+        frame = sys._getframe(1)
+        place = frame.f_code.co_filename, frame.f_lineno
+        return self._allocations.setdefault(place, np.empty(shape, dtype))  # which is atomic
+
+    shared.array = array
 
 
 @functools.cache

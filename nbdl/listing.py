@@ -77,8 +77,12 @@ def _line(operation: Operation, rows: int) -> str:
 
 def explain(model: Sequential, schedule: bool, rows: int, device: str) -> Iterator[str]:
     """The training program if the model is compiled, else the prediction; or how a device runs it."""
+    from nbdl.placing import checked, resolve
     from nbdl.programs import record
 
+    device = checked(device)
+    if device == "auto":
+        device = resolve(device)
     what = "predict" if model.compiled is None else "train"
     program = record(model, what)
     if schedule:

@@ -13,6 +13,7 @@ from nbdl.compiled import Compiled, TrainingState, named_metrics
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
 from nbdl.layer import Layer, Shape, assign, refuse_freezing, shape_of, snake_case
+from nbdl.placing import Place
 from nbdl.registry import registry
 from nbdl.seeding import new_seed
 from nbdl.specs import Loss, Optimizer
@@ -55,7 +56,7 @@ class Sequential:
         self.encoding: Any = None
         self.compiled: Compiled | None = None
         self.training_state: TrainingState | None = None
-        self._device, self._precision = "cpu", "float32"
+        self._place = Place()
         self._layers: list[Layer] = []
         self._store: Store | None = None
         self._shapes: list[Shape] = []
@@ -108,8 +109,7 @@ class Sequential:
             try:
                 self.build()
             except ConfigError:
-                self._layers.pop()
-                self._changed()
+                self.pop()
                 raise
 
     def pop(self) -> Layer:
@@ -193,7 +193,7 @@ class Sequential:
                 layer has `input_shape`, or before `fit`, which takes it from the data.
 
         Raises:
-            ConfigError: no input shape is known, or a layer does not fit the one before it.
+            ConfigError: no input shape is known, a layer does not fit the one before it, or the device cannot run one.
         """
         if input_shape is not None:
             given = tuple(input_shape) if not isinstance(input_shape, int) else (input_shape,)
@@ -223,6 +223,8 @@ class Sequential:
         self._shapes = shapes
         for layer in self._layers:
             layer._model = weakref.ref(self)
+        if self.device != "cpu":
+            self._place = self._place.suited(self)
 
     def _known_input_shape(self) -> Shape:
         shape = self.input_shape
@@ -310,6 +312,10 @@ class Sequential:
             metrics: names or units, reported beside the loss; any loss's name too.
             device: see `device`; by default the one that the model has: "cpu" unless it was set.
             precision: see `precision`; by default the one that the model has: "float32" unless it was set.
+
+        Raises:
+            ConfigError: there is no such unit, device or precision, or the device cannot run the model.
+            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
         """
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
@@ -323,50 +329,51 @@ class Sequential:
             registry.make("losses", loss, "compile's loss"),
             named_metrics(metrics or []),
         )
-        if precision is not None:
-            self.precision = precision
-        if device is not None:
-            self.device = device
-        self.compiled = compiled
-        self.training_state = None
+        place = self._place if precision is None else self._place.rounded(precision)
+        place = place if device is None else place.moved(device)
+        before = self.compiled, self.training_state
+        self.compiled, self.training_state = compiled, None
         self._executors.clear()
+        try:
+            self._place = place.suited(self)
+        except ConfigError:
+            self.compiled, self.training_state = before
+            raise
 
     @property
     def device(self) -> str:
         """Where `fit`, `evaluate` and `predict` run: "cpu", "cuda" (the first NVIDIA GPU) or "cuda:1" and so on.
 
-        It may be set at any time, also to "auto": "cuda" where that can be used, else, with a warning, "cpu". Weights
-        and what going on with training needs stay; files know nothing of it. All else runs on the CPU: `model(x)`,
-        `as_njit`, `as_cfunc`, `export`, `profile`.
+        It may be set at any time, also to "auto": "cuda" where that can be used, else, with a warning, "cpu"; what a
+        callback sets takes effect at the next call. Weights and what going on with training needs stay. Copies by
+        `copy` are on the same device; files and pickles know nothing of it. All else runs on the CPU: `model(x)`,
+        `as_njit`, `as_cfunc`, `export`, `profile`. Under NUMBA_DISABLE_JIT=1 plain Python runs everything, whatever
+        the device, and needs nothing of CUDA.
 
         Raises:
-            ConfigError: there is no such device.
+            ConfigError: there is no such device, or it cannot run a layer: one with a kernel of its own for CPUs alone.
             DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
         """
-        return self._device
+        return self._place.device
 
     @device.setter
     def device(self, name: str) -> None:
-        from nbdl.engine.executors import resolve
-
-        self._device = resolve(name)
+        self._place = self._place.moved(name).suited(self)
 
     @property
     def precision(self) -> str:
         """ "float32", or "tf32": a GPU may then round the operands of large matrix products to 10 bits after the point.
 
-        It may be set at any time. The CPU always computes in float32.
+        It may be set at any time. The CPU always computes in float32, and a warning says so.
 
         Raises:
-            ConfigError: there is no such precision.
+            ConfigError: there is no such precision, or the GPU lacks cuBLAS, which "tf32" needs.
         """
-        return self._precision
+        return self._place.precision
 
     @precision.setter
     def precision(self, name: str) -> None:
-        from nbdl.engine.executors import check_precision
-
-        self._precision = check_precision(name)
+        self._place = self._place.rounded(name).suited(self)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -564,11 +571,14 @@ class Sequential:
         Args:
             schedule: how it runs instead: stages, tiles and memory of this machine, or the launches of a GPU.
             batch_size: the number of rows to count for.
-            device: "cpu" or "cuda", which takes no GPU here; by default the model's.
+            device: whose schedule, by default the model's: "cpu", "cuda", which takes no GPU here, or "auto".
+
+        Raises:
+            ConfigError: there is no such device, or it cannot run a layer.
         """
         from nbdl.listing import explain
 
-        for line in explain(self, schedule, batch_size, device or self.device):
+        for line in explain(self, schedule, batch_size, self.device if device is None else device):
             print_fn(line)
 
     def profile(
@@ -655,6 +665,9 @@ class Sequential:
     def __repr__(self) -> str:
         names = ", ".join(layer.name for layer in self._layers)
         return f"Sequential({names})"
+
+    def __copy__(self) -> Sequential:
+        return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         from nbdl.saving import clone_with_weights

@@ -262,7 +262,8 @@ def load_model(path: str | Path, device: str = "cpu") -> Sequential:
 
     Raises:
         FileFormatError: not such a file, damaged, or from a newer version.
-        ConfigError: a plugin that it needs is not installed, the message says which; or there is no such device.
+        ConfigError: a plugin that it needs is not installed, the message says which; or there is no such device, or
+            it cannot run a layer.
         DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
     """
     source = Path(path)
@@ -390,5 +391,5 @@ def load_weights(model: Sequential, path: str | Path) -> None:
 def clone_with_weights(model: Sequential) -> Sequential:
     """An independent copy: config, weights, training state, device."""
     copy = model_from_bytes(model_bytes(model))
-    copy._device, copy._precision = model.device, model.precision
+    copy._place = model._place
     return copy

@@ -23,6 +23,7 @@ import numpy as np
 from nbdl import inputs as given
 from nbdl.callback import Callback, CallbackList, History, Logs
 from nbdl.engine import executors
+from nbdl.engine.batches import Finding
 from nbdl.engine.program import Program
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats
@@ -290,31 +291,36 @@ class Fit:
         """Replay the step one operation at a time, which finds the same bits, and say where NaN came from."""
         _fetch(self.executor)
         self._refuse_spoiled_weights(epoch, step + 1, "before it")
-        one = slice(at, at + 1)
+        where, layer = "in the gradients; the replay of the step did not give it again", ""
+        try:
+            finding = self._replayed(batches, slice(at, at + 1))
+        except DeviceError as error:  # it needs more memory than the run did
+            finding, where = None, f"in the gradients; the step could not be replayed: {error}"
+        if finding is not None:
+            layer = finding.operation.layer
+            where = (
+                f"first in layer {layer!r}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
+            )
+        raise DivergenceError(
+            f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
+            "that step. Usual remedies: a smaller learning rate, scaled inputs",
+            epoch + 1, step + 1, layer,
+        )  # fmt: skip
+
+    def _replayed(self, batches: Any, one: slice) -> Finding | None:
         checking = executors.make_checked(
             self.program, self.model.store, self.batch, self.kinds, self.state.slots, *self.device
         )
         again = executors.Batches(
-            batches.steps[one], batches.scalars[one], batches.log[one].copy(), checking.prepare(self.data), None,
-            batches.seed,
-        )  # fmt: skip
+            batches.steps[one], batches.scalars[one], batches.log[one].copy(), self.sources, None, batches.seed
+        )
         weights, slots = self.model.store.data.copy(), self.state.slots.copy()
         checking.push()
         checking.run(again)
         checking.pull()  # where rounding differs the step may go through: take back what it changed
         self.model.store.data[:], self.state.slots[:] = weights, slots
         self.executor.push()
-        finding = checking.finding
-        layer = finding.operation.layer if finding else ""
-        where = (
-            f"first in layer {layer!r}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
-            if finding else "in the gradients; the replay of the step did not give it again"
-        )  # fmt: skip
-        raise DivergenceError(
-            f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
-            "that step. Usual remedies: a smaller learning rate, scaled inputs",
-            epoch + 1, step + 1, layer,
-        )  # fmt: skip
+        return checking.finding
 
 
 class Progress:

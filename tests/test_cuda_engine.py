@@ -27,21 +27,24 @@ from nbdl.engine.cuda import availability
 if not availability.simulated():
     pytest.skip("kernels run in the simulator: set NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
+from nbdl import Sequential
 from nbdl.engine.cuda import columns, feed, lowering, open_runtime, product, rows
 from nbdl.engine.cuda.executor import Executor, row_indices
-from nbdl.engine.cuda.fusion import Fusion
+from nbdl.engine.cuda.fusion import MOST_OPERATIONS, Fusion, Group, accepts
 from nbdl.engine.cuda.lowering import Lowering
-from nbdl.engine.cuda.words import GPU, SIMULATOR, Sizes
+from nbdl.engine.cuda.words import GPU, SIMULATOR, Launch, Sizes
 from nbdl.engine.functions import add, same, times
-from nbdl.engine.program import Recorder, Tensor
+from nbdl.engine.program import Operation, Recorder, Tensor
 from nbdl.engine.random import uniform
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError
+from nbdl.layers import Dense
+from nbdl.programs import recorded
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import SEED, Array, Outcome, Probe, Record, assert_close, logged
 from nbdl.testing.units import fixed, generator, reals, with_values
 
-WIDE = SIMULATOR.widest  # columns up to which a thread has one element
+WIDE = SIMULATOR.widest_row  # columns up to which a thread has one element
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
 
 
@@ -268,7 +271,7 @@ def test_reductions_over_the_same_rows_share_a_launch_also_across_others() -> No
 
 # -- gemm -------------------------------------------------------------------------------------------------
 
-SMALL_TILE, LARGE_TILE = SIMULATOR.tiles[-1], SIMULATOR.tiles[0]
+LARGE_TILE, SMALL_TILE, NARROW_TILE = SIMULATOR.tiles
 
 
 @pytest.mark.parametrize("gathered", [False, True])
@@ -290,12 +293,12 @@ def test_products(shape: tuple[int, int, int], transposed: bool, gathered: bool)
 
 
 def test_products_in_all_tiles() -> None:
-    """Several tiles of each size, and a grid that is large enough for the largest."""
-    for height, width, tile in ((SMALL_TILE.rows - 1, 1, SMALL_TILE), (LARGE_TILE.rows + 3, 3, LARGE_TILE)):
+    """One tile that is not filled, and several."""
+    for height, width, tile in ((7, 7, SMALL_TILE), (31, 30, LARGE_TILE), (35, 3, NARROW_TILE)):
         x, w = data((height, 6), (6, width))
         matrix = fixed("w", w)
         made = probe(lambda r, t, matrix=matrix: r.gemm(t[0], matrix.tensor), x, weights=[matrix])
-        assert product.choose_tile(height, width, SIMULATOR) is tile
+        assert product.choose(height, width, 6, SIMULATOR)[0] is tile
         assert_close(made.run("cuda").output, x.astype(np.float64) @ w, f"{tile}", 1e-5, 2e-6)
 
 
@@ -310,7 +313,7 @@ def test_a_long_inner_size_is_split_and_added_in_order(with_bias: bool) -> None:
         return r.map(add, split, r.sum(same, split, over="features"))
 
     made = probe(record, x, weights=[matrix, bias])
-    parts = product.choose_parts(3, 2, inner, SIMULATOR)
+    parts = product.choose(3, 2, inner, SIMULATOR)[1]
     assert parts > 2
     wanted = x.astype(np.float64) @ w + with_bias * b
     is_right(made, wanted + wanted.sum(axis=1, keepdims=True))
@@ -606,6 +609,23 @@ def test_any_program(seed: int) -> None:
     close(fused, made.run("float64", parts=parts), "float64", 2e-4, 2e-5)
 
 
+def test_what_a_row_has_one_of_is_not_written_where_its_other_threads_read() -> None:
+    column, other, result = (Tensor((1,), True, name=name) for name in "abc")
+    wide = Operation("map", (column,), (Tensor((5,), True),), (None, 5), same)
+    read = Operation("map", (column,), (result,), (None, 1), same)
+    written = Operation("map", (other,), (column,), (None, 1), same)
+    assert accepts(Group("rows", None, 5, 0, [wide]), read, "rows", True)
+    assert not accepts(Group("rows", None, 5, 0, [wide, read]), written, "rows", True)
+    assert not accepts(Group("rows", None, 1, 0, [read, written]), wide, "rows", True)
+
+
+def test_launches_stay_small_in_deep_nets() -> None:
+    model = Sequential([Dense(3, input_dim=3) for _ in range(40)])
+    model.compile(loss="mse", optimizer="sgd")
+    lowering = Lowering(recorded(model, "train"), 5, ["float32"] * 3, model.store.trainable_size, GPU)
+    assert max(len(launch.operations) for launch in lowering.launches) <= MOST_OPERATIONS
+
+
 # -- planted defects: each is seen by the tests above -----------------------------------------------------------
 
 
@@ -614,34 +634,34 @@ def seen(test: Any, *arguments: Any) -> None:
         test(*arguments)
 
 
+def with_text(launch: Launch, text: str) -> Launch:
+    assert launch.kernel is not None
+    launch.kernel = dataclasses.replace(launch.kernel, text=text)
+    return launch
+
+
 def replaced_in(module: Any, name: str, old: str, new: str) -> Any:
     """A kernel's maker whose text has something else in one place."""
     ordinary = getattr(module, name)
 
     def maker(*arguments: Any, **named: Any) -> Any:
         made = ordinary(*arguments, **named)
-        made.text = made.text.replace(old, new)
-        return made
+        return with_text(made, made.kernel.text.replace(old, new))
 
     return mock.patch.object(lowering, name, maker)
 
 
 def test_parts_of_a_product_at_a_wrong_place_are_seen() -> None:
     with replaced_in(
-        product, "product_kernel", "int32(cuda.blockIdx.z) *", "int32(cuda.gridDim.z - cuda.blockIdx.z) *"
+        product, "product_launch", "int32(cuda.blockIdx.z) *", "int32(cuda.gridDim.z - cuda.blockIdx.z) *"
     ):
         seen(test_a_long_inner_size_is_split_and_added_in_order, False)
-    with replaced_in(product, "product_kernel", "rounds * (part + 1)", "rounds * part + 1"):
+    with replaced_in(product, "product_launch", "int32(rounds * (part + 1))", "int32(rounds * part + 1)"):
         seen(test_a_long_inner_size_is_split_and_added_in_order, False)
 
 
 def test_a_lost_bias_is_seen() -> None:
-    ordinary = product._ProductText._following
-
-    def following(self: Any, operation: Any, *rest: Any) -> Any:
-        return ordinary(self, dataclasses.replace(operation, inputs=operation.inputs[:2]), *rest)
-
-    with mock.patch.object(product._ProductText, "_following", following):
+    with mock.patch.object(product._ProductText, "_add_bias", return_value=[]):
         seen(test_products, (3, 1, 5), False, False)
     ordinary_value = rows._RowsText._value
 
@@ -723,9 +743,9 @@ def test_a_ring_with_its_halves_swapped_is_seen() -> None:
 
 
 REMOVED: list[Any] = [
-    (product, "product_kernel", test_products, ((11, 5, 13), False, False)),
-    (rows, "rows_kernel", test_softmax_goes_along_a_row_several_times, (5,)),
-    (columns, "columns_kernel", test_reductions, ((37, 2), "sum")),
+    (product, "product_launch", test_products, ((11, 5, 13), False, False)),
+    (rows, "rows_launch", test_softmax_goes_along_a_row_several_times, (5,)),
+    (columns, "columns_launch", test_reductions, ((37, 2), "sum")),
 ]
 
 
@@ -739,10 +759,9 @@ def test_a_removed_barrier_is_seen(number: int, module: Any, name: str, test: An
 
     def maker(*given: Any, **named: Any) -> Any:
         made = ordinary(*given, **named)
-        before, *after = made.text.split("cuda.syncthreads()")
+        before, *after = made.kernel.text.split("cuda.syncthreads()")
         after[number] = "\x00" + after[number]
-        made.text = "cuda.syncthreads()".join([before, *after]).replace("cuda.syncthreads()\x00", "pass")
-        return made
+        return with_text(made, "cuda.syncthreads()".join([before, *after]).replace("cuda.syncthreads()\x00", "pass"))
 
     with mock.patch.object(lowering, name, maker):
         for _ in range(10):

@@ -502,19 +502,53 @@ def test_there_is_one_runtime_for_a_device_and_none_for_none(machine):
         cuda_runtime.runtime(3)
 
 
-@pytest.mark.parametrize(
-    ("code", "remedy"),
-    [
-        ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "The driver is older than the CUDA toolkit"),
-        ("CUDA_ERROR_OUT_OF_MEMORY", "smaller batch"),
-    ],
-)
-def test_a_kernel_that_the_driver_refuses_has_a_remedy(machine, code, remedy):
+def test_a_kernel_that_the_driver_refuses_has_a_remedy(machine):
     runtime = cuda_runtime.runtime()
-    machine.fail(2, code)  # after set_current and get_kernel
-    with pytest.raises(DeviceError, match=remedy):
+    machine.fail(2, "CUDA_ERROR_OUT_OF_MEMORY")  # after set_current and get_kernel
+    with pytest.raises(DeviceError, match="smaller batch"):
         runtime.kernel(SCALED)
     assert runtime.kernel(SCALED).text is SCALED
+
+
+def test_a_kernel_too_new_for_the_driver_is_linked(machine):
+    runtime = cuda_runtime.runtime()
+    machine.old_driver, machine.nvjitlink = True, False
+    with pytest.raises(DeviceError, match="The driver is older than the CUDA toolkit"):
+        runtime.kernel(SCALED)
+    machine.nvjitlink = True
+    block = block_of(runtime, np.ones(9, np.float32))
+    scale(runtime, block, 9)
+    assert values_of(runtime, block, 9) == [2] * 9
+    machine.old_driver = False
+    runtime.kernel(ADDED)
+    assert machine.calls["link"] == 1
+
+
+def test_other_threads_come_in_when_it_is_known_that_the_device_is_lost(machine, monkeypatch):
+    runtime, told = cuda_runtime.runtime(), []
+    explained = runtime._explained
+
+    def use():
+        try:
+            runtime.synchronize()
+        except DeviceLostError as error:
+            told.append(error)
+
+    other = threading.Thread(target=use)
+
+    def slowly_explained(error):
+        monkeypatch.setattr(runtime, "_explained", explained)
+        other.start()
+        other.join(0.2)
+        return explained(error)
+
+    monkeypatch.setattr(runtime, "_explained", slowly_explained)
+    machine.fail(1, "CUDA_ERROR_LAUNCH_FAILED")  # after set_current
+    with pytest.raises(DeviceLostError):
+        runtime.synchronize()
+    other.join()
+    assert len(told) == 1
+    assert machine.calls["set_current"] == 2  # by its making and by this thread
 
 
 def test_a_forked_child_is_told(runtime):
@@ -588,11 +622,16 @@ def multiplied(runtime, transpose_a, transpose_b, captured=False, m=5, n=4, k=7)
     left, right = a[:, :-2].T if transpose_a else a[:, :-2], b[:, :-4].T if transpose_b else b[:, :-4]
     first, second, out = block_of(runtime, a), block_of(runtime, b), runtime.allocate(4 * (m * n + 2))
     arguments = Pointer(first, 0, a.size), Pointer(second, 0, b.size), Pointer(out, 1, m * n)
+    sizes = {"m": m, "n": n, "k": k, "lda": a.shape[1], "ldb": b.shape[1]}
+    sizes |= {"transpose_a": transpose_a, "transpose_b": transpose_b}
 
     def run():
-        runtime.product(*arguments, m, n, k, a.shape[1], b.shape[1], transpose_a, transpose_b)
+        runtime.product(*arguments, **sizes)
 
     if captured:
+        runtime.warm(*arguments, **sizes)
+        runtime.upload(out, 0, np.zeros(m * n + 2, np.float32))
+        runtime.warm(*arguments, **sizes)  # which now is nothing
         graph = runtime.capture(run)
         assert values_of(runtime, out, m * n + 2) == [0] * (m * n + 2)
         runtime.replay(graph)
@@ -611,6 +650,72 @@ def test_products_are_row_by_row(runtime, library, transpose_a, transpose_b):
 
 def test_products_are_captured(runtime, library):
     np.testing.assert_allclose(*multiplied(runtime, False, True, captured=True), rtol=1e-5, atol=1e-6)
+
+
+def test_a_product_is_warm_for_its_sizes_strides_and_places(runtime, library):
+    if runtime.simulated:
+        runtime.library = "13.2.0"
+    assert runtime.cublas
+    block = block_of(runtime, np.ones(64, np.float32))
+    a, b, out = (Pointer(block, start, 8) for start in (0, 16, 32))
+    sizes = {"m": 2, "n": 2, "k": 2, "lda": 2, "ldb": 2}
+
+    def runs(*pointers, **changed):
+        """Whether `warm` runs a product."""
+        runtime.upload(block, 4 * 32, np.zeros(16, np.float32))
+        runtime.warm(*pointers, **{**sizes, **changed})
+        return any(values_of(runtime, block, 16, offset=4 * 32))
+
+    assert runs(a, b, out)
+    assert not runs(a, b, out)
+    assert not runs(b, a, out)
+    with pytest.raises(DeviceError, match="Within a capture a product is run"):
+        runtime.capture(lambda: runtime.warm(a, b, out, **sizes))
+    for changed in ({"m": 1}, {"lda": 3}, {"transpose_b": True}, {"tf32": True}):
+        assert runs(a, b, out, **changed)
+        assert not runs(a, b, out, **changed)
+    assert runs(a, b, Pointer(block, 33, 8))  # whose address is a multiple of 4 bytes only
+
+
+def test_a_product_that_first_runs_within_a_capture_is_seen(machine, library):
+    runtime = cuda_runtime.runtime()
+    assert runtime.cublas
+    pointer = Pointer(runtime.allocate(64), 0, 16)
+    with pytest.raises(fake_cuda.Misuse, match="within a capture"):
+        runtime.capture(lambda: runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1))
+    runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1)
+    runtime.capture(lambda: runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1))
+
+
+def test_a_product_that_cublas_refuses_is_a_device_error(machine, library, monkeypatch):
+    runtime = cuda_runtime.runtime()
+    assert runtime.cublas
+    pointer = Pointer(runtime.allocate(64), 0, 16)
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "cublasGemmEx", lambda *arguments: 14)
+        with pytest.raises(DeviceError, match=r"cublasGemmEx failed with status 14.*NBDL_CUBLAS=0") as caught:
+            runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1)
+    assert not isinstance(caught.value, DeviceLostError)
+    assert not runtime.lost
+    runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1)
+
+
+def test_a_product_after_a_kernel_that_failed_names_what_failed(machine, library, monkeypatch):
+    runtime = cuda_runtime.runtime()
+    assert runtime.cublas
+    pointer = Pointer(runtime.allocate(64), 0, 16)
+    monkeypatch.setattr(runtime, "_make_current", lambda: None)  # which would see it here
+    machine.dead = "CUDA_ERROR_ILLEGAL_ADDRESS"
+    with pytest.raises(DeviceLostError, match="reached for memory that is not its own"):
+        runtime.product(*[pointer] * 3, 1, 1, 1, 1, 1)
+    assert "memory that is not its own" in runtime.lost
+
+
+def test_a_device_that_is_lost_while_cublas_starts_is_lost(machine, library):
+    runtime = cuda_runtime.runtime()
+    machine.fail(2, "CUDA_ERROR_ECC_UNCORRECTABLE")  # after set_current, twice: when the workspace is allocated
+    with pytest.raises(DeviceLostError, match="could not be corrected"):
+        _ = runtime.cublas
 
 
 @pytest.mark.parametrize("transpose_a", [False, True])
@@ -736,6 +841,7 @@ def test_the_stand_in_has_nothing_that_cuda_core_has_not():
     assert real.LaunchConfig(grid=(3, 2), block=(8,)).grid == (3, 2, 1)
     assert real.StreamOptions(nonblocking=True).nonblocking
     assert real.EventOptions(timing_enabled=True).timing_enabled
+    assert real.LinkerOptions(arch="sm_90").arch == "sm_90"
     assert issubclass(driver.CUresult, int)
     assert driver.CUkernel(7)
 

@@ -390,7 +390,7 @@ def no_guards(patch: pytest.MonkeyPatch) -> None:
 
 def not_pushed(patch: pytest.MonkeyPatch) -> None:
     ordinary = mirror.Mirror.push
-    patch.setattr(mirror.Mirror, "push", lambda self: ordinary(self) if self.seen is None else None)
+    patch.setattr(mirror.Mirror, "push", lambda self: None if self.known else ordinary(self))
 
 
 def not_pulled(patch: pytest.MonkeyPatch) -> None:

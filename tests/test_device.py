@@ -87,7 +87,7 @@ class OwnMemory:
 
     def prepare(self, arrays: Sequence[Any]) -> list[OnDevice]:
         machine.prepared.append(len(arrays[0]))
-        return [OnDevice(array.copy(), self) for array in arrays]
+        return [OnDevice(array.copy(), machine) for array in arrays]
 
     def push(self) -> None:
         if machine.forgets == f"push in {caller()}":
@@ -115,7 +115,7 @@ class OwnMemory:
     def run(self, batches: Any, threads: int | None = None) -> Any:
         if machine.lost:
             raise DeviceLostError("run: the device is lost")
-        assert all(source.owner is self for source in batches.sources), "data that was not prepared"
+        assert all(isinstance(source, OnDevice) and source.owner is machine for source in batches.sources), "data that was not prepared"
         there = copy.copy(batches)
         there.sources = [source.array for source in batches.sources]
         self.ran = True
@@ -342,7 +342,7 @@ FORGOTTEN = {
     "push in _weights_on_device": "hooks that change at an epoch's end",
     "push in begin": "batch hooks that change",
     "push in run": "validation",
-    "push in _diverged": "divergence",
+    "push in _replayed": "divergence",
     "pull in _weights_on_device": "a fit",
     "pull in add": "batch hooks that look",
     "pull in _diverged": "divergence",

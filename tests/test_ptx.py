@@ -423,6 +423,25 @@ def test_a_driver_that_does_not_serve(machine: pytest.MonkeyPatch, driver: Drive
         raise AssertionError(availability.problem())
 
 
+@pytest.mark.parametrize(
+    ("driver", "linker", "serves"),
+    [((13, 0), (13, 5), True), ((13, 0), (13, 4), False), ((13, 0), None, False), ((12, 8), (13, 5), False)],
+)
+def test_nvjitlink_serves_drivers_of_its_major_version(
+    machine: pytest.MonkeyPatch, driver: tuple[int, int], linker: tuple[int, int] | None, serves: bool
+) -> None:
+    versions = {"nvvm": (13, 5), "nvrtc": (13, 5), "nvJitLink": linker}
+
+    def library(name: str) -> Path | None:
+        version = versions[name]
+        return Path("/usr/local/cuda-{}.{}/lib64/lib.so".format(*version)) if version else None
+
+    machine.setattr(availability, "library", library)
+    machine.setattr(ctypes, "CDLL", lambda name: Driver(version=1000 * driver[0] + 10 * driver[1]))
+    assert (availability.problem() == "") == serves
+    assert serves or "of CUDA 13.5; update the driver" in availability.problem()
+
+
 def test_hidden_devices(machine: pytest.MonkeyPatch) -> None:
     machine.setenv("CUDA_VISIBLE_DEVICES", "")
     machine.setattr(ctypes, "CDLL", lambda name: Driver(started=100))
@@ -447,8 +466,9 @@ def test_looking_imports_nothing(tmp_path: Path) -> None:
 
 def test_libraries_are_found_in_wheels_and_toolkits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wheel = tmp_path / "site-packages" / "nvidia" / "cu13" / "lib" / "libnvvm.so.4"
+    linker = tmp_path / "site-packages" / "nvidia" / "nvjitlink" / "lib" / "libnvJitLink.so.12"
     toolkit = tmp_path / "cuda-12.9" / "nvvm" / "lib64" / "libnvvm.so.4"
-    for path in (wheel, toolkit):
+    for path in (wheel, linker, toolkit):
         path.parent.mkdir(parents=True)
         path.touch()
     for name in availability.TOOLKITS:
@@ -459,6 +479,7 @@ def test_libraries_are_found_in_wheels_and_toolkits(monkeypatch: pytest.MonkeyPa
     assert availability.compiler_version() == (12, 9)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
     assert availability.library("nvvm") == wheel
+    assert availability.library("nvJitLink") == linker
 
 
 # -- all kernels ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, NbdlError, PluginError
+from nbdl.placing import DeviceWarning
 
 COMMANDS = {
     "train": "nbdl.cli.train:train",
@@ -101,7 +102,7 @@ def described(error: Exception) -> str:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show each warning as one line on standard error, once."""
+    """Show each warning as one line on standard error, once; those about devices whatever PYTHONWARNINGS says."""
     seen: set[str] = set()
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
@@ -109,11 +110,10 @@ def plain_warnings() -> Iterator[None]:
             seen.add(str(message))
             click.echo(f"Warning: {message}", err=True)
 
-    before, warnings.showwarning = warnings.showwarning, show
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DeviceWarning)
+        warnings.showwarning = show
         yield
-    finally:
-        warnings.showwarning = before
 
 
 def silence_stdout() -> None:

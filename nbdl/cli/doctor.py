@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from nbdl.cli.figures import seconds
-from nbdl.cli.options import debug_option, json_option
+from nbdl.cli.options import SLOW, debug_option, json_option
 
 PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "pluggy", "click", "rich")
 VARIABLES = ("NBDL_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "GOMP_", "CUDA_")
@@ -109,10 +109,14 @@ def cache() -> dict[str, Any]:
 def cuda() -> dict[str, Any]:
     """Return what there is to run on an NVIDIA GPU, and what is missing for that; nothing of it is needed."""
     from nbdl.engine.cuda.availability import problem
+    from nbdl.engine.executors import device
+    from nbdl.placing import stand_in
 
     def usable() -> str:
-        why = problem()
-        return f"no: {why}" if why else "yes"
+        if device() != "reference" and (why := problem()):
+            return f"no: {why}"
+        what = stand_in("cuda")
+        return f"as {what}: {SLOW}" if what else "yes"
 
     parts: dict[str, Callable[[], str]] = {
         "usable": usable,

@@ -41,13 +41,14 @@ def described(encoding: Encoding) -> list[str]:
 @click.option("--schedule", is_flag=True, help="How it runs instead: tiles and memory, or the launches of a GPU.")
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="Whose schedule; it takes no GPU.",
+    metavar="DEVICE",
+    show_default="cpu",
+    help="Whose schedule: cpu, cuda, which takes no GPU here, or auto: a GPU's if there is one.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for.")
 @debug_option
-def explain(model: str, schedule: bool, device: str, batch_size: int) -> None:
+def explain(model: str, schedule: bool, device: str | None, batch_size: int) -> None:
     """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""
-    load_model(model).explain(schedule, batch_size, click.echo, device)
+    if device is not None and not schedule:
+        raise click.UsageError("--device says whose schedule is shown, and the program has no device: add --schedule")
+    load_model(model).explain(schedule, batch_size, click.echo, device or "cpu")

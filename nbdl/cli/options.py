@@ -12,6 +12,8 @@ from nbdl.cli.source import Reading
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+SLOW = "for tests, some thousand times slower"
+
 model_argument = click.argument("model", type=click.Path(exists=True, dir_okay=False))
 threads_option = click.option(
     "--threads",
@@ -23,12 +25,15 @@ threads_option = click.option(
 
 
 def resolved(ctx: click.Context, _: click.Parameter, name: str) -> str:
-    """Return the device that is meant, before anything is read; "auto" without a GPU says once why it is the CPU."""
+    """Return the device to ask for, before anything is read; say once why "auto" is the CPU, or what is no GPU."""
     if ctx.resilient_parsing:
         return name
-    from nbdl.engine.executors import resolve
+    from nbdl.placing import resolve, stand_in
 
-    return resolve(name)
+    device = resolve(name)
+    if what := stand_in(device):
+        click.echo(f"device {device} is {what}: {SLOW}", err=True)
+    return device if device == "cpu" else name  # "auto" may still fall back, for a layer
 
 
 device_option = click.option(

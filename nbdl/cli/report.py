@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.cli.figures import seconds, written
+from nbdl.placing import stand_in
 
 if TYPE_CHECKING:
     from nbdl.cli.recipe import Settings
@@ -38,7 +39,7 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
         f"at most {settings.epochs} epochs, patience {settings.patience}" if stops else f"{settings.epochs} epochs"
     ]
     words += [f"seed {model.seed}"]
-    words += [f"on {model.device}"] if model.device != "cpu" else []
+    words += [f"on {' as '.join(filter(None, (model.device, stand_in(model.device))))}"] * (model.device != "cpu")
     return ", ".join(words)
 
 

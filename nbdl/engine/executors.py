@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbdl.engine.batches import Batches, Finding, Report
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats, Store
-from nbdl.errors import ConfigError, DeviceError, did_you_mean
 
 if TYPE_CHECKING:
     from nbdl.engine.threads import Tuner
 
 __all__ = [
-    "Batches", "Checked", "Executor", "HostMemory", "check_precision", "checked", "device", "device_number", "make",
-    "make_checked", "resolve",
+    "Batches", "Checked", "Executor", "HostMemory", "checked", "device", "device_number", "make", "make_checked",
 ]  # fmt: skip
-
-DEVICES = ("cpu", "cuda", "auto")
-PRECISIONS = ("float32", "tf32")
 
 
 class Executor(Protocol):
@@ -33,7 +26,7 @@ class Executor(Protocol):
         """What it runs."""
 
     def prepare(self, arrays: Sequence[Any]) -> Sequence[Any]:
-        """The data of several runs, put where the device reads it: what `Batches.sources` takes."""
+        """The data of several runs, put where the device reads it: for `Batches.sources` of any executor there."""
 
     def push(self) -> None:
         """Before runs: weights and slots that changed in host memory, since the last push or pull, go to the device."""
@@ -84,37 +77,6 @@ def checked() -> bool:
     return os.environ.get("NBDL_CHECK") == "1"
 
 
-# -- devices ----------------------------------------------------------------------------------------------
-
-
-def resolve(name: str) -> str:
-    """The device that a name stands for: "cpu", "cuda" (the first GPU) or "cuda:1" and so on.
-
-    Args:
-        name: one of these, or "auto": "cuda" where that can be used, else, with a warning that says why, "cpu".
-
-    Raises:
-        ConfigError: there is no such device.
-        DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
-    """
-    if name == "cpu":
-        return name
-    given = re.fullmatch(r"cuda:(\d{1,3})", name) if isinstance(name, str) else None
-    if name not in DEVICES and given is None:
-        hint = did_you_mean(str(name), DEVICES)
-        raise ConfigError(f"device is 'cpu', 'cuda', 'cuda:1' and so on, or 'auto', got {name!r}.{hint}")
-    from nbdl.engine.cuda.availability import problem
-
-    number = int(given[1]) if given else 0
-    why = problem(number)
-    if not why:
-        return f"cuda:{number}" if number else "cuda"
-    if name != "auto":
-        raise DeviceError(f"device {name!r} cannot be used: {why}")
-    warnings.warn(f"device 'auto' is the CPU: {why}", stacklevel=2)
-    return "cpu"
-
-
 def device_number(device: str) -> int:
     """Which GPU a resolved name means.
 
@@ -122,13 +84,6 @@ def device_number(device: str) -> int:
     (0, 1)
     """
     return int(device.partition(":")[2] or 0)
-
-
-def check_precision(name: str) -> str:
-    """Refuse a precision that does not exist."""
-    if name not in PRECISIONS:
-        raise ConfigError(f"precision is 'float32' or 'tf32', got {name!r}.{did_you_mean(str(name), PRECISIONS)}")
-    return name
 
 
 # -- executors --------------------------------------------------------------------------------------------
@@ -139,7 +94,7 @@ def make(program: Program, store: Store, rows: int, gathered: Sequence[str | Non
     """An executor for up to `rows` rows a step.
 
     Args:
-        device: as `resolve` gives it.
+        device: as `nbdl.placing.resolve` gives it.
         precision: "float32", or "tf32" for a GPU's large matrix products.
     """
     if _plain():

@@ -7,6 +7,7 @@ import time
 import types
 from dataclasses import dataclass
 from functools import partial
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 from fake_cuda import machine as machines
@@ -181,18 +182,46 @@ class Kernel:
 
 
 class ObjectCode:
-    def __init__(self, index: int) -> None:
-        self._index = index
+    def __init__(self, index: int, ptx: bool) -> None:
+        self._index, self._ptx = index, ptx
 
     @staticmethod
     def from_ptx(module: bytes, *, name: str = "", symbol_mapping: Any = None) -> ObjectCode:
-        return ObjectCode(int(module.decode().removeprefix("// fake ")))
+        return ObjectCode(int(module.decode().removeprefix("// fake ")), True)
 
     def get_kernel(self, name: str) -> Kernel:
         current().call("get_kernel")
         if current().capturing:
             raise Misuse("a kernel is loaded within a capture")
+        if self._ptx:
+            _check_driver_takes_ptx()
         return Kernel(self._index)
+
+
+def _check_driver_takes_ptx() -> None:
+    if current().old_driver:
+        raise CudaError("CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the PTX was compiled with an unsupported toolchain")
+
+
+@dataclass
+class LinkerOptions:
+    arch: str
+
+
+class Linker:
+    """nvJitLink where it is installed, else the driver's linker."""
+
+    def __init__(self, *object_codes: ObjectCode, options: LinkerOptions) -> None:
+        (self._code,) = object_codes
+        if options.arch != "sm_90":
+            raise Misuse(f"machine code for {options.arch} is made on a device of sm_90")
+        if not current().nvjitlink:
+            _check_driver_takes_ptx()
+
+    def link(self, target_type: str) -> ObjectCode:
+        assert target_type == "cubin"
+        current().call("link", context=False)
+        return ObjectCode(self._code._index, False)
 
 
 def launch(stream: Stream, config: LaunchConfig, kernel: Kernel, *kernel_args: Any) -> None:
@@ -309,6 +338,8 @@ def modules() -> dict[str, types.ModuleType]:
         Buffer,
         Device,
         LegacyPinnedMemoryResource,
+        LinkerOptions,
+        Linker,
         ObjectCode,
         launch,
     ):
@@ -317,4 +348,5 @@ def modules() -> dict[str, types.ModuleType]:
         setattr(driver, function.__name__, function)
     driver.CUkernel = int
     packages = {name: types.ModuleType(name) for name in ("cuda", "cuda.bindings")}
+    packages["cuda"].__spec__ = ModuleSpec("cuda", None)  # numba-cuda asks for it, where it is first imported now
     return {**packages, "cuda.core": core, "cuda.bindings.driver": driver}

@@ -9,7 +9,7 @@ import numpy as np
 from fake_cuda.core import stream_at
 from fake_cuda.machine import Misuse, current
 
-INVALID_VALUE, NOT_INITIALIZED = 7, 1
+NOT_INITIALIZED, INVALID_VALUE, EXECUTION_FAILED = 1, 7, 13
 COMPUTE = {68: np.float32, 77: np.float32}  # CUBLAS_COMPUTE_32F and CUBLAS_COMPUTE_32F_FAST_TF32
 
 
@@ -21,6 +21,7 @@ class Library:
         self.stream: Any = None
         self.workspace = False
         self.computes: list[int] = []
+        self.warm: set[tuple[int, ...]] = set()
 
     def cublasGetProperty(self, kind: int, value: Any) -> int:
         value._obj.value = (13, 2, 0)[kind]
@@ -61,6 +62,13 @@ class Library:
         rows_b, columns_b = (n, k) if opb else (k, n)
         if lda < rows_a or ldb < rows_b or ldc < m:
             return INVALID_VALUE
+        if current().dead:
+            return EXECUTION_FAILED
+        kind = opa, opb, m, n, k, lda, ldb, ldc, compute
+        if self.stream.queue.captured is None:
+            self.warm.add(kind)
+        elif kind not in self.warm:
+            raise Misuse("cuBLAS chooses and loads a kernel within a capture")
         self.computes.append(compute)
 
         def run() -> None:

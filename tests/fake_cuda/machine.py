@@ -133,6 +133,7 @@ class Machine:
         self.kernels: dict[int, Any] = {}
         self.loaded: set[int] = set()
         self.capturing = 0
+        self.old_driver, self.nvjitlink = False, True
         self._failing: tuple[int, str] | None = None
         self._thread = threading.local()
         self._simulator: Any = None

@@ -31,8 +31,16 @@ FAILURES = {
 
 
 def simulated() -> bool:
-    """Whether kernels run in Numba's simulator: NUMBA_ENABLE_CUDASIM is set to a number other than 0."""
-    return os.environ.get("NUMBA_ENABLE_CUDASIM", "").strip() not in ("", "0")
+    """Whether kernels run in Numba's simulator, as Numba has it: NUMBA_ENABLE_CUDASIM is a number other than 0.
+
+    Numba reads it when it is imported; what is set later does not count.
+    """
+    config = getattr(sys.modules.get("numba"), "config", None)
+    if config is not None:
+        return bool(config.ENABLE_CUDASIM)
+    with suppress(ValueError):
+        return int(os.environ.get("NUMBA_ENABLE_CUDASIM", "0")) != 0
+    return False
 
 
 def problem(number: int = 0) -> str:
@@ -58,7 +66,8 @@ def compiler_problem() -> str:
 
 def library(name: str) -> Path | None:
     """A library of the CUDA toolkit where the compiler looks for it: in wheels, in toolkits, where the system does."""
-    folders = ["cu1?/lib", "cu1?/nvvm/lib64", "cuda_nvcc/nvvm/lib64", f"cuda_{name}/lib", "nvvm/lib64", "lib64", "lib"]
+    folders = ["cu1?/lib", "cu1?/nvvm/lib64", "cuda_nvcc/nvvm/lib64", f"*{name.lower()}/lib"]  # of wheels
+    folders += ["nvvm/lib64", "lib64", "lib"]
     places = [Path(folder) / "nvidia" for folder in sys.path if folder]
     places += [Path(os.environ[toolkit]) for toolkit in TOOLKITS if os.environ.get(toolkit)]
     places += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob("cuda-*"), reverse=True)]
@@ -75,9 +84,12 @@ def library(name: str) -> Path | None:
 
 def compiler_version() -> tuple[int, int] | None:
     """The CUDA version of libnvvm, the least that a driver must have for its PTX; None if it cannot be told."""
-    found = library("nvvm")
+    return _version_of(library("nvvm"), "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
+
+
+def _version_of(found: Path | None, *wheels: str) -> tuple[int, int] | None:
     if found is not None and ("site-packages" in found.parts or "dist-packages" in found.parts):
-        for name in ("nvidia-nvvm", "nvidia-cuda-nvcc-cu12"):
+        for name in wheels:
             with suppress(importlib.metadata.PackageNotFoundError):
                 return _version(importlib.metadata.version(name))
     return _version(str(found), r"cuda-(\d+)\.(\d+)")
@@ -137,13 +149,20 @@ def _too_old(driver: ctypes.CDLL) -> str:
         return ""
     has = (number.value // 1000, number.value % 1000 // 10)
     needs = max(compiler_version() or LEAST_DRIVER, LEAST_DRIVER)
-    if has >= needs:
+    if has >= needs or (has >= LEAST_DRIVER and _linked(has, needs)):
         return ""
     old, new = ".".join(map(str, has)), ".".join(map(str, needs))
     return (
         f"the NVIDIA driver is of CUDA {old} and does not take the code of the compiler ({library('nvvm')}), of "
         f"CUDA {new}; update the driver, or pip install 'cuda-toolkit[nvvm,nvrtc]=={old}.*'"
     )
+
+
+def _linked(has: tuple[int, int], needs: tuple[int, int]) -> bool:
+    """Whether nvJitLink makes machine code of PTX too new for the driver, which takes that of its major version."""
+    found = library("nvJitLink")
+    linker = _version_of(found, "nvidia-nvjitlink", "nvidia-nvjitlink-cu12") or needs
+    return found is not None and linker[0] == has[0] and linker >= needs
 
 
 def _capability_problem(driver: ctypes.CDLL, number: int) -> str:

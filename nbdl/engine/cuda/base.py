@@ -22,7 +22,7 @@ Argument = Any  # Pointer | np.int32 | np.uint32 | np.float32
 
 
 @dataclass(frozen=True, eq=False)
-class Kernel:
+class LoadedKernel:
     """A kernel that can be launched.
 
     Attributes:
@@ -54,9 +54,15 @@ class Product:
     k: int
     lda: int
     ldb: int
-    transpose_a: bool
-    transpose_b: bool
-    tf32: bool
+    transpose_a: bool = False
+    transpose_b: bool = False
+    tf32: bool = False
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What a library chooses a kernel by: sizes, strides, and how far pointers are from 16 bytes."""
+        sizes = (self.m, self.n, self.k, self.lda, self.ldb, self.transpose_a, self.transpose_b, self.tf32)
+        return *sizes, *(pointer.start % 16 for pointer in (self.a, self.b, self.out))
 
 
 class Entered:
@@ -79,9 +85,11 @@ class Entered:
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.runtime.lock.release()
-        if error is not None and (clear := self.runtime._explained(error)) is not None:
-            raise clear from error
+        try:  # other threads come in once it is known that the device is lost
+            if error is not None and (clear := self.runtime._explained(error)) is not None:
+                raise clear from error
+        finally:
+            self.runtime.lock.release()
 
 
 class BaseRuntime:
@@ -104,8 +112,9 @@ class BaseRuntime:
         self.lost, self.peak = "", 0
         self._pid = os.getpid()
         self._blocks: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._kernels: dict[tuple[str, tuple[str, ...], int], Kernel] = {}
+        self._kernels: dict[tuple[str, tuple[str, ...], int], LoadedKernel] = {}
         self._keeps: list[Any] | None = None  # what a capture refers to, while there is one
+        self._warm: set[tuple[Any, ...]] = set()  # kinds of products that have run outside captures
 
     @property
     def allocated(self) -> int:
@@ -117,7 +126,7 @@ class BaseRuntime:
         """The version of the cuBLAS that `product` uses, or an empty string: then `product` must not be called."""
         return ""
 
-    def kernel(self, text: KernelText) -> Kernel:
+    def kernel(self, text: KernelText) -> LoadedKernel:
         """The kernel of a text, compiled and loaded; the same object for the same text.
 
         Raises:
@@ -131,7 +140,7 @@ class BaseRuntime:
                     self._kernels[key] = self._load(text)
         return self._kernels[key]
 
-    def launch(self, kernel: Kernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
+    def launch(self, kernel: LoadedKernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
         """Run a kernel, or record it within a capture.
 
         Args:
@@ -177,15 +186,35 @@ class BaseRuntime:
         check_matrix(a, (k, m) if transpose_a else (m, k), lda)
         check_matrix(b, (n, k) if transpose_b else (k, n), ldb)
         check_matrix(out, (m, n), n)
+        product = Product(a, b, out, m, n, k, lda, ldb, transpose_a, transpose_b, tf32)
         with self._entered():
             if self._keeps is not None:
                 self._keeps += a, b, out
-            self._product(Product(a, b, out, m, n, k, lda, ldb, transpose_a, transpose_b, tf32))
+            self._product(product)
+            if self._keeps is None:
+                self._warm.add(product.kind)
+
+    def warm(self, a: Pointer, b: Pointer, out: Pointer, **sizes: Any) -> None:
+        """Run a product if none of its kind has run outside a capture; its result's memory must be free for it.
+
+        At its first run cuBLAS chooses a kernel and loads it, which is not for captures: call this before one.
+
+        Args:
+            a, b, out: as of `product`.
+            sizes: its other arguments, by name.
+
+        Raises:
+            DeviceError: within a capture, or as `product`.
+        """
+        with self._entered("a product is run"):
+            if Product(a, b, out, **sizes).kind not in self._warm:
+                self.product(a, b, out, **sizes)
 
     def capture(self, function: Callable[[], None]) -> Graph:
         """What `function` launches, recorded and not run; `replay` runs it.
 
-        Within it there may be launches and products alone: kernels are loaded, memory is allocated and filled before.
+        Within it there may be launches and products alone: kernels are loaded, products are made `warm`, memory is
+        allocated and filled before.
         """
         with self._entered("another capture begins"):
             keeps: list[Any] = []
@@ -205,10 +234,10 @@ class BaseRuntime:
     def _explained(self, error: BaseException) -> DeviceError | None:
         return None
 
-    def _load(self, text: KernelText) -> Kernel:
+    def _load(self, text: KernelText) -> LoadedKernel:
         raise NotImplementedError
 
-    def _launch(self, kernel: Kernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
+    def _launch(self, kernel: LoadedKernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
         raise NotImplementedError
 
     def _product(self, product: Product) -> None:

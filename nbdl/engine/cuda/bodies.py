@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdl.engine.cuda.words import Kernel, Sizes, Writer
+from nbdl.engine.cuda.words import Launch, Sizes, Writer
 from nbdl.engine.program import Operation
 from nbdl.engine.source import describe
 from nbdl.errors import ConfigError
@@ -17,28 +17,38 @@ def barrier() -> None:
 setattr(barrier, "cuda_name", "cuda.syncthreads")  # noqa: B010
 
 
-def body_kernel(operation: Operation, writer: Writer, sizes: Sizes) -> Kernel:
-    """The kernel of a `kernel` operation.
+def check_body(operation: Operation) -> Function:
+    """The CUDA body of a `kernel` operation.
 
     Raises:
-        ConfigError: it has no CUDA body; the layer and its package are named.
+        ConfigError: it has none; the layer and its package are named.
     """
-    body = operation.attributes.get("cuda")
-    assert operation.function is not None
+    body: Function | None = operation.attributes.get("cuda")
     if body is None:
+        assert operation.function is not None
         package = (operation.function.__module__ or "").partition(".")[0]
         raise ConfigError(
             f"layer {operation.layer!r} (of {package!r}) cannot run on a GPU: its kernel "
             f"{describe(operation.function)} has no CUDA body. Use device='cpu', or give r.kernel(..., cuda=body) one"
         )
-    name = writer.emitter.function(body, scalar=False)
+    return body
+
+
+def body_launch(operation: Operation, writer: Writer, sizes: Sizes) -> Launch:
+    """The launch of a `kernel` operation.
+
+    Raises:
+        ConfigError: it has no CUDA body; the layer and its package are named.
+    """
+    assert operation.function is not None
+    name = writer.emitter.function(check_body(operation), scalar=False)
     pointers = ", ".join(writer.pointer(tensor) for tensor in (*operation.inputs, *operation.outputs))
     lines = [
         "row = int32(cuda.blockIdx.x)",
         f"while row < {writer.rows(None)}:",
-        f"    {name}(row, int32(cuda.threadIdx.x), int32({sizes.row}), {pointers})",
+        f"    {name}(row, int32(cuda.threadIdx.x), int32({sizes.row_threads}), {pointers})",
         "    cuda.syncthreads()",
         "    row = int32(row + int32(cuda.gridDim.x))",
     ]
     title = operation.attributes.get("name") or operation.function.__name__
-    return writer.kernel(f"kernel {title}", lines, (sizes.row,), lambda rows: (min(max(rows, 1), MOST_BLOCKS),))
+    return writer.launch(f"kernel {title}", lines, (sizes.row_threads,), lambda rows: (min(max(rows, 1), MOST_BLOCKS),))

@@ -39,10 +39,13 @@ class CheckedExecutor(Executor):
         """As `Executor.run`."""
         with self.runtime.lock:
             self._take(batches.sources)
-            for step in range(len(batches.steps)):
-                stopped = self._step(batches, slice(step, step + 1))
-                if stopped is not None:
-                    return Report(step, stopped)
+            try:
+                for step in range(len(batches.steps)):
+                    stopped = self._step(batches, slice(step, step + 1))
+                    if stopped is not None:
+                        return Report(step, stopped)
+            finally:
+                self._feed = None
         return Report(len(batches.steps))
 
     def _step(self, batches: Batches, part: slice) -> Operation | None:
@@ -66,7 +69,7 @@ class CheckedExecutor(Executor):
     def _look(self, operation: Operation, rows: int) -> Operation | None:
         if operation.kind == "check":
             state = np.empty(1, np.int32)
-            self.runtime.download(self.arena, 4 * (self._starts["state"] + STATUS), state)
+            self.runtime.download(self.arena, 4 * (self._parts["state"][0] + STATUS), state)
             if state[0]:
                 self.finding = self.finding or Finding(operation, "a gradient that is not finite")
                 return operation

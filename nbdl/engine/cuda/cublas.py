@@ -10,14 +10,13 @@ from typing import Any
 
 from nbdl.engine.cuda.base import Product
 from nbdl.engine.cuda.kernel_text import Pointer
+from nbdl.errors import DeviceError, DeviceLostError
 
 SUCCESS = 0
 NORMAL, TRANSPOSED = 0, 1
 FLOAT32 = 0  # CUDA_R_32F
-COMPUTE_FLOAT32, COMPUTE_TF32 = (
-    68,
-    77,
-)  # CUBLAS_COMPUTE_32F keeps float32 with CUBLAS_DEFAULT_MATH, which never picks TF32
+COMPUTE_FLOAT32 = 68  # CUBLAS_COMPUTE_32F: stays float32 with CUBLAS_DEFAULT_MATH, which never picks TF32
+COMPUTE_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
 DEFAULT_MATH = 0
 DEFAULT_ALGORITHM = -1
 MAJOR, MINOR, PATCH = range(3)
@@ -45,6 +44,9 @@ class Cublas:
 
         cuBLAS counts matrices column by column. What lies row by row as m × n lies column by column as its transpose,
         so it is asked for outᵀ = op(b)ᵀ·op(a)ᵀ, and finds bᵀ and aᵀ without any copy.
+
+        Raises:
+            DeviceError: cuBLAS refuses it, or an earlier kernel has failed: the driver knows.
         """
         a, b, out = (ctypes.c_void_p(item.block.address + item.start) for item in (product.a, product.b, product.out))
         self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
@@ -77,7 +79,10 @@ class Cublas:
     def _call(self, name: str, *arguments: Any) -> None:
         status = getattr(self._library, name)(*arguments)
         if status != SUCCESS:
-            raise RuntimeError(f"cuBLAS {self.version}: {name} failed with status {status}.")
+            raise DeviceError(
+                f"cuBLAS {self.version}: {name} failed with status {status}. With NBDL_CUBLAS=0 in the environment "
+                "products are nbdl's own."
+            )
 
 
 def start(runtime: Any) -> Cublas | None:
@@ -87,7 +92,9 @@ def start(runtime: Any) -> Cublas | None:
         return None
     try:
         return Cublas(library, Pointer(runtime.allocate(WORKSPACE), 0, WORKSPACE, "uint8"))
-    except RuntimeError:  # also DeviceError: products are nbdl's own then
+    except DeviceLostError:
+        raise
+    except DeviceError:  # products are nbdl's own then
         return None
 
 

@@ -205,6 +205,8 @@ def _simulated() -> dict[str, Any]:
     # Called through as it is: the simulator puts its own `cuda` into the globals, which all functions of a text share.
     names = {name: getattr(np, name) for name in ("float32", "int32", "int64", "uint32", "uint64")}
     functions = {name: _quiet(getattr(np, known), np) for name, known in NUMPY.items()}
+    quiet_ldexp = functions["ldexp"]
+    functions["ldexp"] = lambda x, exponent: quiet_ldexp(x, int(exponent))  # a constant of a text is a float32
     functions |= {name: _safe(getattr(math, name), np) for name in ("erf", "erfc", "gamma", "lgamma", "remainder")}
     functions |= {name: getattr(math, name) for name in ("isfinite", "isinf", "isnan")}
     functions["nextafter"] = lambda x, y: np.nextafter(np.float32(x), np.float32(y))

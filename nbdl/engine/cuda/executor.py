@@ -44,7 +44,7 @@ from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, NbdlError
 
-TABLE_WORDS = 1 << 24  # of a slice: longer ones are run in parts
+TABLE_WORDS = 1 << 22  # of a slice: longer ones are run in parts
 MOST_STEPS = 4096
 DIRECT = 2  # times that a step is launched before it is worth a graph
 
@@ -115,16 +115,17 @@ class Executor:
         self.capacity = max(1, min(MOST_STEPS, TABLE_WORDS // words))
         self.steps = min(self.sizes.steps, self.capacity)
         places = self.lowering.places
-        self._starts = {
-            "state": places.take(STATE_WORDS),
-            "floats": places.take(self.capacity * self.float_words),
-            "step_floats": places.take(self.steps * self.float_words),
-            "ints": places.take(self.capacity * self.int_words),
-            "step_ints": places.take(self.steps * self.int_words),
-            "log": places.take(self.capacity * self.log_words),
-            "step_log": places.take(self.steps * self.log_words),
-            "output": places.take(self.capacity * self.rows * self.output_features),
+        floats = {
+            "state": STATE_WORDS,
+            "floats": self.capacity * self.float_words,
+            "step_floats": self.steps * self.float_words,
+            "ints": self.capacity * self.int_words,
+            "step_ints": self.steps * self.int_words,
+            "log": self.capacity * self.log_words,
+            "step_log": self.steps * self.log_words,
+            "output": self.capacity * self.rows * self.output_features,
         }
+        self._parts = {name: (places.take(size), size) for name, size in floats.items()}
         self.arena = self.runtime.allocate(4 * places.size)
 
     # -- weights and data -------------------------------------------------------------------------------
@@ -282,19 +283,14 @@ class Executor:
 
     def _at(self, name: str, dtype: str = "float32", start: int = 0, size: int | None = None) -> Pointer:
         """A part of the arena."""
-        whole = {
-            "state": STATE_WORDS, "floats": self.capacity * self.float_words,
-            "step_floats": self.steps * self.float_words, "ints": self.capacity * self.int_words,
-            "step_ints": self.steps * self.int_words, "log": self.capacity * self.log_words,
-            "step_log": self.steps * self.log_words, "output": self.capacity * self.rows * self.output_features,
-        }[name]  # fmt: skip
-        return Pointer(self.arena, self._starts[name] + start, whole - start if size is None else size, dtype)
+        begin, whole = self._parts[name]
+        return Pointer(self.arena, begin + start, whole - start if size is None else size, dtype)
 
     def _upload(self, name: str, array: NDArray[Any]) -> None:
-        self.runtime.upload(self.arena, 4 * self._starts[name], array)
+        self.runtime.upload(self.arena, 4 * self._parts[name][0], array)
 
     def _download(self, name: str, array: NDArray[Any]) -> None:
-        self.runtime.download(self.arena, 4 * self._starts[name], array)
+        self.runtime.download(self.arena, 4 * self._parts[name][0], array)
 
     def _argument(self, argument: Argument, rows: int, position: int) -> Any:
         what, of = argument.what, argument.of

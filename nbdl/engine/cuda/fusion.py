@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nbdl.engine.cuda.columns import parts_of_rows
-from nbdl.engine.cuda.product import choose_parts
+from nbdl.engine.cuda.product import choose
 from nbdl.engine.cuda.words import Sizes
 from nbdl.engine.functions import same
 from nbdl.engine.program import Operation, Program, Tensor, pattern
@@ -113,7 +113,7 @@ class Fusion:
         (height, width), over = operation.domain, operation.attributes["over"]
         reduction = operation.attributes["reduction"]
         flat = height == 1 and not any(tensor.space == "index" for tensor in operation.inputs)
-        if over == "features" and flat and width > self.sizes.widest and reduction != "argmax":
+        if over == "features" and flat and width > self.sizes.widest_row and reduction != "argmax":
             operation = _changed(operation, "sum", operation.inputs, operation.outputs, (width, 1),
                                  {"over": "rows", "reduction": reduction})  # fmt: skip
             (height, width), over = operation.domain, "rows"
@@ -132,7 +132,7 @@ class Fusion:
     def _expand_product(self, operation: Operation) -> list[Operation]:
         m, n, k = operation.product(self.rows)
         library = self.library and m * n * k >= self.sizes.library
-        parts = 1 if library else choose_parts(m, n, k, self.sizes)
+        parts = 1 if library else choose(m, n, k, self.sizes)[1]
         bias = operation.inputs[2:]
         if parts == 1 and not (library and bias):
             return [_changed(operation, "gemm", operation.inputs, operation.outputs, operation.domain,
@@ -178,10 +178,19 @@ class Fusion:
                 taken = {id(tensor.storage) for o in group.operations for tensor in o.inputs}
                 if later.earliest > group.earliest or read & group.results or later.results & (taken | group.results):
                     break  # an ordered phase names the same memory in other ways: all gradients as one
-                if (later.kind, later.height, later.guarded) == ("columns", group.height, group.guarded):
+                if later.guarded == group.guarded and _alike(group, later):
                     later.operations[:0] = group.operations
                     self.groups.remove(group)
                     break
+
+
+def _alike(group: Group, later: Group) -> bool:
+    """Whether two groups of reductions can be one."""
+    return (
+        (later.kind, later.height) == (group.kind, group.height)
+        and later.operations[0].attributes["reduction"] == group.operations[0].attributes["reduction"]
+        and len(later.operations) + len(group.operations) <= MOST_OPERATIONS
+    )
 
 
 def _predictions_apart(program: Program, library: bool) -> list[Operation]:
@@ -260,7 +269,9 @@ def accepts(group: Group, operation: Operation, kind: str, depends: bool) -> boo
         return True
     if group.height != operation.domain[0]:
         return False
-    return not depends if kind == "columns" else _fits_row(group, operation) and _keeps_apart(group, operation)
+    if kind == "columns":
+        return not depends and operation.attributes["reduction"] == group.operations[0].attributes["reduction"]
+    return _fits_row(group, operation) and _keeps_apart(group, operation)
 
 
 def _fits_row(group: Group, operation: Operation) -> bool:
@@ -270,11 +281,15 @@ def _fits_row(group: Group, operation: Operation) -> bool:
         return True
     if min(width, group.width) != 1:
         return False
-    narrow = [operation] if width == 1 else group.operations
     # What each thread of a row computes for itself may not change what other threads still have to read.
-    return all(
-        o.kind == "map" and not {id(t.storage) for t in o.outputs} & {id(t.storage) for t in o.inputs} for o in narrow
-    )
+    read, written = set[int](), set[int]()
+    for one in (*group.operations, operation):
+        if one.domain[1] == 1:
+            read |= {id(tensor.storage) for tensor in one.inputs} - written
+            written |= {id(tensor.storage) for tensor in one.outputs}
+            if one.kind != "map" or read & written:
+                return False
+    return True
 
 
 def _keeps_apart(group: Group, operation: Operation) -> bool:

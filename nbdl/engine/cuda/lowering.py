@@ -4,53 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from nbdl.engine.cuda.bodies import body_kernel
-from nbdl.engine.cuda.columns import columns_kernel
+from nbdl.engine.cuda.bodies import body_launch
+from nbdl.engine.cuda.columns import columns_launch
 from nbdl.engine.cuda.fusion import Fusion, Group
-from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.engine.cuda.product import leading, product_kernel
-from nbdl.engine.cuda.rows import rows_kernel
-from nbdl.engine.cuda.steps import check_kernel
-from nbdl.engine.cuda.words import Argument, Kernel, Sizes, Writer
+from nbdl.engine.cuda.product import product_launch
+from nbdl.engine.cuda.rows import rows_launch
+from nbdl.engine.cuda.steps import check_launch
+from nbdl.engine.cuda.words import Argument, Launch, Sizes, Writer
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.errors import ConfigError
 
 ALIGNMENT = 64  # floats: what a warp reads at once starts on 256 bytes
 MOST_ELEMENTS = 2**31 - 1  # kernels count in int32
-
-
-@dataclass
-class Launch:
-    """One launch of a step.
-
-    Attributes:
-        kernel: None for a product that goes to cuBLAS.
-        arguments: for such a product, its two operands and its result.
-        grid: gives the blocks for a number of rows.
-    """
-
-    operations: list[Operation]
-    kernel: KernelText | None
-    arguments: tuple[Argument, ...]
-    block: tuple[int, ...] = ()
-    grid: Any = None
-
-    @property
-    def layer(self) -> str:
-        """Whose work it is, as listings say it."""
-        return ", ".join(dict.fromkeys(operation.layer for operation in self.operations))
-
-    def product(self, rows: int) -> dict[str, Any]:
-        """Sizes and strides of a product that goes to cuBLAS."""
-        operation = self.operations[0]
-        m, n, k = operation.product(rows)
-        a, b = operation.inputs[:2]
-        return {
-            "m": m, "n": n, "k": k, "lda": leading(a), "ldb": leading(b),
-            "transpose_a": operation.attributes["transpose_a"], "transpose_b": operation.attributes["transpose_b"],
-        }  # fmt: skip
 
 
 @dataclass
@@ -106,25 +72,23 @@ class Lowering:
         if group.kind == "library":
             product = group.operations[0]
             operands = (*product.inputs[:2], product.outputs[0])
-            return Launch(group.operations, None, tuple(Argument("tensor", tensor.storage) for tensor in operands))
-        made = self._kernel(group, Writer(self.fusion.virtual, dtypes))
-        threads = 1
-        for size in made.block:
-            threads *= size
-        kernel = KernelText(made.title, made.text, made.parameters, threads)
-        return Launch(group.operations, kernel, made.arguments, made.block, made.grid)
+            arguments = tuple(Argument("tensor", tensor.storage) for tensor in operands)
+            return Launch(None, arguments, operations=group.operations)
+        launch = self._made(group, Writer(self.fusion.virtual, dtypes))
+        launch.operations = group.operations
+        return launch
 
-    def _kernel(self, group: Group, writer: Writer) -> Kernel:
+    def _made(self, group: Group, writer: Writer) -> Launch:
         stored = self.fusion.stored(group)
         if group.kind == "rows":
-            return rows_kernel(group.operations, group.height, group.width, stored, writer, self.sizes, group.guarded)
+            return rows_launch(group.operations, group.height, group.width, stored, writer, self.sizes, group.guarded)
         if group.kind == "columns":
-            return columns_kernel(group.operations, group.height, writer, self.sizes, group.guarded)
+            return columns_launch(group.operations, group.height, writer, self.sizes, group.guarded)
         if group.kind == "product":
-            return product_kernel(group.operations, self.rows, stored, writer, self.sizes)
+            return product_launch(group.operations, self.rows, stored, writer, self.sizes)
         if group.kind == "check":
-            return check_kernel(group.operations, writer, self.sizes)
-        return body_kernel(group.operations[0], writer, self.sizes)
+            return check_launch(group.operations, writer, self.sizes)
+        return body_launch(group.operations[0], writer, self.sizes)
 
     # -- memory -----------------------------------------------------------------------------------------
 
@@ -141,6 +105,7 @@ class Lowering:
             for key, end in last.items():
                 if end == number and self.fuse:
                     free.append((self.places.offsets[key], -(-sizes[key] // ALIGNMENT) * ALIGNMENT))
+            free = _joined(free)
 
     def _fit(self, free: list[tuple[int, int]], size: int) -> int:
         for number, (start, room) in enumerate(free):
@@ -162,6 +127,17 @@ class Lowering:
                     last[id(tensor)] = number
                     sizes[id(tensor)] = tensor.features * (self.rows if tensor.rows else 1)
         return first, last, sizes
+
+
+def _joined(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Free pieces (start, size), those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, size in sorted(free):
+        if joined and sum(joined[-1]) == start:
+            joined[-1] = joined[-1][0], joined[-1][1] + size
+        elif size:
+            joined.append((start, size))
+    return joined
 
 
 def _refuse_too_large(operation: Operation, tensor: Tensor, rows: int) -> None:

@@ -21,23 +21,24 @@ class Mirror:
     def __init__(self, runtime: Any, host: Floats) -> None:
         self.runtime, self.host = runtime, host
         self.block = runtime.allocate(host.nbytes)
-        self.seen: Floats | None = None
+        self.seen = runtime.pinned(host.nbytes).view(np.float32)  # where both were last the same
+        self.known = False  # whether they ever were
         self.changed = False  # by the device, since the host's array was last written
 
     def push(self) -> None:
         """Follow the host."""
-        if self.seen is None or not np.array_equal(self.host.view(np.int32), self.seen.view(np.int32)):
-            self.seen = self.host.copy()
+        if not (self.known and np.array_equal(self.host.view(np.int32), self.seen.view(np.int32))):
+            self.seen[:] = self.host
             self.runtime.upload(self.block, 0, self.seen)
-            self.changed = False
+            self.known, self.changed = True, False
 
     def pull(self) -> None:
         """Follow the device. The host's array is written once all has arrived: a lost device spoils nothing."""
         if self.changed:
-            arrived = np.empty_like(self.host)
-            self.runtime.download(self.block, 0, arrived)
-            self.host[:] = self.seen = arrived
-            self.changed = False
+            self.known = False  # should it not arrive whole
+            self.runtime.download(self.block, 0, self.seen)
+            self.host[:] = self.seen
+            self.known, self.changed = True, False
 
     def pointer(self, offset: int, size: int) -> Pointer:
         """A part as a kernel's argument."""
@@ -52,7 +53,7 @@ def of_store(runtime: Any, store: Store) -> Mirror:
     with runtime.lock:
         found = _stores.get(store)
         if found is None or found[0] is not runtime:
-            if found is not None:
+            if found is not None and not found[0].lost:
                 found[1].pull()  # the model moves from one device to another
             found = _stores[store] = (runtime, Mirror(runtime, store.data))
         return found[1]

@@ -10,36 +10,41 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from nbdl.engine.cuda.words import Kernel, ProductTile, Sizes, Writer, divided, quotient, remainder
-from nbdl.engine.program import Operation, Tensor, pattern
+from nbdl.engine.cuda.words import Launch, ProductTile, Sizes, Writer, divided, leading, quotient, remainder
+from nbdl.engine.program import Operation, pattern
 from nbdl.engine.source import label
 
+STICKS_OUT = 1.5  # times the area of the tiles that fit best
 PADDING = 1  # float of each row of a tile of A, so that a column's elements lie in different banks
 
 
-def choose_tile(m: int, n: int, sizes: Sizes) -> ProductTile:
-    """The largest tile of which there are enough to fill a GPU; else the smallest."""
+def choose(m: int, n: int, k: int, sizes: Sizes) -> tuple[ProductTile, int]:
+    """The tile of a product, and in how many parts its inner size is summed.
+
+    Of the tiles that do not stick out too far: the largest that keeps a GPU busy, else the one with the most threads.
+    """
+    padded = {tile: divided(m, tile.rows) * tile.rows * divided(n, tile.columns) * tile.columns for tile in sizes.tiles}
+    found: list[tuple[int, ProductTile, int]] = []
     for tile in sizes.tiles:
-        if 2 * divided(m, tile.rows) * divided(n, tile.columns) >= sizes.blocks:
-            return tile
-    return sizes.tiles[-1]
+        if padded[tile] > STICKS_OUT * min(padded.values()):
+            continue
+        threads = padded[tile] // (tile.rows * tile.columns) * tile.threads
+        wanted = min(k // sizes.split_inner, sizes.partial_floats // (m * n), divided(sizes.busy_threads, threads))
+        parts = max(1, wanted)
+        found.append((threads * parts, tile, parts))
+        if threads * parts >= sizes.busy_threads // 4:
+            return tile, parts
+    return max(found, key=lambda one: one[0])[1:]
 
 
-def choose_parts(m: int, n: int, k: int, sizes: Sizes) -> int:
-    """In how many parts the inner size is summed."""
-    tile = choose_tile(m, n, sizes)
-    blocks = divided(m, tile.rows) * divided(n, tile.columns)
-    return max(1, min(divided(sizes.blocks, blocks), k // sizes.split_inner)) if 2 * blocks < sizes.blocks else 1
-
-
-def product_kernel(
+def product_launch(
     operations: Sequence[Operation],
     rows: int,
     stored: Collection[int],
     writer: Writer,
     sizes: Sizes,
-) -> Kernel:
-    """The kernel of a product and of the maps of its result that follow it.
+) -> Launch:
+    """The launch of a product and of the maps of its result that follow it.
 
     Args:
         operations: the product, then maps.
@@ -47,24 +52,19 @@ def product_kernel(
         stored: identities of the storages that are written to memory.
     """
     product = operations[0]
-    tile = choose_tile(*product.product(rows)[:2], sizes)
+    tile, _ = choose(*product.product(rows), sizes)
     parts = product.attributes.get("parts", 1)
     text = _ProductText(product, tile, parts, writer)
     lines = [*text.before(), *text.loop(), *text.results(operations[1:], stored)]
 
     def grid(count: int) -> tuple[int, int, int]:
         m, n, _ = product.product(count)
-        return divided(n, tile.columns), divided(m, tile.rows), parts
+        return divided(m, tile.rows), divided(n, tile.columns), parts  # x has room for more blocks than y
 
     transposed = "".join(" transposed" if product.attributes[f"transpose_{x}"] else f" {x}" for x in "ab")
     names = "".join(f", {label(o.function)}" for o in operations[1:] if o.function)
     title = f"product{transposed} {tile.rows}×{tile.columns}×{tile.inner}{names}"
-    return writer.kernel(title, lines, (tile.threads,), grid)
-
-
-def leading(tensor: Tensor) -> int:
-    """Elements from row to row of a product's operand."""
-    return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
+    return writer.launch(title, lines, (tile.threads,), grid)
 
 
 class _ProductText:
@@ -86,8 +86,8 @@ class _ProductText:
         lines = [
             "thread = int32(cuda.threadIdx.x)",
             f"tx, ty = int32({remainder('thread', across)}), int32({quotient('thread', across)})",
-            f"row0 = int32(int32(cuda.blockIdx.y) * {t.rows})",
-            f"column0 = int32(int32(cuda.blockIdx.x) * {t.columns})",
+            f"row0 = int32(int32(cuda.blockIdx.x) * {t.rows})",
+            f"column0 = int32(int32(cuda.blockIdx.y) * {t.columns})",
             f"tile_a = cuda.shared.array({t.inner * (t.rows + PADDING)}, float32)",
             f"tile_b = cuda.shared.array({t.inner * t.columns}, float32)",
             f"begin, end = int32(0), int32({self.k})",
@@ -95,8 +95,8 @@ class _ProductText:
         if self.parts > 1:
             lines += [
                 f"rounds, part = int32({inner}), int32(cuda.blockIdx.z)",
-                f"begin = int32(rounds * part // {parts} * {t.inner})",
-                f"end = int32(rounds * (part + 1) // {parts} * {t.inner})",
+                f"begin = int32(int32(rounds * part) // {parts} * {t.inner})",
+                f"end = int32(int32(rounds * (part + 1)) // {parts} * {t.inner})",
                 f"end = end if end < {self.k} else {self.k}",
             ]
         return [*lines, *(f"c{i}_{j} = NOTHING" for i in range(t.rows_each) for j in range(t.columns_each))]
@@ -111,14 +111,21 @@ class _ProductText:
             "    cuda.syncthreads()",
             f"    if inner + {t.inner} < end:",
             *(f"        {line}" for line in self._fetch(f"inner + {t.inner}")),
-            f"    for q in range({t.inner}):",
-            *(f"        a{i} = tile_a[q * {t.rows + PADDING} + ty + {i * t.rows // t.rows_each}]"
-              for i in range(t.rows_each)),
-            *(f"        b{j} = tile_b[q * {t.columns} + tx + {j * t.columns // t.columns_each}]"
-              for j in range(t.columns_each)),
-            *(f"        c{i}_{j} = c{i}_{j} + a{i} * b{j}" for i in range(t.rows_each) for j in range(t.columns_each)),
+            f"    for q in range(0, {t.inner}, {t.unrolled}):",
+            *(f"        {line}" for ahead in range(t.unrolled) for line in self._multiply(ahead)),
             "    cuda.syncthreads()",
         ]  # fmt: skip
+
+    def _multiply(self, ahead: int) -> list[str]:
+        """One step along the inner size: a column of A's tile by a row of B's."""
+        t = self.tile
+        rows, columns = range(t.rows_each), range(t.columns_each)
+        a, b = f"(q + {ahead}) * {t.rows + PADDING} + ty", f"(q + {ahead}) * {t.columns} + tx"
+        return [
+            *(f"a{i} = tile_a[{a} + {i * t.rows // t.rows_each}]" for i in rows),
+            *(f"b{j} = tile_b[{b} + {j * t.columns // t.columns_each}]" for j in columns),
+            *(f"c{i}_{j} = c{i}_{j} + a{i} * b{j}" for i in rows for j in columns),
+        ]
 
     def _each(self, side: str) -> list[tuple[str, str]]:
         """(place along the outer size, place along the inner size) of each element that a thread fetches.
@@ -187,12 +194,23 @@ class _ProductText:
     def results(self, maps: Sequence[Operation], stored: Collection[int]) -> list[str]:
         """Store what the threads have: parts of a sum, or the result after bias and maps."""
         t = self.tile
+        lines = self._add_bias() if len(self.product.inputs) == 3 else []
         further = "".join(f", {name}" for name in self._keeper(maps, stored))
-        return [
+        return lines + [
             f"keep(c{i}_{j}, int32(row0 + ty + {i * t.rows // t.rows_each}), "
             f"int32(column0 + tx + {j * t.columns // t.columns_each}){further})"
             for i in range(t.rows_each)
             for j in range(t.columns_each)
+        ]
+
+    def _add_bias(self) -> list[str]:
+        """Each column's bias is read once, before there are stores that could change it for all the compiler knows."""
+        t, lines = self.tile, [f"return {self.writer.pointer(self.product.inputs[2])}[j] if j < {self.n} else NOTHING"]
+        further = "".join(f", {name}" for name in self._helper("bias_of", "j", lines))
+        places = [j * t.columns // t.columns_each for j in range(t.columns_each)]
+        return [
+            *(f"bias{j} = bias_of(int32(column0 + tx + {place}){further})" for j, place in enumerate(places)),
+            *(f"c{i}_{j} = c{i}_{j} + bias{j}" for i in range(t.rows_each) for j in range(t.columns_each)),
         ]
 
     def _keeper(self, maps: Sequence[Operation], stored: Collection[int]) -> list[str]:
@@ -210,8 +228,6 @@ class _ProductText:
         w, output = self.writer, product.outputs[0]
         values = {id(output.storage): "total"}
         lines = [f"e = int32(row * {self.n} + j)"]
-        if len(product.inputs) == 3:
-            lines.append(f"total = total + {w.pointer(product.inputs[2])}[j]")
         if id(output.storage) in stored:
             lines.append(f"{w.pointer(output)}[{w.place(output)}] = total")
         for number, operation in enumerate(maps):

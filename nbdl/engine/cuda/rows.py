@@ -1,9 +1,9 @@
 """The text of kernels that work row by row: maps, reductions over features, and whole runs of them.
 
-A block has TX threads along a row and TY rows. Without a reduction the blocks also lie along the rows, each thread has
-one element. With one, a block holds whole rows; up to `Sizes.widest` columns each thread still has one element, which
-stays in a register from operation to operation; above, a thread goes along the row, and what a later pass needs is
-read back from memory. A pass ends where an operation needs what a reduction gives.
+A block has TX threads along a row and TY rows. Without a reduction the blocks also lie along the rows, and each thread
+has one element. With one, a block holds whole rows. Up to `Sizes.widest_row` columns each thread still has one element,
+which stays in a register from operation to operation; above, a thread goes along the row, and what a later pass needs
+is read back from memory. A pass ends where an operation needs what a reduction gives.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from nbdl.engine.cuda.words import START, STATUS, Kernel, Sizes, Writer, divided, power_of_two
+from nbdl.engine.cuda.words import START, STATUS, Launch, Sizes, Writer, divided, power_of_two
 from nbdl.engine.program import Operation, Tensor, pattern
 from nbdl.engine.source import label
 
@@ -57,7 +57,7 @@ def crossing(operations: Sequence[Operation], width: int) -> set[int]:
     return across
 
 
-def rows_kernel(
+def rows_launch(
     operations: Sequence[Operation],
     height: int | None,
     width: int,
@@ -65,8 +65,8 @@ def rows_kernel(
     writer: Writer,
     sizes: Sizes,
     guarded: bool,
-) -> Kernel:
-    """The kernel of a group of operations that share their rows.
+) -> Launch:
+    """The launch of a group of operations that share their rows.
 
     Args:
         height: rows, or None for those of the batch.
@@ -75,7 +75,7 @@ def rows_kernel(
         guarded: whether nothing is done once a step has failed.
     """
     reducing = any(map(is_reduction, operations))
-    along = reducing and width > sizes.widest
+    along = reducing and width > sizes.widest_row
     shape = _block(height, width, reducing, sizes)
     stored = {*stored, *(crossing(operations, width) if along else ())}
     text = _RowsText(height, width, stored, writer, shape, along)
@@ -88,7 +88,7 @@ def rows_kernel(
         return (1 if reducing else divided(width, shape[0])), min(divided(count, shape[1]), MOST_BLOCKS_ALONG_Y)
 
     names = list(dict.fromkeys(label(o.function) if o.function else o.kind for o in operations))
-    return writer.kernel(f"rows {', '.join(names)}", lines, shape, grid)
+    return writer.launch(f"rows {', '.join(names)}", lines, shape, grid)
 
 
 def _block(height: int | None, width: int, reducing: bool, sizes: Sizes) -> tuple[int, int]:
@@ -96,10 +96,10 @@ def _block(height: int | None, width: int, reducing: bool, sizes: Sizes) -> tupl
     if not reducing:
         across = sizes.elementwise if height == 1 else min(power_of_two(width), sizes.elementwise // 2)
         return across, 1 if height == 1 else sizes.elementwise // across
-    across = min(power_of_two(width), sizes.widest)
-    if width > sizes.widest:
-        across = min(across, 2 * sizes.row)
-    return across, max(1, sizes.row // across) if height != 1 else 1
+    across = min(power_of_two(width), sizes.widest_row)
+    if width > sizes.widest_row:
+        across = min(across, 2 * sizes.row_threads)
+    return across, max(1, sizes.row_threads // across) if height != 1 else 1
 
 
 class _RowsText:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.engine.cuda import compiler, cublas
-from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, Kernel, Product, as_bytes
+from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, LoadedKernel, Product, as_bytes
 from nbdl.engine.cuda.failures import explained, found_error
 from nbdl.engine.cuda.kernel_text import KernelText, Pointer
 from nbdl.errors import DeviceError, DeviceLostError
@@ -256,28 +256,40 @@ class CudaRuntime(BaseRuntime):
         """The version of the cuBLAS that `product` uses, or an empty string: then `product` must not be called."""
         if not self._cublas_sought:
             with self._entered("cuBLAS is started"):
-                self._cublas = cublas.start(self)
-                self._cublas_sought = True
+                if not self._cublas_sought:
+                    self._cublas = cublas.start(self)
+                    self._cublas_sought = True
         return self._cublas.version if self._cublas is not None else ""
 
-    def _load(self, text: KernelText) -> Kernel:
+    def _load(self, text: KernelText) -> LoadedKernel:
         ptx = compiler.compile_ptx(text, self.cc)
         try:
-            entry = self._core.ObjectCode.from_ptx(ptx.text.encode(), name=text.title).get_kernel(ptx.entry)
-            self._load_now(entry)
+            entry = self._entry(self._core.ObjectCode.from_ptx(ptx.text.encode(), name=text.title), ptx.entry)
         except Exception as error:
             raise self._explained(error) or DeviceError(f"{self.name} refused {text.title}: {error}") from error
         if entry.num_arguments != len(text.parameters):
             raise DeviceError(f"{text.title}: {entry.num_arguments} arguments were compiled, not {text.parameters}.")
-        return Kernel(text, entry)
+        return LoadedKernel(text, entry)
 
-    def _load_now(self, entry: Any) -> None:
+    def _entry(self, module: Any, name: str) -> Any:
+        """A kernel of a module of PTX, as machine code if the PTX is newer than the driver."""
+        try:
+            return self._loaded(module.get_kernel(name))
+        except Exception as error:
+            if "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" not in str(error):
+                raise
+        # By nvJitLink; where there is none this asks the driver, which refuses it as before.
+        options = self._core.LinkerOptions(arch=f"sm_{self.cc[0]}{self.cc[1]}")
+        return self._loaded(self._core.Linker(module, options=options).link("cubin").get_kernel(name))
+
+    def _loaded(self, entry: Any) -> Any:
         """The driver loads a kernel at its first launch, which may be within a capture; have it do so now."""
         error, function = self._driver.cuKernelGetFunction(self._driver.CUkernel(int(entry.handle)))
         if problem := found_error(error) or found_error(self._driver.cuFuncLoad(function)[0]):
             raise problem
+        return entry
 
-    def _launch(self, kernel: Kernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
+    def _launch(self, kernel: LoadedKernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
         configuration = self._configurations.get((grid, block))
         if configuration is None:
             configuration = self._configurations[grid, block] = self._core.LaunchConfig(grid=grid, block=block)
@@ -288,7 +300,11 @@ class CudaRuntime(BaseRuntime):
     def _product(self, product: Product) -> None:
         if self._cublas is None:
             raise DeviceError("cuBLAS is not started; `cublas` starts it, before a capture, where it is found.")
-        self._cublas.product(product, int(self._stream.handle))
+        try:
+            self._cublas.product(product, int(self._stream.handle))
+        except DeviceError:
+            self._compute.sync()  # where an earlier kernel has failed, the driver says so, and how
+            raise
 
     def _record(self, function: Callable[[], None]) -> Any:
         builder = self._local.device.create_graph_builder()  # with a stream of its own

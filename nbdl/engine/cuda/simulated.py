@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.engine.cuda import dialect
-from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, Kernel, Product, as_bytes
+from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, LoadedKernel, Product, as_bytes
 from nbdl.engine.cuda.kernel_text import ITEM_SIZE, KernelText, Pointer
 
 MOST_THREADS = 32  # of a block: each is a thread of Python
@@ -165,14 +165,14 @@ class SimulatedRuntime(BaseRuntime):
         function()
         return time.perf_counter() - start
 
-    def _load(self, text: KernelText) -> Kernel:
+    def _load(self, text: KernelText) -> LoadedKernel:
         scope = {**dialect.scope("simulator"), "nbdl_quiet": lambda: np.errstate(all="ignore")}
         source, filename = text.text + QUIET, f"<{text.title} {len(self._kernels)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         exec(compile(source, filename, "exec"), scope)
-        return Kernel(text, scope["cuda"].jit(scope["nbdl_run"]))
+        return LoadedKernel(text, scope["cuda"].jit(scope["nbdl_run"]))
 
-    def _launch(self, kernel: Kernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
+    def _launch(self, kernel: LoadedKernel, grid: Dimensions, block: Dimensions, arguments: Sequence[Argument]) -> None:
         if math.prod(block) > MOST_THREADS:
             raise ValueError(
                 f"{kernel.text.title}: the simulator runs at most {MOST_THREADS} threads a block, not {block}."

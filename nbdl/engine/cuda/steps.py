@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbdl.engine.cuda.words import CURSOR, STATUS, Kernel, Sizes, Writer, divided
+from nbdl.engine.cuda.words import CURSOR, STATUS, Launch, Sizes, Writer, divided
 from nbdl.engine.program import Operation
 
 
-def check_kernel(operations: Sequence[Operation], writer: Writer, sizes: Sizes) -> Kernel:
+def check_launch(operations: Sequence[Operation], writer: Writer, sizes: Sizes) -> Launch:
     """Note the step if anything is not finite. Many threads may write, all the same word."""
     state, position = writer.parameter("int32*", "state"), writer.parameter("int32", "position")
     lines = [
@@ -25,7 +25,7 @@ def check_kernel(operations: Sequence[Operation], writer: Writer, sizes: Sizes) 
     def grid(rows: int) -> tuple[int, int, int]:
         return divided(max(o.inputs[0].features for o in operations), sizes.elementwise), 1, len(operations)
 
-    return writer.kernel("check", lines, (sizes.elementwise,), grid)
+    return writer.launch("check", lines, (sizes.elementwise,), grid)
 
 
 def opening_text(threads: int) -> str:

@@ -5,10 +5,12 @@ Within a text `row` and `j` are an element's row and column, and `e` is its plac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbdl.engine.cuda.kernel_text import KernelText
 from nbdl.engine.program import Operation, Tensor, pattern
 from nbdl.engine.scalar import CUDA, Emitter
 from nbdl.engine.source import Function
@@ -21,13 +23,19 @@ STATUS, CURSOR, STATE_WORDS = range(3)
 
 @dataclass(frozen=True)
 class ProductTile:
-    """A block's part of a product: rows × columns of the result, so many of the inner size at a time."""
+    """A block's part of a product: rows × columns of the result, `inner` of the inner size at a time.
+
+    Attributes:
+        rows_each, columns_each: of the result, in one thread's registers.
+        unrolled: steps along the inner size written out, so that loads of one overlap with products of another.
+    """
 
     rows: int
     columns: int
     inner: int
     rows_each: int
     columns_each: int
+    unrolled: int
 
     @property
     def threads(self) -> int:
@@ -41,38 +49,69 @@ class Sizes:
 
     Attributes:
         elementwise: threads of a block that works element by element.
-        row: least threads of a block that reduces rows.
-        widest: columns up to which each thread of a row has one element, and keeps it.
-        column: threads of a block that reduces columns, `strip` columns of them side by side.
-        share: rows that a thread of such a block should add up, at most.
+        row_threads: least threads of a block that reduces rows.
+        widest_row: columns up to which each thread of a row has one element, and keeps it.
+        column_threads: threads of a block that reduces columns, up to `columns_per_block` of them side by side.
+        rows_per_thread: that a thread of such a block should add up, at most.
         tiles: for products, the largest first.
-        blocks: that a launch should have, to fill a GPU.
+        busy_threads: that keep a GPU busy; products are split until they have about as many.
         split_inner: the least part of the inner size that a split product leaves to a block.
+        partial_floats: of the parts of a split product, at most.
         library: multiplications from which a product goes to cuBLAS, where there is one.
         steps: of a graph.
     """
 
     elementwise: int
-    row: int
-    widest: int
-    column: int
-    strip: int
-    share: int
+    row_threads: int
+    widest_row: int
+    column_threads: int
+    columns_per_block: int
+    rows_per_thread: int
     tiles: tuple[ProductTile, ...]
-    blocks: int
+    busy_threads: int
     split_inner: int
+    partial_floats: int
     library: int
     steps: int
 
 
 GPU = Sizes(
-    256, 128, 1024, 256, 32, 64,
-    (ProductTile(128, 128, 8, 8, 8), ProductTile(64, 64, 16, 4, 4), ProductTile(32, 32, 32, 4, 4)),
-    256, 64, 1 << 30, 16,
-)  # fmt: skip
+    elementwise=256,
+    row_threads=128,
+    widest_row=1024,
+    column_threads=256,
+    columns_per_block=32,
+    rows_per_thread=64,
+    tiles=(
+        ProductTile(rows=128, columns=128, inner=8, rows_each=8, columns_each=8, unrolled=4),
+        ProductTile(rows=64, columns=64, inner=16, rows_each=4, columns_each=4, unrolled=4),
+        ProductTile(rows=32, columns=32, inner=32, rows_each=4, columns_each=4, unrolled=8),
+        ProductTile(rows=128, columns=16, inner=16, rows_each=4, columns_each=2, unrolled=4),
+    ),
+    busy_threads=1 << 16,
+    split_inner=64,
+    partial_floats=1 << 20,
+    library=1 << 27,
+    steps=16,
+)
 SIMULATOR = Sizes(
-    16, 8, 8, 16, 4, 4, (ProductTile(16, 16, 4, 4, 4), ProductTile(8, 8, 4, 2, 4)), 4, 8, 1 << 62, 3
-)  # fmt: skip
+    elementwise=16,
+    row_threads=8,
+    widest_row=8,
+    column_threads=16,
+    columns_per_block=4,
+    rows_per_thread=4,
+    tiles=(
+        ProductTile(rows=16, columns=16, inner=4, rows_each=4, columns_each=4, unrolled=2),
+        ProductTile(rows=8, columns=8, inner=4, rows_each=2, columns_each=4, unrolled=2),
+        ProductTile(rows=16, columns=4, inner=4, rows_each=2, columns_each=2, unrolled=2),
+    ),
+    busy_threads=96,
+    split_inner=8,
+    partial_floats=1 << 10,
+    library=1 << 62,
+    steps=3,
+)
 
 
 @dataclass(frozen=True)
@@ -90,15 +129,37 @@ class Argument:
 
 
 @dataclass
-class Kernel:
-    """A kernel's text with what it is launched with; `grid` gives the blocks for a number of rows."""
+class Launch:
+    """One launch of a step: a kernel, and what it is launched with.
 
-    title: str
-    text: str
-    parameters: tuple[str, ...]
+    Attributes:
+        kernel: None for a product that goes to cuBLAS.
+        arguments: of the kernel; for such a product its two operands and its result.
+        block: threads.
+        grid: gives the blocks for a number of rows.
+        operations: of the program.
+    """
+
+    kernel: KernelText | None
     arguments: tuple[Argument, ...]
-    block: tuple[int, ...]
-    grid: Any
+    block: tuple[int, ...] = ()
+    grid: Callable[[int], tuple[int, ...]] = lambda rows: ()
+    operations: Sequence[Operation] = ()
+
+    @property
+    def layer(self) -> str:
+        """Whose work it is, as listings say it."""
+        return ", ".join(dict.fromkeys(operation.layer for operation in self.operations))
+
+    def product(self, rows: int) -> dict[str, Any]:
+        """Sizes and strides of a product that goes to cuBLAS."""
+        operation = self.operations[0]
+        m, n, k = operation.product(rows)
+        a, b = operation.inputs[:2]
+        return {
+            "m": m, "n": n, "k": k, "lda": leading(a), "ldb": leading(b),
+            "transpose_a": operation.attributes["transpose_a"], "transpose_b": operation.attributes["transpose_b"],
+        }  # fmt: skip
 
 
 @dataclass
@@ -180,24 +241,31 @@ class Writer:
         site, quarter = self.number(operation.attributes["site"]), self.number(-(-width // 4))
         return f"uniform({row}, {column}, {quarter}, {site}, {self.parameter('int32*', 'words')})"
 
-    def kernel(self, title: str, lines: list[str], block: tuple[int, ...], grid: Any) -> Kernel:
-        """The finished kernel; `lines` are run's body."""
+    def launch(
+        self, title: str, lines: list[str], block: tuple[int, ...], grid: Callable[[int], tuple[int, ...]]
+    ) -> Launch:
+        """The finished kernel with its arguments; `lines` are run's body."""
         arguments = ", ".join(self.names.values())
-        drawing = RANDOM if self.draws else ""
         head = f'"""{title}."""\n'
         body = "\n".join(["", "", f"def run({arguments}):", *(f"    {line}" for line in lines), ""])
-        text = head + REDUCING + drawing + self.emitter.functions() + "\n" + "".join(self.helpers) + body
-        return Kernel(title, text, tuple(self.types), tuple(self.arguments), block, grid)
+        functions = self.emitter.functions() + "\n" + "".join(self.helpers)
+        largest = LARGER if "larger(" in body else ""
+        text = head + STARTS + largest + (RANDOM if self.draws else "") + functions + body
+        kernel = KernelText(title, text, tuple(self.types), math.prod(block))
+        return Launch(kernel, tuple(self.arguments), block, grid)
 
 
 # What a reduction starts with, in the texts.
 START = {"sum": "NOTHING", "max": "LEAST", "argmax": "LEAST"}
 
-REDUCING = """
+STARTS = """
 NOTHING = float32(0.0)
 LEAST = float32(float("-inf"))
 
 
+"""
+
+LARGER = """
 @device
 def larger(value, total):
     # A NaN must win against any number, or a maximum would hide it.
@@ -244,6 +312,11 @@ def uniform(row, j, quarter, site, words):
 """
 for _name, _value in {"COUNTER": COUNTER, "SEED_LOW": SEED_LOW, "SEED_HIGH": SEED_HIGH}.items():
     RANDOM = RANDOM.replace(f"words[{_name}]", f"words[{_value}]")
+
+
+def leading(tensor: Tensor) -> int:
+    """Elements from row to row of a product's operand."""
+    return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
 
 
 def quotient(x: str, power: int) -> str:

@@ -92,7 +92,7 @@ class Check:
     def _section(self, name: str, missing: str) -> Outcome:
         section, seconds = SECTIONS[name], self.left()
         if not self.options.simulate:
-            seconds = min(seconds, section.seconds)
+            seconds = min(section.seconds, seconds - self.kept_for_later(name))
         if missing and not section.alone:
             return Outcome("not run", 0.0, missing)
         if seconds < LEAST_SECONDS:
@@ -100,11 +100,16 @@ class Check:
         told = Options("", seconds, self.options.simulate, self.options.peers_on)
         return run(name, told, self.environment, seconds)
 
+    def kept_for_later(self, name: str) -> float:
+        """Seconds that a section must leave to those after it; less where there are few minutes for all."""
+        shares = [SECTIONS[one].share for one in self.names]
+        scale = min(1.0, 60.0 * float(self.options.minutes) / sum(shares))
+        return scale * sum(shares[self.names.index(name) + 1 :], 0.0)
+
     @property
     def status(self) -> int:
         """1 if a section about correctness did not pass."""
-        return int(any(SECTIONS[name].correctness and one.state != "passed" for name, one in self.outcomes.items()
-                       if one.state != "skipped"))  # fmt: skip
+        return int(any(SECTIONS[name].correctness and one.state != "passed" for name, one in self.outcomes.items()))
 
     def content(self) -> dict[str, Any]:
         """All that is known, as plain data."""

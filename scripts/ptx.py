@@ -14,8 +14,8 @@ for GPU-sized tiles and compiled for each of `TARGETS`. Of each:
   them), so that one that is taken out of the text shows too;
 - registers up to `MOST_REGISTERS` of its family, and as in the table within a tolerance; parameters up to 4 KB.
 
-Needs numba-cuda, libnvvm and libnvrtc (`pip install 'nbdl[cuda]'`) and ptxas: on the PATH, or by
-`pip install 'cuda-toolkit[nvcc]==13.0.*'`.
+It runs from a checkout, nbdl need not be installed. Needs numba-cuda, libnvvm, libnvrtc and ptxas: all by
+`pip install 'nbdl[ptx]'`, where ptxas may also be on the PATH.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.cuda.availability import simulated
-from nbdl.engine.cuda.compiler import Ptx, compile_ptx
-from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.errors import NbdlError
+from gpu import checkout
+
+if TYPE_CHECKING:
+    from nbdl.engine.cuda.compiler import Ptx
+    from nbdl.engine.cuda.kernel_text import KernelText
 
 TARGETS = ((8, 0), (9, 0))
 TABLE = Path(__file__).parent / "gpu" / "ptx.md"
@@ -158,6 +160,7 @@ def _lowered(where: str, program: Any, rows: int, gradient_size: int) -> Iterato
 
 def _of_steps() -> Iterator[tuple[str, KernelText]]:
     from nbdl.engine.cuda import steps
+    from nbdl.engine.cuda.kernel_text import KernelText
     from nbdl.engine.cuda.words import GPU
 
     threads = GPU.elementwise
@@ -168,17 +171,33 @@ def _of_steps() -> Iterator[tuple[str, KernelText]]:
 # -- compiling --------------------------------------------------------------------------------------------
 
 
-def ptxas() -> str:
-    """The assembler, of the PATH or of the wheel."""
+MISSING = "{} is not installed: pip install '{}'"
+
+
+def missing(compiler: str | None = None) -> str:
+    """What there must be and is not, in a line, or an empty string."""
+    from nbdl.engine.cuda.availability import compiler_problem, simulated
+
+    if simulated():
+        return "NUMBA_ENABLE_CUDASIM is set: the simulator has no compiler; unset it"
+    if find_spec("numba_cuda") is None:
+        return MISSING.format("numba-cuda", "nbdl[ptx]")
+    if compiler == "mlir" and find_spec("numba_cuda_mlir") is None:
+        return MISSING.format("numba-cuda-mlir", "numba-cuda-mlir")
+    return compiler_problem() or ("" if ptxas() else MISSING.format("ptxas", "nbdl[ptx]"))
+
+
+def ptxas() -> str | None:
+    """The assembler, of the PATH or of the wheel, if there is one."""
     wheel = next((path for folder in sys.path for path in Path(folder).glob("nvidia/cu1?/bin/ptxas")), None)
-    found = shutil.which("ptxas") or (str(wheel) if wheel else None)
-    if found is None:
-        raise SystemExit("ptxas not found: pip install 'cuda-toolkit[nvcc]==13.0.*', or put CUDA's bin on the PATH")
-    return found
+    return shutil.which("ptxas") or (str(wheel) if wheel else None)
 
 
 def make(key: Keys, kernel: KernelText, target: tuple[int, int], backend: str | None = None) -> Made:
     """Compile and assemble one kernel."""
+    from nbdl.engine.cuda.compiler import compile_ptx
+    from nbdl.errors import NbdlError
+
     try:
         ptx = compile_ptx(kernel, target, backend)
     except NbdlError as error:
@@ -191,7 +210,7 @@ def assembled(key: Keys, kernel: KernelText, target: tuple[int, int], ptx: Ptx) 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(ptx.text)
-        command = [ptxas(), f"-arch=sm_{target[0]}{target[1]}", "-v", "kernel.ptx", "-o", "kernel.cubin"]
+        command = [str(ptxas()), f"-arch=sm_{target[0]}{target[1]}", "-v", "kernel.ptx", "-o", "kernel.cubin"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     if done.returncode:
@@ -283,7 +302,7 @@ def report(made: Iterable[Made], rows: dict[Keys, Row]) -> int:
 
 def versions() -> str:
     """Of what made the table."""
-    said = subprocess.run([ptxas(), "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([str(ptxas()), "--version"], capture_output=True, text=True, check=True).stdout
     assembler = re.search(r"V(\d+\.\d+\.\d+)", said)
     from nbdl.engine.cuda.availability import compiler_version
 
@@ -351,7 +370,7 @@ def check(made: list[Made]) -> int:
 def planted() -> int:
     """Plant defects in kernels that are right; how many are not found."""
     found = kernels()
-    product = next(key for key in found if key[0].startswith("product a b 128"))
+    product = next(key for key in found if key[0].startswith("product a b 128×128"))
     sigmoid = next(key for key in found if key[0].startswith("rows") and "sigmoid" in key[0])
     missed = 0
     for name, wanted, key, change in DEFECTS:
@@ -384,6 +403,8 @@ def _in_ptx(old: str, new: str) -> Callable[[Made], Made]:
     """Plant into the compiler's result, once."""
 
     def change(clean: Made) -> Made:
+        from nbdl.engine.cuda.compiler import Ptx
+
         text, count = re.subn(old, new, clean.ptx, count=1)
         assert count, f"the PTX of {clean.kernel.title} has no {old}"
         return assembled(clean.key, clean.kernel, clean.target, Ptx("run", text))
@@ -419,11 +440,15 @@ def run(out, n):
 
 
 def _hand_written(clean: Made, text: str) -> Made:
+    from nbdl.engine.cuda.kernel_text import KernelText
+
     kernel = KernelText("rows planted", text, ("float32*", "int32"), 64)
     return make(clean.key, kernel, clean.target)
 
 
 def _many_parameters(clean: Made) -> Made:
+    from nbdl.engine.cuda.kernel_text import KernelText
+
     count = MOST_PARAMETER_BYTES // SIZES["u64"] + 1
     names = ", ".join(f"p{i}" for i in range(count))
     text = f"def run({names}):\n    p0[0] = p{count - 1}[0]\n"
@@ -441,8 +466,15 @@ def main() -> int:
     what.add_argument("--planted", action="store_true", help="plant defects, each of which must be found")
     what.add_argument("--compiler", choices=("mlir",), help="try another compiler; what it cannot do is no error")
     arguments = parser.parse_args()
-    if simulated():
-        raise SystemExit("NUMBA_ENABLE_CUDASIM is set: the simulator has no compiler; unset it")
+    with tempfile.TemporaryDirectory() as folder:
+        checkout.use(Path(folder))
+        if why := missing(arguments.compiler):
+            raise SystemExit(why)
+        return run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; the exit status."""
     begin = time.perf_counter()
     if arguments.planted:
         return bool(planted())

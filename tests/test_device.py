@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
 import types
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +27,8 @@ from click.testing import CliRunner, Result
 from test_divergence import Fragile
 
 import nbdl
-from nbdl import inference, training
-from nbdl.cli import warmup
+from nbdl import inference, placing, training
+from nbdl.cli import doctor, warmup
 from nbdl.cli.app import app
 from nbdl.engine import cpu, cuda, executors
 from nbdl.engine.checked import CheckedExecutor
@@ -33,6 +36,7 @@ from nbdl.engine.cuda import availability
 from nbdl.engine.store import aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, DeviceLostError, DivergenceError
 from nbdl.layers import Dense, Dropout
+from nbdl.placing import DeviceWarning
 
 ROWS, BATCH = 70, 16
 X = np.random.default_rng(0).normal(size=(ROWS, 6)).astype(np.float32)
@@ -59,6 +63,7 @@ class Machine:
         self.forgets = ""  # a key of FORGOTTEN
         self.lost = False
         self.problem = ""
+        self.cublas = "13.1.0"
 
 
 machine = Machine()
@@ -115,7 +120,9 @@ class OwnMemory:
     def run(self, batches: Any, threads: int | None = None) -> Any:
         if machine.lost:
             raise DeviceLostError("run: the device is lost")
-        assert all(isinstance(source, OnDevice) and source.owner is machine for source in batches.sources), "data that was not prepared"
+        assert all(isinstance(source, OnDevice) and source.owner is machine for source in batches.sources), (
+            "data that was not prepared"
+        )
         there = copy.copy(batches)
         there.sources = [source.array for source in batches.sources]
         self.ran = True
@@ -148,6 +155,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(cuda, name, module, raising=False)
     monkeypatch.setattr(availability, "problem", lambda number=0: machine.problem)
+    monkeypatch.setattr(availability, "simulated", lambda: False)
+    monkeypatch.setattr(placing, "_cublas", lambda: machine.cublas)
 
 
 # -- whole runs, on both ------------------------------------------------------------------------------------
@@ -433,7 +442,12 @@ def test_the_precision_reaches_the_device() -> None:
     ("name", "parts"),
     [
         ("cude", ["'cude'", "Did you mean 'cuda'?"]),
-        ("gpu", ["'cpu', 'cuda', 'cuda:1'", "'auto'", "'gpu'"]),
+        ("gpu", ["'cpu', 'cuda', 'cuda:1'", "'auto'", "'gpu'", "Did you mean 'cuda'?"]),
+        ("GPU:0", ["'GPU:0'", "Did you mean 'cuda'?"]),
+        ("cuda:01", ["'cuda:01'"]),
+        ("cuda:00", ["'cuda:00'"]),
+        ("cpu:0", ["'cpu:0'"]),
+        ("auto:0", ["'auto:0'"]),
         ("cuda:", ["'cuda:'"]),
         ("cuda:-1", ["'cuda:-1'"]),
         (0, ["got 0"]),
@@ -479,6 +493,217 @@ def test_auto_takes_the_gpu_or_warns() -> None:
     assert model.device == "cpu"
 
 
+ASK: dict[str, Callable[[nbdl.Sequential, Path, str], Any]] = {
+    "compile": lambda model, path, name: model.compile(loss="mse", device=name),
+    "device": lambda model, path, name: setattr(model, "device", name),
+    "load_model": lambda model, path, name: nbdl.load_model(path, device=name),
+}
+
+
+@pytest.mark.parametrize("how", ASK)
+def test_a_warning_points_at_the_users_line(how: str, tmp_path: Path) -> None:
+    machine.problem = "no driver"
+    model = plain_net("cpu")
+    model.save(tmp_path / "net.nbdl")
+    with pytest.warns(DeviceWarning) as caught:
+        ASK[how](model, tmp_path / "net.nbdl", "auto")
+    line = next(number for number, text in enumerate(SOURCE, 1) if text.startswith(f'    "{how}": lambda'))
+    assert [(one.filename, one.lineno) for one in caught] == [(__file__, line)]
+
+
+SOURCE = Path(__file__).read_text(encoding="utf-8").splitlines()
+
+
+# -- what a device cannot run -------------------------------------------------------------------------------
+
+
+def doubled(x: Any, out: Any) -> None:
+    for row in range(x.shape[0]):
+        for column in range(x.shape[1]):
+            out[row, column] = 2.0 * x[row, column]
+
+
+def doubled_cuda(row: Any, thread: Any, threads: Any, x: Any, out: Any) -> None:
+    if thread == 0:
+        for column in range(6):
+            out[row * 6 + column] = 2.0 * x[row * 6 + column]
+
+
+class Doubled(nbdl.Layer):
+    """Kernels of its own, with a CUDA body in these phases."""
+
+    def __init__(self, on_cuda: tuple[str, ...] = ()) -> None:
+        self.on_cuda = on_cuda
+
+    def build(self, b: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
+
+    def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+        return self.kernel(r, x, "training" if r.training else "prediction"), None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return self.kernel(r, dy, "backward")
+
+    def kernel(self, r: Any, x: Any, phase: str) -> Any:
+        return r.kernel(doubled, x, shapes=[x.shape], cuda=doubled_cuda if phase in self.on_cuda else None)
+
+
+PHASES = ("training", "prediction", "backward")
+REFUSED = r"layer 'mine' \(of 'test_device'\) cannot run on a GPU: its kernel .*doubled.* has no CUDA body"
+
+
+def doubling(*on_cuda: str, input_dim: int | None = 6) -> nbdl.Sequential:
+    """A model with such a layer, on the CPU."""
+    first = Dense(6) if input_dim is None else Dense(6, input_dim=input_dim)
+    return nbdl.Sequential([first, Doubled(on_cuda, name="mine"), Dense(2)], seed=0)
+
+
+@pytest.mark.parametrize("missing", PHASES)
+def test_a_layer_for_cpus_alone_is_refused_when_the_model_is_compiled(missing: str) -> None:
+    model = doubling(*(phase for phase in PHASES if phase != missing))
+    with pytest.raises(ConfigError, match=REFUSED):
+        model.compile(loss="mse", device="cuda")
+    assert model.device == "cpu"
+    assert model.compiled is None
+    model.compile(loss="mse", optimizer="sgd")
+    fit = model.fit(X, Y, verbose=0)
+    with pytest.raises(ConfigError, match=REFUSED):
+        model.device = "cuda"
+    assert model.device == "cpu"
+    before = model.compiled, model.training_state
+    with pytest.raises(ConfigError, match=REFUSED):
+        model.compile(loss="mse", optimizer="adam", device="cuda")
+    assert (model.compiled, model.training_state) == before
+    assert model.fit(X, Y, verbose=0).history["loss"] < fit.history["loss"]
+
+
+def test_a_layer_with_cuda_bodies_is_not_refused() -> None:
+    model = doubling(*PHASES)
+    model.compile(loss="mse", device="cuda")
+    assert model.device == "cuda"
+    forward = doubling("prediction")
+    forward.device = "cuda"  # not compiled, it only predicts
+    with pytest.raises(ConfigError, match=REFUSED):
+        forward.compile(loss="mse")
+    assert forward.compiled is None
+
+
+def test_such_a_layer_is_refused_when_the_model_is_built_later() -> None:
+    model = doubling(input_dim=None)
+    model.compile(loss="mse", device="cuda")
+    with pytest.raises(ConfigError, match=REFUSED):
+        model.fit(X, Y, verbose=0)
+    grown = nbdl.Sequential([Dense(6, input_dim=6)])
+    grown.device = "cuda"
+    layer = Doubled(name="mine")
+    with pytest.raises(ConfigError, match=REFUSED):
+        grown.add(layer)
+    assert len(grown.layers) == 1
+    grown.device = "cpu"
+    grown.add(layer)
+    assert grown.predict(X).shape == (ROWS, 6)
+
+
+def test_such_a_layer_is_refused_when_a_model_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain_net("cpu").save(tmp_path / "net.nbdl")
+    for name in ("forward", "backward"):
+        monkeypatch.setattr(Dropout, name, getattr(Doubled, name))
+    monkeypatch.setattr(Dropout, "kernel", lambda _, r, x, phase: r.kernel(doubled, x, shapes=[x.shape]), raising=False)
+    with pytest.raises(ConfigError, match=REFUSED.replace("mine", "dropout_1")):
+        nbdl.load_model(tmp_path / "net.nbdl", device="cuda")
+
+
+@pytest.mark.parametrize("input_dim", [6, None])
+def test_auto_falls_back_for_such_a_layer(input_dim: int | None) -> None:
+    model = doubling(input_dim=input_dim)
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        model.compile(loss="mse", device="auto")
+        model.fit(X, Y, verbose=0)
+        model.predict(X)
+    assert [one.filename for one in caught] == [__file__]
+    assert re.match(f"device 'auto' is the CPU: {REFUSED}", str(caught[0].message))
+    assert model.device == "cpu"
+    assert not machine.made
+
+
+def test_what_cannot_be_recorded_yet_is_said_by_the_run() -> None:
+    class Refuses(nbdl.losses.MeanSquaredError):
+        def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+            if output_shape != (2,):
+                raise IndexError("two outputs are wanted")
+            return output_shape
+
+    model = nbdl.Sequential([Dense(3, input_dim=6)])
+    model.compile(loss=Refuses(), device="cuda")
+    with pytest.raises(IndexError, match="two outputs are wanted"):
+        model.fit(X, Y, verbose=0)
+    model.add(Dense(2))
+    model.fit(X, Y, verbose=0)
+
+
+def test_tf32_needs_cublas() -> None:
+    machine.cublas = ""
+    model = plain_net("cuda")
+    for ask in (
+        lambda: setattr(model, "precision", "tf32"),
+        lambda: model.compile(loss="mse", precision="tf32"),
+        lambda: plain_net("cpu").compile(loss="mse", precision="tf32", device="cuda"),
+    ):
+        with pytest.raises(ConfigError, match=r"'tf32' needs cuBLAS, and none was found: pip install 'nbdl\[cublas\]'"):
+            ask()
+    assert (model.device, model.precision) == ("cuda", "float32")
+
+
+def test_tf32_has_no_effect_on_the_cpu_which_is_said() -> None:
+    model = plain_net("cpu")
+    with pytest.warns(DeviceWarning, match="'tf32' has no effect on the CPU") as caught:
+        model.compile(loss="mse", precision="tf32")
+    assert [one.filename for one in caught] == [__file__]
+    model.device = "cuda"
+    with pytest.warns(DeviceWarning, match="'tf32' has no effect on the CPU"):
+        model.device = "cpu"
+
+
+# -- Numba's simulator --------------------------------------------------------------------------------------
+
+
+SEES = (
+    "import os, sys; {before}; from nbdl.engine.cuda.availability import simulated; "
+    "import nbdl.engine.cuda.availability as a; first = simulated(); import numba; {after}; "
+    "print(first, simulated(), bool(numba.config.ENABLE_CUDASIM))"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"), [("1", True), (" 2 ", True), ("-1", True), ("0", False), ("", False), ("true", False)]
+)
+def test_the_simulator_is_where_numba_sees_it(value: str, seen: bool) -> None:
+    assert sees("pass", "pass", value) == [str(seen)] * 3
+
+
+def test_the_simulator_is_not_where_it_was_asked_for_too_late() -> None:
+    assert sees("import numba", "os.environ['NUMBA_ENABLE_CUDASIM'] = '1'", "0") == ["False"] * 3
+    assert sees("import numba", "os.environ.pop('NUMBA_ENABLE_CUDASIM')", "1") == ["True"] * 3
+
+
+def sees(before: str, after: str, value: str) -> list[str]:
+    """What nbdl has for the simulator before Numba is imported and after it, and what Numba has."""
+    code = SEES.format(before=before, after=after)
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_ldexp_in_the_simulator_takes_a_float() -> None:
+    code = (
+        "from nbdl.engine.cuda.dialect import scope; import numpy as np; math = scope('simulator')['math']; "
+        "found = math.ldexp(np.float32(1.5), np.float32(2)); assert found == 6 and found.dtype == np.float32"
+    )
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 def test_no_cuda_is_looked_for_unless_it_is_asked_for() -> None:
     code = (
         "import sys, numpy as np, nbdl; from nbdl.layers import Dense; x = np.ones((4, 3), np.float32); "
@@ -492,10 +717,16 @@ def test_no_cuda_is_looked_for_unless_it_is_asked_for() -> None:
 
 def test_plain_python_wins_over_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    machine.problem, machine.cublas = "nothing of CUDA is installed", ""
     model = net("cuda")
+    model.precision = "tf32"
+    assert (model.device, model.precision) == ("cuda", "tf32")
     model.fit(X, Y, verbose=0)
     model.predict(X)
     assert not machine.made
+    model.device = "auto"
+    assert model.device == "cpu"
+    doubling().device = "cuda"
 
 
 # -- what is the same on all --------------------------------------------------------------------------------
@@ -525,11 +756,48 @@ def test_files_know_nothing_of_the_device(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(model)).device == "cpu"
 
 
-def test_a_copy_is_on_the_same_device() -> None:
-    model = plain_net("cuda")
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_on_the_same_device(copied: Callable[[Any], Any]) -> None:
+    model = plain_net("cuda:1")
     model.precision = "tf32"
-    again = copy.deepcopy(model)
-    assert (again.device, again.precision) == ("cuda", "tf32")
+    again = copied(model)
+    assert (again.device, again.precision) == ("cuda:1", "tf32")
+    again.set_weights([0 * weight for weight in again.get_weights()])
+    assert model.get_weights()[0].any()
+
+
+def test_what_a_callback_sets_takes_effect_at_the_next_call() -> None:
+    class Moves(nbdl.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.device = "cuda"
+
+    model = plain_net("cpu")
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[Moves()])
+    assert not machine.made
+    model.predict(X)
+    assert machine.made
+
+
+@pytest.mark.parametrize(
+    ("device", "what"), [("cpu", "stages"), ("cuda", "launches"), ("cuda:7", "launches"), ("auto", "launches")]
+)
+def test_explain_shows_the_schedule_of_any_device(device: str, what: str) -> None:
+    lines: list[str] = []
+    plain_net("cpu").explain(schedule=True, device=device, print_fn=lines.append)
+    assert f" {what}" in lines[0]
+
+
+def test_explain_refuses_a_device_that_does_not_exist() -> None:
+    for device in ("tpu", "cuda:x", "", 0):
+        with pytest.raises(ConfigError, match="device is 'cpu', 'cuda'"):
+            plain_net("cpu").explain(device=device)  # type: ignore[arg-type]
+    machine.problem = "no driver"
+    lines: list[str] = []
+    plain_net("cpu").explain(schedule=True, device="cuda", print_fn=lines.append)
+    with pytest.warns(DeviceWarning, match="no driver"):
+        plain_net("cpu").explain(schedule=True, device="auto", print_fn=lines.append)
+    heads = [line for line in lines if line.startswith("schedule")]
+    assert ["launches" in head for head in heads] == [True, False]
 
 
 def test_data_goes_to_the_device_once_in_a_fit() -> None:
@@ -604,12 +872,70 @@ def test_a_wrong_device_is_refused_before_anything_is_read() -> None:
     assert error == "Error: device 'cuda' cannot be used: no driver; install one\n"
 
 
-@pytest.mark.filterwarnings("default:device")
-def test_auto_falls_back_with_one_line(folder: Path) -> None:
+@pytest.mark.parametrize("filter", ["ignore", "error", "default"])
+def test_auto_falls_back_with_one_line(folder: Path, filter: Any) -> None:
     machine.problem = "no driver; install one"
-    result = run(*TRAIN, "net.nbdl", "--device", "auto")
+    with warnings.catch_warnings():
+        warnings.simplefilter(filter)  # as PYTHONWARNINGS does
+        result = run(*TRAIN, "net.nbdl", "--device", "auto")
     assert result.stderr == "Warning: device 'auto' is the CPU: no driver; install one\n"
     assert not machine.made
+
+
+def test_auto_falls_back_for_a_layer_with_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: Any) -> None:
+        raise ConfigError("no CUDA body")
+
+    run(*TRAIN, "net.nbdl")
+    monkeypatch.setattr(placing, "_check_bodies", refuse)
+    result = run("evaluate", "net.nbdl", "digits", "--device", "auto")
+    assert result.stderr == "Warning: device 'auto' is the CPU: no CUDA body\n"
+    assert "no CUDA body" in run("evaluate", "net.nbdl", "digits", "--device", "cuda", code=2).stderr
+
+
+def test_tf32_on_the_cpu_is_said_in_one_line(folder: Path) -> None:
+    said = "Warning: precision 'tf32' has no effect on the CPU, which computes in float32\n"
+    assert run(*TRAIN, "net.nbdl", "--precision", "tf32").stderr == said
+    assert run("predict", "net.nbdl", "digits", "--precision", "tf32").stderr == said
+    machine.cublas = ""
+    error = run(*TRAIN, "net.nbdl", "--device", "cuda", "--precision", "tf32", code=2).stderr
+    assert error == "Error: precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'\n"
+
+
+STAND_INS = {
+    "simulator": "Numba's simulator (NUMBA_ENABLE_CUDASIM)",
+    "plain": "plain Python (NUMBA_DISABLE_JIT)",
+}
+
+
+@pytest.mark.parametrize("which", STAND_INS)
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_what_stands_in_for_a_gpu_is_said(
+    which: str, device: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if which == "simulator":
+        monkeypatch.setattr(availability, "simulated", lambda: True)
+    else:
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+        machine.problem = "nothing of CUDA is installed"
+    found = run(*TRAIN, "net.nbdl", "--dry-run", "--device", device)
+    if (which, device) == ("plain", "auto"):
+        assert found.stderr == ""
+        return
+    assert found.stderr == f"device cuda is {STAND_INS[which]}: for tests, some thousand times slower\n"
+    assert f"on cuda: {STAND_INS[which]}" in found.stdout
+    monkeypatch.setattr("nbdl.cli.doctor.SECTIONS", {"CUDA": doctor.cuda, "plugins": doctor.plugins})
+    usable = json.loads(run("doctor", "--json").stdout)["CUDA"]["usable"]
+    assert usable == f"as {STAND_INS[which]}: for tests, some thousand times slower"
+
+
+def test_explain_on_the_command_line(folder: Path) -> None:
+    run(*TRAIN, "net.nbdl")
+    for device, what in {"cpu": "stages", "cuda": "launches", "cuda:3": "launches", "auto": "launches"}.items():
+        assert f" {what}" in run("explain", "net.nbdl", "--schedule", "--device", device).stdout.split("\n")[0]
+    assert " stages" in run("explain", "net.nbdl", "--schedule").stdout.split("\n")[0]
+    assert "Did you mean 'cuda'?" in run("explain", "net.nbdl", "--schedule", "--device", "gpu", code=2).stderr
+    assert "add --schedule" in run("explain", "net.nbdl", "--device", "cuda", code=2).stderr
 
 
 def test_doctor_says_what_there_is_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -626,3 +952,26 @@ def test_warmup_compiles_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(warmup, "all_trials", lambda: iter(trials[:1]))
     assert "ptx" in run("warmup", "--device", "cuda").stdout
     assert ("cuda", "float32") in machine.made
+
+
+# -- the script that compiles all kernels -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", [[], ["--check"], ["--planted"], ["--compiler", "mlir"]])
+def test_the_script_of_kernels_says_in_a_line_what_is_missing(what: list[str]) -> None:
+    done = script(*what)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "numba-cuda is not installed: pip install 'nbdl[ptx]'\n"
+
+
+def test_the_script_of_kernels_has_help_without_anything_installed() -> None:
+    done = script("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--planted" in done.stdout
+
+
+def script(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it by Python without any package."""
+    command = [sys.executable, "-S", str(Path(__file__).parents[1] / "scripts" / "ptx.py"), *arguments]
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": ""}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,23 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import gpu_check  # noqa: E402
-from gpu import agreement, checkout, peers, report, sanitizer, sections, steps, worker  # noqa: E402
+from benchmarks import works  # noqa: E402
+from gpu import (  # noqa: E402
+    agreement,
+    checkout,
+    library,
+    lost,
+    nets,
+    peers,
+    repeatability,
+    report,
+    sanitizer,
+    sections,
+    steps,
+    training,
+    units,
+    worker,
+)
 from gpu.context import Context, Options  # noqa: E402
 
 # -- from a checkout, nothing installed ------------------------------------------------------------------------
@@ -127,8 +144,50 @@ def test_status_is_that_of_the_sections_about_correctness():
     for state in ("failed", "broken", "timed out", "not run"):
         check.outcomes["training"] = sections.Outcome(state, 1.0, "why")
         assert check.status == 1
-    check.outcomes = {"sanitizer": sections.Outcome("skipped", 1.0, "not found")}
-    assert check.status == 0
+    check.outcomes = {"sanitizer": sections.Outcome("not run", 1.0, "not found")}
+    assert check.status == 1
+
+
+def test_each_section_finds_its_share_of_the_time_whatever_those_before_it_took(monkeypatch):
+    options = gpu_check.parser().parse_args(["--minutes", "9.5"])
+    check = gpu_check.Check(list(sections.SECTIONS), options, {})
+    clock, given = [check.began], {}
+    monkeypatch.setattr(gpu_check.time, "monotonic", lambda: clock[0])
+
+    def run(name, told, environment, seconds):
+        given[name] = seconds
+        clock[0] += seconds + 1.0  # it takes all, and to end it takes a little more
+        return sections.Outcome("timed out", seconds, "it hung")
+
+    monkeypatch.setattr(gpu_check, "run", run)
+    for name in check.names:
+        check._section(name, "")
+    assert clock[0] - check.began < 600.0
+    assert {name for name, seconds in given.items() if seconds < 0.9 * sections.SECTIONS[name].share} == set()
+    assert given["steps"] >= 140.0
+    options.minutes = 5.0  # shares shrink with the whole
+    clock[0], given["versions"] = check.began, 0.0
+    check._section("versions", "")
+    assert 0.0 < given["versions"] < 10.0
+
+
+def test_what_could_not_be_checked_is_said_though_the_section_passes(monkeypatch):
+    class Gone:
+        def wait(self, seconds=None):
+            return 0
+
+        pid = 0
+
+    for result, state, why in (
+        ({"unchecked": ["cuBLAS was not found"]}, "passed", "not checked: cuBLAS was not found"),
+        ({"not_run": "no such program"}, "not run", "no such program"),
+        ({"unchecked": ["one"], "failures": ["other"]}, "failed", "1 failed, the first: other"),
+    ):
+        monkeypatch.setattr(sections, "start", lambda *given: Gone())
+        monkeypatch.setattr(sections, "end", lambda child: None)
+        monkeypatch.setattr(sections, "read", lambda path, result=result: result)
+        outcome = sections.run("training", Options(""), {}, 9.0)
+        assert (outcome.state, outcome.why) == (state, why)
 
 
 def test_no_section_begins_after_its_time(monkeypatch):
@@ -221,7 +280,27 @@ WORK = peers.works(tiny=True)["lecture-5"]
 
 @pytest.fixture(scope="module")
 def wanted():
-    return worker.Worker("nbdl-engine", "cpu").prepare(WORK)
+    return worker.Worker("nbdl-engine", "cpu").refer(WORK)
+
+
+def test_the_referee_trains_no_epoch(monkeypatch):
+    from gpu.peers import own
+
+    monkeypatch.setattr(own.Engine, "epochs", lambda self, count: pytest.fail("an epoch was trained"))
+    answer = worker.Worker("nbdl-engine", "cpu").answer({"do": "refer", "work": works.to_json(WORK)})
+    assert len(answer["losses"]) == len(answer["untrained"]) == peers.STEPS_COMPARED
+
+
+def test_transfers_are_counted_apart(monkeypatch):
+    from nbdl.engine import cpu
+
+    monkeypatch.setattr(cpu.Executor, "pull", lambda self: time.sleep(0.05))
+    runner = peers.PEERS["nbdl"].make(WORK, "cpu")
+    runner.epochs(1)
+    found = worker.measured(runner, 2)
+    assert 0.05 <= 2 * found["transfers"] < 1.0  # at least one, and after that of no earlier fit
+    assert found["seconds"] > 0.0
+    assert cpu.Executor.pull.__name__ == "<lambda>"  # what counts is gone again
 
 
 @pytest.mark.parametrize("name", [name for name, peer in peers.PEERS.items() if not peer.needs_gpu])
@@ -257,31 +336,202 @@ def test_tf32_in_a_row_of_float32_is_refused():
 
 
 def test_the_works_that_targets_speak_of_come_first():
-    assert steps.ordered(peers.works()) == [
-        "lecture-100", "wide-100", "lecture-8192", "wide-8192", "lecture-1024", "wide-1024",
+    assert list(peers.works()) == [
+        "lecture-100", "lecture-8192", "wide-8192", "wide-100", "lecture-1024", "wide-1024",
     ]  # fmt: skip
+
+
+# -- cuBLAS, which no product of these nets would reach --------------------------------------------------------
+
+
+def bench():
+    return training.Bench("cuda", nets.TINY, 2)
+
+
+@pytest.mark.parametrize("by_library", [False, True])
+def test_it_is_seen_which_products_ran_and_that_they_were_in_graphs(by_library):
+    x, y = nets.data(nets.TINY)
+    seen = library.Seen()
+    with library.products_by(bench().runtime, by_library):
+        model = nets.lecture(nets.TINY, "cuda")
+        training.fit(model, x, y, bench(), callbacks=[seen])
+    seen.check(by_library)
+    with pytest.raises(AssertionError, match="products by cuBLAS"):
+        seen.check(not by_library)
+    seen.graph = 1, seen.graph[1]
+    with pytest.raises(AssertionError, match="longest graph"):
+        seen.check(by_library)
+
+
+def test_wrong_products_of_the_library_are_found(monkeypatch):
+    from nbdl.engine.cuda import simulated
+
+    assert "apart" in training.cublas(bench())
+    right = simulated.product_of
+
+    def wrong(product, memory):
+        right(product, memory)
+        memory[2][:] *= 1.01
+
+    monkeypatch.setattr(simulated, "product_of", wrong)
+    for case in (training.cublas, training.tf32):
+        with pytest.raises(AssertionError):
+            case(bench())
+
+
+def test_without_cublas_its_cases_are_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "there", lambda runtime: False)
+    monkeypatch.setattr(training, "CASES", {"one": training.cublas, "other": lambda bench: "fine"})
+    context = Context(Options(str(tmp_path / "result.json"), simulate=True))
+    training.training(context)
+    assert context.result["cases"] == {"one": "not run: cuBLAS was not found", "other": "fine"}
+    assert context.result["unchecked"] == ["one: cuBLAS was not found"]
+    assert context.result["failures"] == []
+    assert all("cuBLAS" not in title for title in repeatability.runs(context))
+
+
+# -- processes -------------------------------------------------------------------------------------------------
+
+
+def test_a_second_process_that_compiles_fails(tmp_path, monkeypatch):
+    from nbdl.engine.cuda import compiler
+
+    context = Context(Options(str(tmp_path / "result.json"), simulate=True, shard=(1, 2)))
+    monkeypatch.setattr(compiler.statistics, "compiled", 0)
+    monkeypatch.setattr(repeatability, "runs", lambda context: {})
+    repeatability.repeatability(context)
+    assert context.result["failures"] == []
+    monkeypatch.setattr(compiler.statistics, "compiled", 3)
+    repeatability.repeatability(context)
+    assert "compiled 3 kernels" in context.result["failures"][0]
+
+
+def test_what_fails_in_another_process_fails_here(tmp_path, monkeypatch):
+    context = Context(Options(str(tmp_path / "result.json"), seconds=60.0, simulate=True))
+    monkeypatch.setattr(repeatability, "runs", lambda context: {"a net": lambda single: "1"})
+    monkeypatch.setattr(sections, "start", lambda *given, **more: None)
+    monkeypatch.setattr(sections, "wait", lambda child, seconds: 0)
+    answers = iter([{"prints": {"a net": "1"}}, {"prints": {"a net": "2"}, "failures": ["it compiled"]}])
+    monkeypatch.setattr(sections, "read", lambda path: next(answers))
+    repeatability.repeatability(context)
+    assert context.result["failures"] == ["process 2: it compiled", "a net, in two processes: other bits"]
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    monkeypatch.setattr(bench().runtime, "lost", "")  # and that it is found again afterwards
+    return bench().runtime
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_lost_device_leaves_the_last_epoch(capsys):
+    lost.main()
+    assert "lost" in capsys.readouterr().out
+
+
+def test_a_lost_device_that_spoils_the_weights_is_found(runtime, monkeypatch):
+    from nbdl.engine.cuda import mirror
+
+    whole = mirror.Mirror.pull
+
+    def pull(self):
+        if runtime.lost:
+            self.host[:] = 0.0
+        whole(self)
+
+    monkeypatch.setattr(mirror.Mirror, "pull", pull)
+    with pytest.raises(AssertionError, match="last finished epoch"):
+        lost.main()
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_device_that_is_not_lost_is_noticed(monkeypatch):
+    monkeypatch.setattr(lost, "lose", lambda runtime: None)
+    with pytest.raises(AssertionError, match="no DeviceLostError"):
+        lost.main()
+
+
+def test_units_are_compared_with_the_cpu_before_the_suite_looks_at_any(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(units, "unit", lambda entry, context: (done.append(entry.name), ({}, []))[1])
+    monkeypatch.setattr(units, "suite_checks", lambda entry: done.append("suite") or [])
+    context = Context(Options(str(tmp_path / "result.json"), simulate=True))
+    units.part(context, 0, 10)
+    assert context.result["failures"] == []
+    half = len(done) // 2
+    assert set(done[half:]) == {"suite"}
+    assert "suite" not in done[:half]
 
 
 # -- compute-sanitizer, and the report -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "output", "wrong", "said"), [
-    (0, "the run is over\n========= ERROR SUMMARY: 0 errors", False, "0 errors"),
-    (97, "========= Invalid __global__ read of size 4\n========= ERROR SUMMARY: 3 errors", True, "Invalid"),
-    (97, "========= Error: Race reported\n========= RACECHECK SUMMARY: 1 hazard displayed (1 error)", True, "1 hazard"),
-    (1, "========= Device not supported\n========= ERROR SUMMARY: 1 error", False, "cannot be used"),
-    (1, "Traceback\nValueError: no", True, "ValueError"),
-    (0, "========= ERROR SUMMARY: 0 errors", True, "status 0"),
+CLEAN = f"{sanitizer.OVER}\n========= ERROR SUMMARY: 0 errors"
+
+
+@pytest.mark.parametrize(("status", "output", "state", "said"), [
+    (0, CLEAN, "clean", "0 errors"),
+    (0, f"{sanitizer.OVER}\n========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)", "clean", "0 haz"),
+    (97, "========= Invalid __global__ read of size 4\n========= ERROR SUMMARY: 3 errors", "found", "Invalid"),
+    (97, "========= Error: Race reported\n========= RACECHECK SUMMARY: 1 hazard displayed (1 error)", "found", "1 haz"),
+    (1, "========= Device not supported\n========= ERROR SUMMARY: 1 error", "not finished", "cannot be used"),
+    (1, "Traceback\nValueError: no", "not finished", "ValueError"),
+    (0, "========= ERROR SUMMARY: 0 errors", "not finished", "status 0"),
+    (0, sanitizer.OVER, "not finished", "status 0"),
+    (0, f"{sanitizer.NO_CUBLAS}\n========= ERROR SUMMARY: 0 errors", "not finished", "cuBLAS"),
 ])  # fmt: skip
-def test_what_a_sanitizer_says(status, output, wrong, said):
-    found, text = sanitizer.judged(status, output)
-    assert found == wrong
-    assert said in text
+def test_what_a_sanitizer_says(status, output, state, said):
+    verdict = sanitizer.judged(status, output)
+    assert verdict.state == state
+    assert said in verdict.said
+
+
+def sanitized(tmp_path, monkeypatch, **states):
+    """The section's result if the tools, "plain" too, end in these states; all others are clean."""
+
+    def check(command, products, seconds):
+        state = states.get(command[2] if command else "plain", "clean")
+        return sanitizer.Verdict(state, f"said {state}")
+
+    monkeypatch.setattr(sanitizer, "found", lambda: "compute-sanitizer")
+    monkeypatch.setattr(sanitizer, "check", check)
+    context = Context(Options(str(tmp_path / "result.json"), seconds=200.0))
+    sanitizer.sanitizer(context)
+    return context.result
+
+
+def test_memcheck_and_racecheck_must_finish(tmp_path, monkeypatch):
+    assert sanitized(tmp_path, monkeypatch)["failures"] == []
+    for tool in ("memcheck", "racecheck"):
+        found = sanitized(tmp_path, monkeypatch, **{tool: "not finished"})
+        assert found["failures"] == [f"{tool}, own products: said not finished"]
+    found = sanitized(tmp_path, monkeypatch, initcheck="not finished")
+    assert (found["failures"], found["unchecked"]) == ([], ["initcheck, own products: said not finished"])
+    assert sanitized(tmp_path, monkeypatch, synccheck="found")["failures"] == ["synccheck, own products: said found"]
+
+
+def test_a_run_that_fails_by_itself_fails_the_section(tmp_path, monkeypatch):
+    found = sanitized(tmp_path, monkeypatch, plain="found")
+    assert found["failures"] == ["without a tool, own products: said found"]
+    assert len(found["tools"]) == 1
+
+
+def test_without_the_tool_the_section_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(sanitizer, "found", lambda: "")
+    context = Context(Options(str(tmp_path / "result.json")))
+    sanitizer.sanitizer(context)
+    assert "not on the PATH" in context.result["not_run"]
+
+
+def test_the_sanitizers_run_in_the_simulator(environment):
+    code = "from gpu import sanitizer; print([sanitizer.check([], how, 300.0).state for how in ('own', 'cublas')])"
+    assert child(code, environment, SCRIPTS).splitlines()[-1] == "['clean', 'clean']"
 
 
 def made_up():
     samples = {"nbdl": [10e-6, 30e-6, 20e-6], "torch": [40e-6, 120e-6, 90e-6], "torch-graph": [5e-6, 15e-6, 20e-6]}
     work = {"title": "a net", "batch": 100, "steps": 2, "flops": 400_000_000, "samples": samples, "losses": {},
+            "transfers": {"nbdl": [3e-6, 1e-6, 2e-6], "torch": [0.0, 0.0, 0.0]},
             "memory": {"nbdl": 3_000_000, "torch": 0}, "product_error": {}}  # fmt: skip
     labels = {name: peer.label for name, peer in peers.PEERS.items()}
     found = {"failures": [], "works": {"lecture-100": work}, "labels": labels, "own": ["nbdl"], "tf32": [],
@@ -307,6 +557,8 @@ def test_the_report_of_step_times():
     assert cells(text, "PyTorch eager, fused Adam")[1:] == ["90", "40–120", "4.00", "4.44"]
     assert cells(text, "lecture-100")[1:] == ["PyTorch, whole step as a CUDA graph", "0.50", "4.00", "0.50"]
     assert cells(text, "**nbdl** `fit`")[1:4] == ["20", "10–30", ""]
+    assert cells(text, "**nbdl** `fit`: transfers")[1:3] == ["2", "1–3"]
+    assert "fused Adam: transfers" not in text
     assert "left out** of lecture-100: JAX, scanned epoch, it computes \\| something else" in text
 
 
@@ -317,3 +569,17 @@ def test_the_report_says_what_failed_and_what_stood_in():
     assert cells(text, "Products")[1] == "**broken**: status 1"
     assert "stand-in" in text
     assert "simulator" not in text
+
+
+def test_the_report_advises_from_where_cublas_should_take_over():
+    def row(size, own, cublas):
+        return {"title": f"{size}", "flops": 2 * size, "own": [own], "cublas": [cublas]}
+
+    rows = [row(1 << 20, 1.0, 2.0), row(1 << 24, 1.0, 1.5), row(1 << 28, 2.0, 1.0), row(1 << 30, 3.0, 1.0)]
+    text = "\n".join(report.TABLES["products"]({"cublas": "13", "products": rows}))
+    assert "from 268,435,456 multiplications on (2^28.0); 0 of 4 products" in text
+    odd = [*rows, row(1 << 29, 1.0, 1.1)]
+    assert report.threshold([(r["flops"] // 2, r["own"][0], r["cublas"][0]) for r in odd]) == 1 << 28
+    never = "\n".join(report.TABLES["products"]({"cublas": "13", "products": rows[:2]}))
+    assert "overtakes nowhere; 0 of 2" in never
+    assert "Sizes.library" not in "\n".join(report.TABLES["products"]({"cublas": "", "products": []}))

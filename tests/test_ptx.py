@@ -369,6 +369,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine on which nothing is missing."""
     for name in ("NUMBA_ENABLE_CUDASIM", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)  # which keeps to what it was imported with
     monkeypatch.setattr(availability, "_installed", lambda module: True)
     monkeypatch.setattr(availability, "library", lambda name: Path(f"/usr/local/cuda-13.0/lib64/lib{name}.so"))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver())
@@ -452,6 +453,14 @@ def test_the_simulator_is_always_there(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(availability, "_installed", lambda module: False)
     machine.setenv("NUMBA_ENABLE_CUDASIM", "1")
     assert availability.problem() == ""
+
+
+@pytest.mark.parametrize("setting", ["0", "1"])
+def test_the_simulator_is_what_numba_was_imported_with(machine: pytest.MonkeyPatch, setting: str) -> None:
+    machine.setenv("NUMBA_ENABLE_CUDASIM", setting)
+    assert availability.simulated() == (setting == "1")
+    machine.setitem(sys.modules, "numba", SimpleNamespace(config=SimpleNamespace(ENABLE_CUDASIM=setting == "0")))
+    assert availability.simulated() == (setting == "0")
 
 
 def test_looking_imports_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
         f"at most {settings.epochs} epochs, patience {settings.patience}" if stops else f"{settings.epochs} epochs"
     ]
     words += [f"seed {model.seed}"]
-    words += [f"on {' as '.join(filter(None, (model.device, stand_in(model.device))))}"] * (model.device != "cpu")
+    if model.device != "cpu":
+        what = stand_in(model.device)
+        words += [f"on {model.device}: {what}" if what else f"on {model.device}"]
     return ", ".join(words)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,14 @@ class Sizes:
     batch: int
 
 
+MANY_STEPS = 40  # rows a batch, at most: so full sizes have 75 whole batches
 FULL = Sizes((784, 500, 500, 10), 3_037, 100)
 TINY = Sizes((7, 5, 4, 3), 17, 5)
+
+
+def of_many_steps(sizes: Sizes) -> Sizes:
+    """So small batches that an epoch has several graphs of steps."""
+    return replace(sizes, batch=min(sizes.batch, MANY_STEPS))
 
 
 def data(sizes: Sizes, rows: int | None = None, seed: int = 0) -> tuple[Any, Any]:

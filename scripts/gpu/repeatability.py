@@ -6,34 +6,61 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gpu import nets, sections
+from gpu import library, nets, sections
 from gpu.context import Context
+from nbdl import Callback
+from nbdl.engine.cuda import compiler, open_runtime
+
+Run = Callable[[bool], str]
 
 
 def repeatability(context: Context) -> None:
-    """Compare fingerprints; a second process, which is told by its shard, only takes its own."""
-    sizes = nets.TINY if context.options.tiny else nets.FULL
-    found = {title: fingerprint(make(sizes, context.device), sizes) for title, make in _nets()}
-    context.keep(prints=found)
-    if context.options.shard[1] > 1:
+    """Compare fingerprints; a further process, which is told by its shard, only takes its own."""
+    number, processes = context.options.shard
+    every = runs(context)
+    prints = {title: run(False) for title, run in every.items()}
+    context.keep(prints=prints)
+    if processes > 1:
+        if number:
+            compiled_nothing(context)
         return
-    for title, make in _nets():
-        _same(context, title, "again", fingerprint(make(sizes, context.device), sizes), found[title])
-        single = fingerprint(make(sizes, context.device), sizes, one_by_one=True)
-        _same(context, title, "steps one by one", single, found[title])
-    for cublas in ("1", "0"):
-        first, second = _elsewhere(context, cublas), _elsewhere(context, cublas)
-        how = "in two processes" + ("" if cublas == "1" else ", without cuBLAS")
-        for title, _ in _nets():
-            _same(context, title, how, first.get(title), second.get(title))
+    for title, run in every.items():
+        _same(context, title, "again", run(False), prints[title])
+        _same(context, title, "steps one by one", run(True), prints[title])
+    first, second = (_elsewhere(context, process) for process in range(2))
+    for title in every:
+        _same(context, title, "in two processes", first.get(title), second.get(title))
 
 
-def _nets() -> list[tuple[str, Any]]:
-    return [("lecture net", nets.lecture), ("dropout net", nets.dropout)]
+def runs(context: Context) -> dict[str, Run]:
+    """Both nets, with their own products and with cuBLAS's; each gives a fingerprint."""
+    runtime, sizes = open_runtime(0), nets.of_many_steps(nets.TINY if context.options.tiny else nets.FULL)
+    found: dict[str, Run] = {}
+    for by_library in (False, True):
+        if by_library and not library.there(runtime):
+            context.leave_unchecked("cuBLAS was not found")
+            continue
+        for net, make in (("lecture net", nets.lecture), ("dropout net", nets.dropout)):
+
+            def run(single: bool, make: Any = make, by_library: bool = by_library) -> str:
+                with library.products_by(runtime, by_library):
+                    return fingerprint(make(sizes, context.device), sizes, by_library, single)
+
+            found[f"{net}, {'cuBLAS' if by_library else 'own products'}"] = run
+    return found
+
+
+def compiled_nothing(context: Context) -> None:
+    """A second process finds all its kernels in the cache of PTX; the simulator compiles none."""
+    compiled, loaded = compiler.statistics.compiled, compiler.statistics.loaded
+    context.keep(kernels={"compiled": compiled, "from the cache": loaded})
+    if compiled or not (loaded or open_runtime(0).simulated):
+        context.fail(f"a second process compiled {compiled} kernels, and loaded {loaded} from the cache")
 
 
 def _same(context: Context, title: str, how: str, found: str | None, wanted: str | None) -> None:
@@ -43,29 +70,44 @@ def _same(context: Context, title: str, how: str, found: str | None, wanted: str
         context.fail(f"{title}, {how}: other bits" if found and wanted else f"{title}, {how}: no result")
 
 
-def fingerprint(model: Any, sizes: nets.Sizes, one_by_one: bool = False) -> str:
-    """A digest of what two epochs leave: weights, the optimizer's slots, every figure."""
-    from nbdl import Callback
+class EachBatch(Callback):
+    """Wanting to know of each batch makes slices of one step."""
 
-    class EachBatch(Callback):
-        def on_batch_end(self, batch: int, logs: Any = None) -> None:
-            """Wanting to know of each batch makes slices of one step."""
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Nothing to do."""
 
+
+def fingerprint(model: Any, sizes: nets.Sizes, by_library: bool, single: bool) -> str:
+    """A digest of what two epochs leave: weights, the optimizer's slots, every figure.
+
+    Args:
+        by_library: whether products must have been cuBLAS's, else none may.
+        single: run steps one by one; else whole graphs must have been run.
+    """
     x, y = nets.data(sizes)
-    called = [EachBatch()] if one_by_one else []
+    seen = library.Seen()
+    called = [EachBatch()] if single else [seen]
     history = model.fit(x, y, batch_size=sizes.batch, epochs=2, verbose=0, callbacks=called).history
+    if not single:
+        seen.check(by_library)
     digest = hashlib.sha256(model.store.data.tobytes())
     digest.update(model.training_state.slots.tobytes())
     digest.update(repr(sorted(history.items())).encode())
     return digest.hexdigest()[:16]
 
 
-def _elsewhere(context: Context, cublas: str) -> dict[str, str]:
-    """The fingerprints that another process takes."""
+def _elsewhere(context: Context, process: int) -> dict[str, str]:
+    """The fingerprints that another process takes; what is wrong there is wrong here."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prints.json"
-        told = replace(context.options, result=str(file), seconds=context.left(), shard=(0, 2))
-        environment = {**os.environ, "NBDL_CUBLAS": cublas}
-        child = sections.start("repeatability", told.to_json(), environment, sys.stderr, leader=False)
-        sections.wait(child, context.left() - 2.0)
-        return dict((sections.read(file) or {}).get("prints", {}))
+        told = replace(context.options, result=str(file), seconds=context.left(), shard=(process, 2))
+        child = sections.start("repeatability", told.to_json(), os.environ, sys.stderr, leader=False)
+        code = sections.wait(child, context.left() - 2.0)
+        found = sections.read(file) or {}
+    for failure in found.get("failures", []):
+        context.fail(f"process {process + 1}: {failure}")
+    if code != 0:
+        context.fail(f"process {process + 1} {'took too long' if code is None else f'ended with status {code}'}")
+    if "kernels" in found:
+        context.keep(kernels=found["kernels"])
+    return dict(found.get("prints", {}))

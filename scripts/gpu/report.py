@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -31,7 +32,7 @@ def _head(content: Content) -> Iterator[str]:
     yield ""
     yield from heading(["section", "result", "seconds"])
     for name, outcome in content["sections"].items():
-        state = outcome["state"] if outcome["state"] in ("passed", "skipped") else f"**{outcome['state']}**"
+        state = outcome["state"] if outcome["state"] == "passed" else f"**{outcome['state']}**"
         why = f": {_cell(outcome['why'])}" if outcome["why"] else ""
         yield line([SECTIONS[name].title, state + why, f"{outcome['seconds']:.0f}"])
 
@@ -87,6 +88,11 @@ def _training(found: Content) -> Iterator[str]:
 
 
 def _sanitizer(found: Content) -> Iterator[str]:
+    yield (
+        "Over a small training run with whole graphs of steps, which without a tool gives the CPU's weights. memcheck "
+        "and racecheck must finish. racecheck sees races in shared memory only: that two blocks do not write the same "
+        "global memory is for the repeatability of bits to show.\n"
+    )
     yield from _texts(found.get("tools", {}), "tool")
 
 
@@ -100,6 +106,8 @@ def _texts(rows: Mapping[str, str], what: str) -> Iterator[str]:
 def _repeatability(found: Content) -> Iterator[str]:
     yield from _texts({f"{net}, {how}": "same bits" if same else "**other bits**"
                        for net, how, same in found.get("runs", [])}, "two runs")  # fmt: skip
+    if kernels := found.get("kernels"):
+        yield "\n- kernels of a second process: " + ", ".join(f"{count} {how}" for how, count in kernels.items())
 
 
 # -- times ---------------------------------------------------------------------------------------------------
@@ -118,9 +126,10 @@ def ratio(samples: list[float], base: list[float]) -> float:
 
 def _steps(found: Content) -> Iterator[str]:
     yield (
-        "µs per step, medians of interleaved rounds; the gathering of shuffled batches, the order of each epoch and "
-        "the reading of its loss are in the time. float32 without TF32, unless it says so. Ratios are a row's time by "
-        "that of nbdl's `fit` at the same precision, the median over the rounds.\n"
+        "µs per step, medians of interleaved rounds. In the time are the gathering of shuffled batches, the order of "
+        "each epoch and the reading of its loss; rows of their own have the data that go to the device as a `fit` "
+        "begins, and the weights that come back after its epochs. float32 without TF32, unless it says so. Ratios are "
+        "a row's time by that of nbdl's `fit` at the same precision, the median over the rounds.\n"
     )
     for work in found.get("works", {}).values():
         yield from _work(work, found)
@@ -140,6 +149,8 @@ def _work(work: Content, found: Content) -> Iterator[str]:
         median = statistics.median(samples)
         flops = f"{work['flops'] / median / 1e12:.2f}"
         yield line([found["labels"][peer], micros(median), span(samples), times, flops])
+        if any(moving := work["transfers"].get(peer, [])):
+            yield line([f"{found['labels'][peer]}: transfers", micros(statistics.median(moving)), span(moving), "", ""])
 
 
 def reference(peer: str, found: Content) -> str:
@@ -188,6 +199,38 @@ def _products(found: Content) -> Iterator[str]:
             f"{row['flops'] / library / 1e12:.2f}" if library else "",
             f"{library / own:.0%}" if own and library else "", f"{row['error']:.1e}" if "error" in row else "",
         ])  # fmt: skip
+    yield from _advice(found.get("products", []))
+
+
+def _advice(rows: list[Any]) -> Iterator[str]:
+    """From which size on products are better off with cuBLAS."""
+    medians = [(row["flops"] // 2, *(statistics.median(row[name]) for name in ("own", "cublas")))
+               for row in rows if row.get("own") and row.get("cublas")]  # fmt: skip
+    if not medians:
+        return
+    best = threshold(medians)
+    wrong = sum((size >= best) != (library < own) for size, own, library in medians)
+    where = "cuBLAS overtakes nowhere" if best == math.inf else f"cuBLAS overtakes from {best:,} multiplications on"
+    where = "cuBLAS overtakes nowhere"
+    if best != math.inf:
+        where = f"cuBLAS overtakes from {best:,} multiplications on (2^{math.log2(best):.1f})"
+    yield (
+        f"\n- `Sizes.library`: {where}; {wrong} of {len(medians)} products are on the wrong side of that. What the own "
+        "kernel does along with a product (bias, activation, gathering) is not counted in its favour here."
+    )
+
+
+def threshold(medians: list[tuple[int, float, float]]) -> float:
+    """The multiplications from which on cuBLAS should be used: where the times' geometric mean is least.
+
+    Args:
+        medians: multiplications, own seconds, cuBLAS's seconds of each product.
+    """
+
+    def cost(least: float) -> float:
+        return sum(math.log(library if size >= least else own) for size, own, library in medians)
+
+    return min([math.inf, *(size for size, _, _ in medians)], key=cost)
 
 
 TABLES: dict[str, Callable[[Content], Iterator[str]]] = {

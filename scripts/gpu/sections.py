@@ -25,7 +25,8 @@ class Section:
     Attributes:
         title: as the report shows it.
         function: "module.function" in this package; takes a Context.
-        seconds: how long it may take.
+        seconds: how long it may take, where those after it are left enough.
+        share: seconds that those before it must leave to it.
         correctness: whether its failure is the check's failure.
         simulated: whether it runs in the simulator too.
         alone: whether it needs no working GPU.
@@ -34,27 +35,33 @@ class Section:
     title: str
     function: str
     seconds: float
+    share: float
     correctness: bool = False
     simulated: bool = False
     alone: bool = False
 
 
 SECTIONS: dict[str, Section] = {
-    "versions": Section("Versions", "versions.versions", 60, simulated=True, alone=True),
-    "units": Section("Every unit, GPU against CPU", "units.units", 150, correctness=True, simulated=True),
-    "training": Section("Whole runs", "training.training", 100, correctness=True, simulated=True),
-    "repeatability": Section("Repeatability", "repeatability.repeatability", 60, correctness=True, simulated=True),
-    "sanitizer": Section("compute-sanitizer", "sanitizer.sanitizer", 90, correctness=True),
-    "launches": Section("Launches", "launches.launches", 30, simulated=True),
-    "steps": Section("Steps beside peers", "steps.steps", 210),
-    "products": Section("Products", "products.products", 90, simulated=True),
+    "versions": Section("Versions", "versions.versions", 40, 10, simulated=True, alone=True),
+    "units": Section("Every unit, GPU against CPU", "units.units", 140, 70, correctness=True, simulated=True),
+    "training": Section("Whole runs", "training.training", 100, 50, correctness=True, simulated=True),
+    "repeatability": Section("Repeatability", "repeatability.repeatability", 60, 30, correctness=True, simulated=True),
+    "launches": Section("Launches", "launches.launches", 20, 10, simulated=True),
+    "steps": Section("Steps beside peers", "steps.steps", 240, 150),
+    "products": Section("Products", "products.products", 60, 40, simulated=True),
+    "sanitizer": Section("compute-sanitizer", "sanitizer.sanitizer", 200, 100, correctness=True),
 }
 LEAST_SECONDS = 5.0  # a section that would get less is not begun
 
 
 @dataclass
 class Outcome:
-    """What became of a section: "passed", "failed", "broken", "timed out", "skipped"; `why` for all but the first."""
+    """What became of a section.
+
+    Attributes:
+        state: "passed", "failed", "broken", "timed out", or "not run".
+        why: of all states but the first; of that one what was left unchecked.
+    """
 
     state: str
     seconds: float
@@ -81,11 +88,12 @@ def run(name: str, options: Options, environment: Mapping[str, str], seconds: fl
     if code != 0:
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), "it said nothing")
         return Outcome("broken", taken, f"status {code}: {last}", result, tail)
-    if result is not None and result.get("skipped"):
-        return Outcome("skipped", taken, result["skipped"], result, tail)
+    if result is not None and result.get("not_run"):
+        return Outcome("not run", taken, result["not_run"], result, tail)
     if failures:
         return Outcome("failed", taken, f"{len(failures)} failed, the first: {failures[0]}", result, tail)
-    return Outcome("passed", taken, "", result, tail)
+    unchecked = "; ".join((result or {}).get("unchecked", []))
+    return Outcome("passed", taken, unchecked and f"not checked: {unchecked}", result, tail)
 
 
 def start(

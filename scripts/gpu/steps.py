@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -35,21 +34,12 @@ def steps(context: Context) -> None:
     device = context.options.peers_on
     with ExitStack() as stack:
         arena = Arena(context, device, stack)
-        for name in ordered(works(context.options.tiny)):
+        for name, work in works(context.options.tiny).items():
             if context.left() < LEAST:
                 arena.leave_out(name, "all", "no time was left")
                 continue
-            arena.work(name, works(context.options.tiny)[name])
+            arena.work(name, work)
         context.keep(card_afterwards=card())
-
-
-def ordered(names: Iterable[str]) -> list[str]:
-    """The batches that targets speak of first: the smallest, then the largest, then those between."""
-    names = list(names)
-    nets = list(dict.fromkeys(name.rpartition("-")[0] for name in names))
-    by_net = [sorted((n for n in names if n.startswith(net)), key=lambda n: int(n.rpartition("-")[2])) for net in nets]
-    ranked = [[batches[0], *reversed(batches[1:])] for batches in by_net]
-    return [batches[i] for i in range(max(map(len, ranked))) for batches in ranked if i < len(batches)]
 
 
 class Worker:
@@ -133,8 +123,8 @@ class Arena:
 
     def work(self, name: str, work: Training) -> None:
         """Prepare everyone, all at once; then rounds A B C ..., C B A ...; then ask for the memory."""
-        row: dict[str, Any] = {"title": work.title, "batch": work.batch, "steps": work.steps, "flops": work.flops,
-                               "samples": {}, "losses": {}, "memory": {}, "product_error": {}}  # fmt: skip
+        row: dict[str, Any] = {"title": work.title, "batch": work.batch, "steps": work.steps, "flops": work.flops}
+        row |= {key: {} for key in ("samples", "transfers", "losses", "memory", "product_error")}
         taking = self._prepared(name, work, row)
         rounds = 2 if self.context.options.tiny else ROUNDS
         for number in range(rounds):
@@ -142,10 +132,12 @@ class Arena:
                 answer = self._asked(worker, 30.0, do="measure", seconds=0.01 if self.context.options.tiny else SECONDS)
                 if "error" in answer:
                     taking.remove(worker)
-                    row["samples"].pop(worker.peer, None)
+                    for times in (row["samples"], row["transfers"]):
+                        times.pop(worker.peer, None)
                     self.leave_out(name, worker.peer, answer["error"])
                 else:
                     row["samples"].setdefault(worker.peer, []).append(answer["seconds"] / work.steps)
+                    row["transfers"].setdefault(worker.peer, []).append(answer["transfers"] / work.steps)
         for worker in taking:
             row["memory"][worker.peer] = self._asked(worker, 10.0, do="memory").get("memory", 0)
         self.found["works"][name] = row
@@ -163,7 +155,7 @@ class Arena:
         everyone = [self.referee, *self.workers.values()]
         asked = [worker for worker in everyone if worker.alive]
         for worker in asked:
-            worker.tell(do="prepare", work=to_json(work))
+            worker.tell(do="refer" if worker is self.referee else "prepare", work=to_json(work))
         until = time.monotonic() + min(PREPARING, self.context.left() - 15.0)
         answers = {worker.peer: worker.answer(until - time.monotonic()) for worker in asked}
         taking = []

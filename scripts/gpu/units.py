@@ -56,17 +56,23 @@ def part(context: Context, first: int, step: int) -> None:
     from nbdl.testing.suite import entries, expected_failure
 
     found: dict[str, Any] = {}
-    for entry in list(entries())[first::step]:
-        name = f"{entry.kind}/{entry.name}"
-        context.keep(at=name, units=found)
-        if context.left() < 1.0:
-            return context.fail(f"no time was left for {name}")
-        figures, wrong = unit(entry, context)
-        found[name] = figures
-        for one in suite_checks(entry):
-            wrong += [] if expected_failure(entry, one) else list(failing(one, entry))
-        for text in wrong:
-            context.fail(f"{name}: {text}")
+
+    def against_cpu(entry: Any, name: str) -> list[str]:
+        found[name], wrong = unit(entry, context)
+        return wrong
+
+    def by_suite(entry: Any, name: str) -> list[str]:
+        checks = [one for one in suite_checks(entry) if not expected_failure(entry, one)]
+        return [text for one in checks for text in failing(one, entry)]
+
+    mine = {f"{entry.kind}/{entry.name}": entry for entry in list(entries())[first::step]}
+    for check in (against_cpu, by_suite):  # what the suite looks at beyond that matters less, should time be short
+        for name, entry in mine.items():
+            context.keep(at=name, units=found)
+            if context.left() < 1.0:
+                return context.fail(f"no time was left for {name}, {check.__name__.replace('_', ' ')}")
+            for text in check(entry, name):
+                context.fail(f"{name}: {text}")
     context.keep(at="the end", units=found)
     return None
 

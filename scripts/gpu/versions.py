@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import platform
 import shutil
@@ -79,9 +80,7 @@ def said(function: Any) -> str:
 
 
 def _libnvvm() -> str:
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
-    return str(load_nvidia_dynamic_lib("nvvm").abs_path)
+    return str(importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib("nvvm").abs_path)
 
 
 def _cublas() -> str:
@@ -91,9 +90,7 @@ def _cublas() -> str:
 
 
 def _driver() -> str:
-    from cuda.bindings import driver
-
-    _, number = driver.cuDriverGetVersion()
+    _, number = importlib.import_module("cuda.bindings.driver").cuDriverGetVersion()
     return f"{number // 1000}.{number % 1000 // 10}"
 
 

@@ -40,11 +40,11 @@ class Worker:
         self.runner: Any = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What is asked for under "do": "prepare" with a "work", "measure" for some "seconds", or "memory"."""
-        if request["do"] == "prepare":
+        """What is asked for: "do" "prepare" or "refer" with a "work", "measure" for some "seconds", or "memory"."""
+        if request["do"] in ("prepare", "refer"):
             work = from_json(request["work"])
             assert isinstance(work, Training)
-            return self.prepare(work)
+            return self.prepare(work) if request["do"] == "prepare" else self.refer(work)
         assert self.runner is not None
         if request["do"] == "memory":
             return {"memory": self.runner.memory()}
@@ -54,13 +54,15 @@ class Worker:
         """Make it ready: the first losses, and how exact its products are."""
         self.runner = None  # its memory may be needed
         self.runner = self.peer.make(work, self.device)
-        answer: dict[str, Any] = {}
-        if self.peer.own:  # the referee is such
-            answer["untrained"] = self.runner.untrained(STEPS_COMPARED)
-        answer["losses"] = self.runner.losses(STEPS_COMPARED)
-        self.runner.epochs(1)
+        losses = self.runner.losses(STEPS_COMPARED)
+        self.runner.epochs(1)  # warms up
         self.seconds = 0.0
-        return {**answer, "product_error": product_error(self.runner)}
+        return {"losses": losses, "product_error": product_error(self.runner)}
+
+    def refer(self, work: Training) -> dict[str, Any]:
+        """The losses that everyone must have, and those without training; nothing is made ready to be measured."""
+        runner: Any = self.peer.make(work, self.device)
+        return {"untrained": runner.untrained(STEPS_COMPARED), "losses": runner.losses(STEPS_COMPARED)}
 
     def repetitions(self, seconds: float) -> int:
         """Epochs that take at least so long; found once for a work, so that each round does the same."""
@@ -71,10 +73,11 @@ class Worker:
 
 
 def measured(runner: Runner, epochs: int) -> dict[str, float]:
-    """Seconds of an epoch, and its loss."""
-    began = time.perf_counter()
+    """Seconds of an epoch, those of its transfers beside, and its loss."""
+    before, began = runner.transferred, time.perf_counter()
     loss = runner.epochs(epochs)
-    return {"seconds": (time.perf_counter() - began) / epochs, "loss": loss, "epochs": epochs}
+    taken, transfers = time.perf_counter() - began, runner.transferred - before
+    return {"seconds": (taken - transfers) / epochs, "transfers": transfers / epochs, "loss": loss, "epochs": epochs}
 
 
 def product_error(runner: Runner) -> float:

@@ -7,7 +7,6 @@ import time
 import types
 from dataclasses import dataclass
 from functools import partial
-from importlib.machinery import ModuleSpec
 from typing import Any
 
 from fake_cuda import machine as machines
@@ -348,5 +347,4 @@ def modules() -> dict[str, types.ModuleType]:
         setattr(driver, function.__name__, function)
     driver.CUkernel = int
     packages = {name: types.ModuleType(name) for name in ("cuda", "cuda.bindings")}
-    packages["cuda"].__spec__ = ModuleSpec("cuda", None)  # numba-cuda asks for it, where it is first imported now
     return {**packages, "cuda.core": core, "cuda.bindings.driver": driver}

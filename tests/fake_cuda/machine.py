@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.cuda import compiler, runtime, simulated
+from nbdl.engine.cuda import compiler, dialect, runtime, simulated
 from nbdl.engine.cuda.kernel_text import KernelText
 
 NEW, FREED = 0xAB, 0xCD
@@ -276,6 +276,7 @@ def install(monkeypatch: Any, **options: Any) -> Machine:
     """
     from fake_cuda import core
 
+    dialect.scope("simulator")  # numba-cuda is imported while the modules that it looks for are the real ones
     machine = Machine(**options)
     monkeypatch.setattr(sys.modules[__name__], "_current", [machine])
     for name, module in core.modules().items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbdl.engine.cuda.words import Launch, Sizes, Writer
-from nbdl.engine.program import Operation
+from nbdl.engine.program import Function, Operation
 from nbdl.engine.source import describe
 from nbdl.errors import ConfigError
 

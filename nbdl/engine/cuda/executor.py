@@ -12,6 +12,8 @@ import ctypes
 import math
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,10 +44,11 @@ from nbdl.engine.cuda.words import (
 from nbdl.engine.executors import device_number
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.store import Floats, Store, aligned_zeros
-from nbdl.errors import ConfigError, NbdlError
+from nbdl.errors import ConfigError, DeviceError, NbdlError
 
 TABLE_WORDS = 1 << 22  # of a slice: longer ones are run in parts
 MOST_STEPS = 4096
+TF32_LIBRARY = 1 << 20  # multiplications
 DIRECT = 2  # times that a step is launched before it is worth a graph
 
 
@@ -87,6 +90,8 @@ class Executor:
         if self.tf32 and not runtime.cublas:
             raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
         self.sizes = sizes or (SIMULATOR if runtime.simulated else GPU)
+        if self.tf32:  # own kernels have no tensor cores, so smaller products are worth the library
+            self.sizes = replace(self.sizes, library=min(self.sizes.library, TF32_LIBRARY))
         self.dtypes = [device_dtype(kind) for kind in gathered]
         most = max((multiplications(operation, rows) for operation in program.operations), default=0)
         library = most >= self.sizes.library and bool(runtime.cublas)  # asking for cuBLAS takes 32 MiB of the device
@@ -186,12 +191,18 @@ class Executor:
         indices = row_indices(steps, self.rows)
         self._fill_tables(steps, batches.scalars[part], batches.seed, indices, turns)
         done = 0
-        for number, (count, rows) in enumerate(turns):
-            self._feed.provide(self._turn + number, indices[done : done + count, :rows])
-            self._play(count, rows)
-            self._feed.used(self._turn + number)
-            done += count
-        self._turn += len(turns)
+        try:
+            for number, (count, rows) in enumerate(turns):
+                self._feed.provide(self._turn + number, indices[done : done + count, :rows])
+                self._play(count, rows)
+                self._feed.used(self._turn + number)
+                done += count
+        except BaseException:  # Ctrl-C may come before a launch is noted that still reads its half of the ring
+            with suppress(DeviceError):
+                self.runtime.synchronize()
+            raise
+        finally:
+            self._turn += len(turns)
         return self._collect(batches, part)
 
     def _turns(self, rows: Words) -> list[tuple[int, int]]:
@@ -229,8 +240,16 @@ class Executor:
             self._launch_steps(count, rows)
             return
         if key not in self._graphs:
+            self._warm_products(rows)
             self._graphs[key] = self.runtime.capture(lambda: self._launch_steps(count, rows))
         self.runtime.replay(self._graphs[key])
+
+    def _warm_products(self, rows: int) -> None:
+        """Have cuBLAS choose and load its kernels, which is not for a capture. Between steps the work area is free."""
+        for launch in self.lowering.launches:
+            if launch.kernel is None:
+                operands = [self._argument(one, rows, 0) for one in launch.arguments]
+                self.runtime.warm(*operands, **launch.product(rows), tf32=self.tf32)
 
     def _launch_steps(self, count: int, rows: int) -> None:
         self._open(count)

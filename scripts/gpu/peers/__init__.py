@@ -22,7 +22,13 @@ STEPS_COMPARED = 3
 
 
 class Runner(Protocol):
-    """A peer, ready for one work."""
+    """A peer, ready for one work.
+
+    Attributes:
+        transferred: seconds within `epochs` so far in which data or weights went to the device or came from it.
+    """
+
+    transferred: float
 
     def losses(self, count: int) -> list[float]:
         """The losses of the first steps, batches in the data's order, from `first_weights`."""
@@ -86,20 +92,23 @@ PEERS: dict[str, Peer] = {
     ),
 }
 
-BATCHES = (100, 1024, 8192)
+BATCHES = (100, 8192, 1024)  # targets speak of the first two
+TINY_BATCHES = (5, 16)
 WIDE = (784, 4096, 4096, 10)
 
 
 def works(tiny: bool = False) -> dict[str, Training]:
-    """Both nets at three batches, the lecture's first; whole batches only, which every peer can do."""
+    """Both nets at all batches, what matters most first; whole batches only, which every peer can do."""
+    first, second, *others = TINY_BATCHES if tiny else BATCHES
     found = {}
-    for name, sizes, hidden in (("lecture", LECTURE, "sigmoid"), ("wide", WIDE, "relu")):
+    for net, batch in [("lecture", first), ("lecture", second), ("wide", second), ("wide", first),
+                       *((net, batch) for batch in others for net in ("lecture", "wide"))]:  # fmt: skip
+        sizes, hidden = (LECTURE, "sigmoid") if net == "lecture" else (WIDE, "relu")
         if tiny:
             sizes = (12, 9, 7, 10)
-        for batch in (5, 16) if tiny else BATCHES:
-            steps = max(8, 20_000 // batch) if not tiny else 6
-            title = f"{'-'.join(map(str, sizes))} {hidden}, softmax, crossentropy, Adam, batch {batch}"
-            found[f"{name}-{batch}"] = Training(title, sizes, hidden, True, steps * batch, batch, 1)
+        steps = 6 if tiny else max(8, 20_000 // batch)
+        title = f"{'-'.join(map(str, sizes))} {hidden}, softmax, crossentropy, Adam, batch {batch}"
+        found[f"{net}-{batch}"] = Training(title, sizes, hidden, True, steps * batch, batch, 1)
     return found
 
 

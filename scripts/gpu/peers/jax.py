@@ -25,6 +25,8 @@ def make(work: Training, device: str, how: str) -> Runner:
 class Step:
     """A jitted call for each step, with everything donated; a counter on the device says which rows."""
 
+    transferred = 0.0
+
     def __init__(self, work: Training) -> None:
         import jax
         import jax.numpy as jnp

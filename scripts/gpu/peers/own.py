@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from benchmarks.peers.nbdl import model_of
@@ -17,10 +22,14 @@ def make(work: Training, device: str, how: str) -> Runner:
 
 
 class Fit:
-    """`model.fit(..., verbose=0)`, all epochs in one call: what it does before and after them is in the time."""
+    """`model.fit(..., verbose=0)`, all epochs in one call.
+
+    What it does before and after them is in the time. Data that go to the device and weights that come back are counted
+    apart: of a wide net they take longer than a short epoch, and other peers leave both where they are.
+    """
 
     def __init__(self, work: Training, device: str, how: str) -> None:
-        self.work, self.device = work, device
+        self.work, self.device, self.transferred = work, device, 0.0
         if device != "cpu":
             self._runtime().peak = self._runtime().allocated
         self.model = model_of(work)
@@ -52,8 +61,29 @@ class Fit:
 
     def epochs(self, count: int) -> float:
         """One call."""
-        history = self.model.fit(self.x, self.y, batch_size=self.work.batch, epochs=count, verbose=0)
+        with self._transfers_apart():
+            history = self.model.fit(self.x, self.y, batch_size=self.work.batch, epochs=count, verbose=0)
         return float(history.history["loss"][-1])
+
+    @contextmanager
+    def _transfers_apart(self) -> Iterator[None]:
+        """Add up the time of an executor's `prepare`, `push` and `pull`; each begins when the device is idle."""
+        executor = import_module("nbdl.engine.cpu" if self.device == "cpu" else "nbdl.engine.cuda.executor").Executor
+
+        def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                began = time.perf_counter()
+                try:
+                    return function(*arguments)
+                finally:
+                    self.transferred += time.perf_counter() - began
+
+            return call
+
+        with ExitStack() as stack:
+            for name in ("prepare", "push", "pull"):
+                stack.enter_context(mock.patch.object(executor, name, timed(getattr(executor, name))))
+            yield
 
     def memory(self) -> int:
         """The runtime's own count."""

@@ -30,6 +30,8 @@ def make(work: Training, device: str, how: str) -> Runner:
 class Net:
     """The net with its first weights, its data, and Adam; a step takes its rows as indices."""
 
+    transferred = 0.0
+
     def __init__(self, work: Training, device: str, how: str) -> None:
         self.work, self.device = work, torch.device(device)
         if device != "cpu":
@@ -38,7 +40,7 @@ class Net:
         self.load_weights()
         x, _, labels = training_data(work)
         self.x, self.labels = (torch.from_numpy(array).to(self.device) for array in (x, labels))
-        kind = {"foreach": True} if how == "foreach" else {"fused": True}
+        kind: dict[str, Any] = {"foreach": True} if how == "foreach" else {"fused": True}
         whole = how.startswith("graph") and device != "cpu"  # learning rate and step counter on the device
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, eps=EPSILON, capturable=whole, **kind)
         self.criterion = torch.nn.CrossEntropyLoss()

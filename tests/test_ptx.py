@@ -155,7 +155,7 @@ def test_simulated_mathematics(tmp_path: Path) -> None:
 
 
 def test_the_simulator_must_be_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
+    monkeypatch.setattr(dialect, "simulated", lambda: False)
     with pytest.raises(RuntimeError, match="NUMBA_ENABLE_CUDASIM=1"):
         dialect.scope("simulator")
 

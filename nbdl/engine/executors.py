@@ -102,10 +102,11 @@ def make(program: Program, store: Store, rows: int, gathered: Sequence[str | Non
 
         return ReferenceExecutor(program, store, rows, gathered, slots)
     if device != "cpu":
-        from nbdl.engine.cuda import executor
+        from nbdl.engine.cuda import open_runtime
+        from nbdl.engine.cuda.executor import Executor as CudaExecutor
 
-        made: Executor = executor.make(program, store, rows, gathered, slots, device, precision)
-        return made
+        runtime = open_runtime(device_number(device))
+        return CudaExecutor(program, store, rows, gathered, slots, runtime, precision)
     from nbdl.engine.cpu import Executor as CpuExecutor
 
     return CpuExecutor(program, store, rows, gathered, slots)
@@ -119,10 +120,11 @@ def make_checked(program: Program, store: Store, rows: int, gathered: Sequence[s
 
         return ReferenceExecutor(program, store, rows, gathered, slots, check=True)
     if device != "cpu":
-        from nbdl.engine.cuda import checked
+        from nbdl.engine.cuda import open_runtime
+        from nbdl.engine.cuda.checked import CheckedExecutor as CheckedCudaExecutor
 
-        made: Checked = checked.make(program, store, rows, gathered, slots, device, precision)
-        return made
+        runtime = open_runtime(device_number(device))
+        return CheckedCudaExecutor(program, store, rows, gathered, slots, runtime, precision, fuse=False)
     from nbdl.engine.checked import CheckedExecutor
 
     return CheckedExecutor(program, store, rows, gathered, slots)

@@ -20,7 +20,7 @@ SUMMARY = re.compile(r"(?:ERROR|RACECHECK|INITCHECK|SYNCCHECK) SUMMARY: *(.*)")
 FINDING = re.compile(r"=+ (Invalid|Error|Race|Uninit|Barrier)")
 FOUND = 97
 OVER, NO_CUBLAS = "the run is over", "cuBLAS was not found"  # what the run says at its end
-PLAIN_SECONDS = 60.0
+PLAIN_SECONDS = 60.0  # with all compiling
 LEAST_SECONDS = 10.0
 
 
@@ -40,7 +40,7 @@ def sanitizer(context: Context) -> None:
         return
     rows: dict[str, str] = {}
     for products in (OWN, CUBLAS):
-        plain = check([], products, min(PLAIN_SECONDS, context.left() / 4.0))
+        plain = check([], products, min(PLAIN_SECONDS, context.left() / 2.0))
         rows[f"no tool, {products} products"] = plain.said
         context.keep(tools=rows)
         if plain.state == "found":

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nbdl.engine.batches import Batches, Finding, Report
-from nbdl.engine.cuda import open_runtime
 from nbdl.engine.cuda.executor import Executor, row_indices
 from nbdl.engine.cuda.words import STATUS
-from nbdl.engine.executors import device_number
-from nbdl.engine.program import Operation, Program, Tensor
-from nbdl.engine.store import Floats, Store
-
-
-def make(
-    program: Program,
-    store: Store,
-    rows: int,
-    gathered: Sequence[str | None],
-    slots: Floats | None,
-    device: str,
-    precision: str = "float32",
-) -> CheckedExecutor:
-    """The checked executor of a program on a device, "cuda" or "cuda:N"."""
-    runtime = open_runtime(device_number(device))
-    return CheckedExecutor(program, store, rows, gathered, slots, runtime, precision, fuse=False)
+from nbdl.engine.program import Operation, Tensor
 
 
 class CheckedExecutor(Executor):

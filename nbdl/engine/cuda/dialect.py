@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import types
 import warnings
 from collections.abc import Callable
 from typing import Any
+
+from nbdl.engine.cuda.availability import simulated
 
 BACKENDS = ("numba-cuda", "mlir", "simulator")
 """numba-cuda, its successor numba-cuda-mlir, and the simulator of numba or numba-cuda."""
@@ -197,7 +198,7 @@ def _compiled(cuda: Any, number_types: Any) -> dict[str, Any]:
 def _simulated() -> dict[str, Any]:
     import numpy as np
 
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") in ("", "0"):
+    if not simulated():
         raise RuntimeError("set NUMBA_ENABLE_CUDASIM=1 before Numba is imported, to run kernels in the simulator")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's own target is deprecated in favour of numba-cuda

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Report, Words
-from nbdl.engine.cuda import open_runtime
 from nbdl.engine.cuda.feed import device_dtype, feed
 from nbdl.engine.cuda.kernel_text import KernelText, Pointer
 from nbdl.engine.cuda.lowering import Lowering
@@ -41,7 +40,6 @@ from nbdl.engine.cuda.words import (
     Sizes,
     divided,
 )
-from nbdl.engine.executors import device_number
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
@@ -50,19 +48,6 @@ TABLE_WORDS = 1 << 22  # of a slice: longer ones are run in parts
 MOST_STEPS = 4096
 TF32_LIBRARY = 1 << 20  # multiplications
 DIRECT = 2  # times that a step is launched before it is worth a graph
-
-
-def make(
-    program: Program,
-    store: Store,
-    rows: int,
-    gathered: Sequence[str | None],
-    slots: Floats | None,
-    device: str,
-    precision: str = "float32",
-) -> Executor:
-    """The executor of a program on a device, "cuda" or "cuda:N"."""
-    return Executor(program, store, rows, gathered, slots, open_runtime(device_number(device)), precision)
 
 
 class Executor:

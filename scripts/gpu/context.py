@@ -49,8 +49,8 @@ class Context:
     """A section's options, its time, and its findings, which are written whenever something is added.
 
     Attributes:
-        result: what goes into the report; under "failures" what is wrong, under "unchecked" what could not be looked at,
-            under "not_run" why nothing was.
+        result: what goes into the report; under "failures" what is wrong, under "unchecked" what could not be
+            looked at, under "not_run" why nothing was.
     """
 
     options: Options

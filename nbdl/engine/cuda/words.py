@@ -85,7 +85,7 @@ GPU = Sizes(
     tiles=(
         ProductTile(rows=128, columns=128, inner=8, rows_each=8, columns_each=8, unrolled=4),
         ProductTile(rows=64, columns=64, inner=16, rows_each=4, columns_each=4, unrolled=4),
-        ProductTile(rows=32, columns=32, inner=32, rows_each=4, columns_each=4, unrolled=8),
+        ProductTile(rows=32, columns=32, inner=16, rows_each=4, columns_each=4, unrolled=4),
         ProductTile(rows=128, columns=16, inner=16, rows_each=4, columns_each=2, unrolled=4),
     ),
     busy_threads=1 << 16,

@@ -84,8 +84,9 @@ class Check:
         """All sections; what is known is written after each."""
         missing = "" if self.options.peers_on == "cpu" else problem()
         for name in self.names:
-            self.outcomes[name] = self._section(name, missing)
-            outcome = self.outcomes[name]
+            outcome = self.outcomes[name] = self._section(name, missing)
+            if missing and outcome.why == missing:
+                missing = "for the same reason"
             print(f"{name}: {outcome.state} in {outcome.seconds:.0f} s. {outcome.why}".strip(), file=sys.stderr)
             self.write()
 

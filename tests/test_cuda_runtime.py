@@ -788,7 +788,7 @@ def test_a_training_gives_the_same_on_both_runtimes(monkeypatch, library, case):
     results = []
     for runtime in runtimes:
         runtime.simulated, runtime.library = True, "13.2.0"  # for the simulator's sizes, and its cuBLAS
-        monkeypatch.setattr(executor, "open_runtime", lambda number, runtime=runtime: runtime)
+        monkeypatch.setattr("nbdl.engine.cuda.open_runtime", lambda number, runtime=runtime: runtime)
         results.append(trained("cuda"))
     calls = fake_cuda.current().calls
     assert calls["graph.launch"] > 1
@@ -804,6 +804,7 @@ def test_a_training_gives_the_same_on_both_runtimes(monkeypatch, library, case):
 # -- the stand-in against the real ones ---------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:cuda.bindings.nvjitlink:RuntimeWarning")  # which nothing here needs
 @pytest.mark.skipif(importlib.util.find_spec("cuda") is None, reason="cuda-core is not installed")
 def test_the_stand_in_has_nothing_that_cuda_core_has_not():
     """The runtime runs on the stand-in, so what it uses is part of it, and what is part of it must be real."""

@@ -180,11 +180,12 @@ def missing(compiler: str | None = None) -> str:
 
     if simulated():
         return "NUMBA_ENABLE_CUDASIM is set: the simulator has no compiler; unset it"
-    if find_spec("numba_cuda") is None:
-        return MISSING.format("numba-cuda", "nbdl[ptx]")
-    if compiler == "mlir" and find_spec("numba_cuda_mlir") is None:
-        return MISSING.format("numba-cuda-mlir", "numba-cuda-mlir")
-    return compiler_problem() or ("" if ptxas() else MISSING.format("ptxas", "nbdl[ptx]"))
+    package, extra = ("numba-cuda-mlir",) * 2 if compiler == "mlir" else ("numba-cuda", "nbdl[ptx]")
+    if find_spec(package.replace("-", "_")) is None:
+        return MISSING.format(package, extra)
+    if compiler is None and (problem := compiler_problem()):
+        return problem
+    return "" if ptxas() else MISSING.format("ptxas", "nbdl[ptx]")
 
 
 def ptxas() -> str | None:

@@ -128,6 +128,19 @@ def copying(x: Any, y: Any) -> None:
             y[i, j] = x[i, j]
 
 
+def copying_on_cuda(row: int, thread: int, threads: int, x: Any, y: Any) -> None:
+    if thread == 0:
+        y[row] = x[row]  # right for one feature alone
+
+
+class WrongOnCuda(Body):
+    def forward(self, r: Any, x: Any) -> Any:
+        return r.kernel(copying, x, shapes=[x.shape], cuda=copying_on_cuda), None
+
+
+WrongOnCuda.__doc__ = DOC
+
+
 def smooth(x: float) -> float:
     """Formula: y = ln(1 + e^x).
 
@@ -572,6 +585,7 @@ REALS = {"targets": "reals", "predictions": "reals"}
 DEFECTS: list[tuple[str, Entry, Truth | None]] = [
     ("derivative", entry("activations", smooth, shifted_slope), None),
     ("derivative", entry("layers", Transposed), None),
+    ("CUDA is the CPU", entry("activations", WrongOnCuda), None),
     ("derivative", entry("losses", NotDivided), None),
     ("derivative", entry("losses", binary, binary_slope, pairs=PAIR), None),
     ("derivative", entry("regularizers", penalty, half_slope), None),

@@ -962,8 +962,9 @@ def test_warmup_compiles_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("what", [[], ["--check"], ["--planted"], ["--compiler", "mlir"]])
 def test_the_script_of_kernels_says_in_a_line_what_is_missing(what: list[str]) -> None:
     done = script(*what)
+    package, install = ("numba-cuda-mlir",) * 2 if "mlir" in what else ("numba-cuda", "nbdl[ptx]")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "numba-cuda is not installed: pip install 'nbdl[ptx]'\n"
+    assert done.stderr == f"{package} is not installed: pip install '{install}'\n"
 
 
 def test_the_script_of_kernels_has_help_without_anything_installed() -> None:

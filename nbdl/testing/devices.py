@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from nbdl.engine.executors import device
 from nbdl.registry import Entry
 from nbdl.testing.agreement import RECORDING, close, same_bits
 from nbdl.testing.suite import Subject, check
@@ -14,7 +13,7 @@ ODD = (7, 10)  # more than one block along rows and columns, and rows wider than
 
 def cuda_is_there(entry: Entry | None = None) -> bool:
     """Whether kernels can run: in the simulator under NUMBA_ENABLE_CUDASIM=1, or on a GPU."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    if device() == "reference":
         return False
     from nbdl.engine.cuda.availability import problem
 

@@ -11,12 +11,17 @@ from nbdl.engine.cuda.fusion import Fusion, Group
 from nbdl.engine.cuda.product import product_launch
 from nbdl.engine.cuda.rows import rows_launch
 from nbdl.engine.cuda.steps import check_launch
-from nbdl.engine.cuda.words import Argument, Launch, Sizes, Writer
+from nbdl.engine.cuda.words import Argument, Launch, Sizes, Writer, divided
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.errors import ConfigError
 
 ALIGNMENT = 64  # floats: what a warp reads at once starts on 256 bytes
 MOST_ELEMENTS = 2**31 - 1  # kernels count in int32
+
+
+def aligned(floats: int) -> int:
+    """A size rounded up to whole pieces of memory."""
+    return divided(floats, ALIGNMENT) * ALIGNMENT
 
 
 @dataclass
@@ -30,7 +35,7 @@ class Places:
     def take(self, floats: int) -> int:
         """New memory at the end."""
         start = self.size
-        self.size += -(-floats // ALIGNMENT) * ALIGNMENT
+        self.size += aligned(floats)
         return start
 
 
@@ -101,10 +106,10 @@ class Lowering:
         free: list[tuple[int, int]] = []
         for number in range(len(self.launches)):
             for key in [key for key, begin in first.items() if begin == number]:
-                self.places.offsets[key] = self._fit(free, -(-sizes[key] // ALIGNMENT) * ALIGNMENT)
+                self.places.offsets[key] = self._fit(free, aligned(sizes[key]))
             for key, end in last.items():
                 if end == number and self.fuse:
-                    free.append((self.places.offsets[key], -(-sizes[key] // ALIGNMENT) * ALIGNMENT))
+                    free.append((self.places.offsets[key], aligned(sizes[key])))
             free = _joined(free)
 
     def _fit(self, free: list[tuple[int, int]], size: int) -> int:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nbdl.engine.functions import add, per, same, times
 from nbdl.engine.program import Program, Recorder, Shape, Tensor
 from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair
+from nbdl.updating import update
 
 if TYPE_CHECKING:
-    from nbdl.engine.store import Store, Weight
+    from nbdl.engine.store import Store
     from nbdl.layer import Layer
 
 
@@ -154,55 +155,5 @@ def training_program(
     for node in reversed(remaining):
         with r.recording(node.layer, "backward"):
             gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
-    _update(r, optimizer, store, losses)
+    update(r, optimizer, store, losses)
     return r.finish()
-
-
-def _update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> None:
-    """The update phase: regularizer → check → optimizer → states → constraint.
-
-    Weights that lie side by side are updated as one long vector.
-    """
-    trained = [weight for weight in store.weights if weight.trainable and weight.tensor in r.gradients]
-    for weight in trained:
-        gradient = r.gradients[weight.tensor]
-        gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
-    for weight in trained:
-        if weight.regularizer is not None:
-            with r.recording(weight.name, "regularize"):
-                weight.regularizer.gradient(r, weight.tensor, r.gradients[weight.tensor])
-    spans = _spans(trained)
-    with r.recording("gradients", "check"):
-        r.check(losses)
-        for start, size in spans:
-            r.check(Tensor((size,), False, "gradient", "gradients", start))
-    scalars = [r.scalar(name) for name in optimizer.per_step(1)]
-    for start, size in spans:
-        with r.recording("optimizer", "update"):
-            w = Tensor((size,), False, "weight", "weights", start)
-            g = Tensor((size,), False, "gradient", "gradients", start)
-            slots = [
-                Tensor((size,), False, "slot", name, number * store.trainable_size + start)
-                for number, name in enumerate(optimizer.used_slots())
-            ]
-            r.map(optimizer.update_function(), w, g, *slots, *scalars, into=[w, *slots])
-    for state, value in r.assignments:
-        with r.recording(state.name, "assign"):
-            r.map(same, value, into=[state])
-    for weight in trained:
-        if weight.constraint is not None:
-            with r.recording(weight.name, "constrain"):
-                r.map(same, weight.constraint.project(r, weight.tensor), into=[weight.tensor])
-
-
-def _spans(weights: Sequence[Weight]) -> list[tuple[int, int]]:
-    """(start, size) of runs of weights that lie side by side in the store, gaps for alignment included."""
-    from nbdl.engine.store import end_of
-
-    spans: list[list[int]] = []
-    for weight in sorted(weights, key=lambda weight: weight.tensor.offset):
-        if spans and spans[-1][1] == weight.tensor.offset:
-            spans[-1][1] = end_of(weight)
-        else:
-            spans.append([weight.tensor.offset, end_of(weight)])
-    return [(start, end - start) for start, end in spans]

@@ -14,4 +14,4 @@ if not os.environ.get("NBDL_CACHE"):
 # Before Numba is imported: device="cuda" is then Numba's simulator of a GPU. The CPU's kernels do not notice.
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests/naive.py
+sys.path.insert(0, str(Path(__file__).parent))  # tests/naive

@@ -11,6 +11,8 @@ from pathlib import Path
 import naive
 import numpy as np
 import pytest
+from naive.metrics import accuracy, categorical_accuracy
+from naive.training import TwoLayers
 
 from nbdl import Optimizer, Sequential
 from nbdl.layers import Dense
@@ -74,11 +76,11 @@ def train_and_compare(rows: int, batch: int) -> None:
         [Dense(7, activation="tanh", input_dim=5, kernel_regularizer="l2"), Dense(3, activation="softmax")], seed=1
     )
     model.compile(optimizer="Adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    truth = naive.TwoLayers(model.get_weights())
+    truth = TwoLayers(model.get_weights())
     before = [weight.copy() for weight in truth.weights]
     figures = model.evaluate(x, y, return_dict=True)
     assert figures["loss"] == pytest.approx(truth.loss(x, y, 0.01), rel=1e-5)
-    assert figures["accuracy"] == naive.categorical_accuracy(y, truth.forward(x)[1])
+    assert figures["accuracy"] == categorical_accuracy(y, truth.forward(x)[1])
     model.fit(x, y, batch_size=batch, epochs=4, shuffle=False, sample_weight=weights, verbose=0)
     for _ in range(4):
         for start in range(0, rows, batch):
@@ -108,7 +110,7 @@ def test_accuracy_takes_what_the_targets_ask_for(name: str) -> None:
 
         probe = Probe(name, record, [np.ascontiguousarray(y), p])
         sums = probe.run("compiled", parts=[8, 8, 4]).log.sum(axis=0)
-        assert unit.result(sums, 20) == pytest.approx(naive.accuracy(y, p))
+        assert unit.result(sums, 20) == pytest.approx(accuracy(y, p))
 
 
 # -- what training relies on --------------------------------------------------------------------------------

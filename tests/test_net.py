@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import naive
 import numba
 import numpy as np
 import pytest
+from naive.activations import ACTIVATIONS
 from numba import njit, prange, typed
 from numba.core.errors import NumbaWarning, TypingError
 from numba.experimental import jitclass
@@ -34,7 +34,7 @@ from nbdl.nets.net import Net
 from nbdl.nets.numba_type import net_type
 from nbdl.registry import registry
 
-SMOOTH = sorted(name for name in naive.ACTIVATIONS if not registry.get("activations", name).options.get("kinks"))
+SMOOTH = sorted(name for name in ACTIVATIONS if not registry.get("activations", name).options.get("kinks"))
 ROWS = (1, 2, 255, 256, 257, 1000)
 OTHER_LAYERS = "other layers now than when as_njit"
 
@@ -121,7 +121,7 @@ def test_rows(rows: int) -> None:
     same_everywhere(chain(16, 16, 16, 4), reals(rows, 16))
 
 
-@pytest.mark.parametrize("activation", sorted(naive.ACTIVATIONS))
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_activations(activation: str) -> None:
     same_everywhere(chain(5, 7, 3, activation=activation, last=activation), reals(19, 5))
 
@@ -260,7 +260,7 @@ def in_float64(model: Sequential, x: Any) -> Any:
     """Dense layers in NumPy."""
     for layer in model.layers:
         kernel, bias = (weight.value.astype(np.float64) for weight in model.weights if weight.layer is layer)
-        x = naive.ACTIVATIONS[layer.activation.unit_name].value(x @ kernel + bias)
+        x = ACTIVATIONS[layer.activation.unit_name].value(x @ kernel + bias)
     return x
 
 

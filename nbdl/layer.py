@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl.errors import ConfigError
 from nbdl.registry import registry
-from nbdl.specs import Activation
-from nbdl.units import INSTEAD, Unit, remembering
+from nbdl.specs import Activation, Regularizer
+from nbdl.units import Unit, remembering, serialize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +23,28 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-COMMON = ("name", "input_shape", "input_dim")
+COMMON = ("name", "input_shape", "input_dim", "trainable", "activity_regularizer")
+
+# Attributes that are units, which the engine applies, and their kinds.
+UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
 
 
 class Layer(Unit):
     """One layer of a model.
 
     A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
-    size or a NumPy array. Any layer also takes `name`, `input_shape` (without the rows) and `input_dim`.
-    `activation`, if a subclass sets it (a name or a unit), is applied by the engine after `forward`.
+    size or a NumPy array. `activation`, if a subclass sets it (a name or a unit), is applied by the engine after
+    `forward`.
+
+    Any layer also takes:
+
+    Args:
+        name: by default the class's, with a number.
+        input_shape: of one row of inputs, without the rows; `input_dim` is the same for vectors.
+        trainable: False freezes the layer: steps leave its weights alone, and their penalties are no part of the loss.
+            It may be changed at any time, and acts at once: no new `compile` is needed; within `fit`, from the next
+            epoch on.
+        activity_regularizer: name or unit: a penalty on the outputs, its mean over the rows is added to the loss.
 
     Nothing per call is kept on `self`, so a layer may be used twice.
     """
@@ -42,7 +55,9 @@ class Layer(Unit):
     name: str = ""
     input_shape: Shape | None = None
     trainable: bool = True
+    activity_regularizer: Regularizer | None = None
     _model: weakref.ref[Sequential] | None = None  # whose weights this layer names, once they exist
+    _made: dict[str, Any] = {}  # the units that the constructor set
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
@@ -57,9 +72,9 @@ class Layer(Unit):
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "trainable":
-                refuse_freezing(f"layer {self.name!r}", value)
-            elif name == "activation":
-                value = self.unit("activations", value)
+                value = bool(value)
+            elif name in UNITS:
+                value = self.unit(UNITS[name], value)
             super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +92,11 @@ class Layer(Unit):
     def build(self, b: Builder, shape: Shape) -> Shape:
         """Create weights with `b.weight(...)`; return the shape of one row of outputs."""
         return shape
+
+    def outputs(self, b: Builder, shape: Shape) -> Shape:
+        """Build; return the shape of one row after the activation."""
+        shape = self.build(b, shape)
+        return shape if self.activation is None else self.activation.output_shape(shape)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y from x; return y and whatever `backward` needs."""
@@ -98,6 +118,16 @@ class Layer(Unit):
         if model is None:
             raise ConfigError(f"{who} has no weights any more: they went with its model; keep the model")
         return [weight for weight in model.weights if weight.layer is self]
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that steps change: none, if the layer is frozen."""
+        return [weight for weight in self.weights if weight.trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """States, and the weights of a frozen layer."""
+        return [weight for weight in self.weights if not weight.trained]
 
     def count_params(self) -> int:
         """The number of weights."""
@@ -121,6 +151,12 @@ class Layer(Unit):
         if self.input_shape is not None:
             config["input_shape"] = list(self.input_shape)
         config.pop("input_dim", None)
+        config.pop("trainable", None)
+        if not self.trainable:
+            config["trainable"] = False
+        for name, made in self._made.items():
+            if getattr(self, name) is not made:  # set since
+                config[name] = serialize(getattr(self, name))
         return config
 
 
@@ -141,15 +177,28 @@ def _with_common_arguments(init: Any) -> Any:
         init(self, *args, **kwargs)
         if extra:
             _apply_common(self, **common)
+        taken = wrapper.__signature__.parameters  # type: ignore[attr-defined]
+        self._made = {name: getattr(self, name) for name in UNITS if name in taken}
 
     wrapper.__signature__ = signature.replace(parameters=[*fixed, *extra, *variable])  # type: ignore[attr-defined]
     wrapper.__doc__ = init.__doc__
     return wrapper
 
 
-def _apply_common(layer: Layer, name: str | None = None, input_shape: Any = None, input_dim: int | None = None) -> None:
+def _apply_common(
+    layer: Layer,
+    name: str | None = None,
+    input_shape: Any = None,
+    input_dim: int | None = None,
+    trainable: bool | None = None,
+    activity_regularizer: Any = None,
+) -> None:
     if name:
         layer.name = str(name)
+    if trainable is not None:
+        layer.trainable = trainable
+    if activity_regularizer is not None:
+        layer.activity_regularizer = activity_regularizer
     if input_shape is not None and input_dim is not None:
         raise ConfigError(f"{type(layer).__name__}: give either input_shape or input_dim, not both")
     if input_dim is not None:
@@ -172,12 +221,6 @@ def assign(weights: Sequence[Weight], given: Sequence[Any], owner: str) -> None:
             raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
     for weight, array in zip(weights, arrays, strict=True):
         weight.value[...] = array
-
-
-def refuse_freezing(what: str, value: Any) -> None:
-    """Refuse `trainable = False`, which would do nothing."""
-    if value is not True:
-        raise ConfigError(f"{what}: trainable = {value!r} is {INSTEAD['trainable']}")
 
 
 def shape_of(shape: Any, where: str) -> Shape:

@@ -30,7 +30,7 @@ def summary(model: Sequential, line_length: int = 65) -> Iterator[str]:
     for weight in model.weights:
         total, trainable = counted.get(id(weight.layer), (0, 0))
         size = math.prod(weight.tensor.shape)
-        counted[id(weight.layer)] = (total + size, trainable + size * weight.trainable)
+        counted[id(weight.layer)] = (total + size, trainable + size * weight.trained)
     yield f'Model: "{model.name}"'
     yield "_" * line_length
     yield _row(["Layer (type)", "Output Shape", "Param #"], line_length)

@@ -12,7 +12,7 @@ from nbdl.building import Builder
 from nbdl.compiled import Compiled, TrainingState, named_metrics
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
-from nbdl.layer import Layer, Shape, assign, refuse_freezing, shape_of, snake_case
+from nbdl.layer import Layer, Shape, assign, shape_of, snake_case
 from nbdl.placing import Place
 from nbdl.registry import registry
 from nbdl.seeding import new_seed
@@ -76,11 +76,6 @@ class Sequential:
 
         def __getattr__(self, name: str) -> Any:
             return unknown_attribute(self, name)
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            if name == "trainable":
-                refuse_freezing(f"model {self.name!r}", value)
-            super().__setattr__(name, value)
 
     # -- layers -----------------------------------------------------------------------------------------
 
@@ -214,7 +209,7 @@ class Sequential:
         done: dict[int, tuple[Shape, Shape]] = {}
         for layer in self._layers:
             if id(layer) not in done:
-                done[id(layer)] = (shape, layer.build(Builder(layer, weights), shape))
+                done[id(layer)] = (shape, layer.outputs(Builder(layer, weights), shape))
             elif done[id(layer)][0] != shape:
                 raise ConfigError(f"layer {layer.name!r} is used twice, with inputs {done[id(layer)][0]} and {shape}")
             shape = done[id(layer)][1]
@@ -262,8 +257,23 @@ class Sequential:
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        """The weights that have a gradient."""
-        return [weight for weight in self.weights if weight.trainable]
+        """The weights that steps change: not states, nor those of frozen layers."""
+        return [weight for weight in self.weights if weight.trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """States, and the weights of frozen layers."""
+        return [weight for weight in self.weights if not weight.trained]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer is; setting it freezes all layers, or none, at once: see `Layer`."""
+        return any(layer.trainable for layer in self._layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._layers:
+            layer.trainable = value
 
     def count_params(self) -> int:
         """The number of weights."""

@@ -125,8 +125,11 @@ def recorded(model: Sequential, what: str) -> Program:
 
 
 def _rule(model: Sequential, what: str) -> Any:
-    """The update rule that a training program holds; an optimizer whose arguments change may take another."""
-    return model.optimizer.update_function() if what == "train" else None
+    """What a program depends on that may change without a new `compile`: the optimizer's rule, the frozen layers."""
+    if what not in ("train", "evaluate"):
+        return None
+    frozen = tuple(number for number, layer in enumerate(model.layers) if not layer.trainable)
+    return frozen, model.optimizer.update_function() if what == "train" else None
 
 
 def rows_at_once(program: Program, rows: int, device: str = "cpu") -> int:

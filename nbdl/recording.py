@@ -5,13 +5,14 @@ Training and inference are two recordings of the same layers; nothing here knows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.functions import add, per, same, times
+from nbdl.engine.functions import add, nothing, per, same, times
 from nbdl.engine.program import Program, Recorder, Shape, Tensor
-from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair
+from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair, Regularizer
 from nbdl.updating import update
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Node:
     x: Tensor
     y: Tensor
     saved: Any
+    activity_regularizer: Regularizer | None = None
 
 
 def forward(r: Recorder, layers: Iterable[Layer], x: Tensor) -> list[Node]:
@@ -38,9 +40,37 @@ def forward(r: Recorder, layers: Iterable[Layer], x: Tensor) -> list[Node]:
         for unit in units:
             with r.recording(layer.name, "forward"):
                 y, saved = unit.forward(r, x)
-            nodes.append(Node(layer.name, unit, x, y, saved))
+            nodes.append(Node(layer.name, unit, x, y, saved, layer.activity_regularizer if unit is units[-1] else None))
             x = y
     return nodes
+
+
+def backward(r: Recorder, node: Node, gradient: Tensor) -> Tensor:
+    """Record the gradients of one step of the forward pass; return that of its x."""
+    with r.recording(node.layer, "backward"):
+        return node.unit.backward(r, node.x, node.y, gradient, node.saved)
+
+
+def activity_gradient(r: Recorder, node: Node) -> Tensor:
+    """The derivative by y of the penalty on a layer's outputs, which is a mean over the rows."""
+    assert node.activity_regularizer is not None
+    with r.recording(node.layer, "backward"):
+        return r.map(per, node.activity_regularizer.gradient(r, node.y, r.map(nothing, node.y)), r.rows)
+
+
+def weight_penalties(r: Recorder, store: Store) -> Iterator[Tensor]:
+    """The penalties of the weights that are trained, a scalar each."""
+    for weight in store.weights:
+        if weight.regularizer is not None and weight.trained:
+            yield weight.regularizer.penalty(r, weight.tensor)
+
+
+def activity_penalties(r: Recorder, nodes: Iterable[Node]) -> Iterator[Tensor]:
+    """The penalties on layers' outputs, each the mean over the rows."""
+    for node in nodes:
+        if node.activity_regularizer is not None:
+            penalty = node.activity_regularizer.penalty(r, node.y)
+            yield r.map(per, r.sum(same, penalty) if penalty.rows else penalty, r.rows)
 
 
 def prediction_program(layers: Sequence[Layer], input_shape: Shape) -> Program:
@@ -58,8 +88,7 @@ def derivative_program(layers: Sequence[Layer], input_shape: Shape, output_shape
     x, dy = r.input(input_shape, "x"), r.input(output_shape, "dy")
     gradient = dy
     for node in reversed(forward(r, layers, x)):
-        with r.recording(node.layer, "backward"):
-            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        gradient = backward(r, node, gradient)
     with r.recording("derivative", "backward"):
         return r.finish(gradient)
 
@@ -92,11 +121,18 @@ class _Objective:
             return self.pair.values(self.r, self.y, self.last.x, self.p, self.last.saved)
         return self.loss.values(self.r, self.y, self.p)
 
-    def gradient(self) -> tuple[Tensor, list[Node]]:
-        """The derivative of each row's loss, and the nodes that are left to go back through."""
-        if self.pair is not None:
-            return self.pair.gradient(self.r, self.y, self.last.x, self.p, self.last.saved), self.nodes[:-1]
-        return self.loss.gradient(self.r, self.y, self.p), self.nodes
+    def gradient(self, weights: Tensor) -> tuple[Tensor, list[Node]]:
+        """The derivative of the mean over the weighted rows, and the nodes that are left to go back through."""
+        r = self.r
+        with r.recording("loss", "backward"):
+            share = r.map(per, weights, r.rows)
+            if self.pair is None:
+                return r.map(times, self.loss.gradient(r, self.y, self.p), share), self.nodes
+            gradient = self.pair.gradient(r, self.y, self.last.x, self.p, self.last.saved)
+            gradient = r.map(times, gradient, share)
+        if self.last.activity_regularizer is not None:  # of p: it goes back through the activation on its own
+            gradient = r.map(add, gradient, backward(r, self.last, activity_gradient(r, self.last)))
+        return gradient, self.nodes[:-1]
 
 
 def _report(
@@ -107,13 +143,10 @@ def _report(
     Returns the first two, which must be finite."""
     with r.recording("loss", "loss"):
         losses = r.sum(times, objective.values(), weights, into=r.log("loss"))
-        penalties = [weight for weight in store.weights if weight.regularizer is not None]
+        penalties = [*weight_penalties(r, store), *activity_penalties(r, objective.nodes)]
         if penalties:
-            place, total = r.log("penalty"), None
-            for weight in penalties:
-                value = weight.regularizer.penalty(r, weight.tensor)
-                total = value if total is None else r.map(add, total, value)
-            assert total is not None
+            place = r.log("penalty")
+            total = functools.reduce(lambda total, value: r.map(add, total, value), penalties)
             r.map(same, total, into=[place])
             losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
         for name, metric in metrics:
@@ -148,12 +181,13 @@ def training_program(
     nodes = forward(r, layers, x)
     goal = _Objective(r, objective.loss, nodes, x, y)
     losses = _report(r, goal, weights, store, objective.metrics)
-    with r.recording("loss", "backward"):
-        share = r.map(per, weights, r.rows)
-        gradient, remaining = goal.gradient()
-        gradient = r.map(times, gradient, share)
+    gradient, remaining = goal.gradient(weights)
     for node in reversed(remaining):
-        with r.recording(node.layer, "backward"):
-            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        if node.activity_regularizer is not None:
+            gradient = r.map(add, gradient, activity_gradient(r, node))
+        gradient = backward(r, node, gradient)
+    for weight in store.weights:
+        if not weight.trained:  # of a frozen layer: what led to it alone is not part of the program
+            r.gradients.pop(weight.tensor, None)
     update(r, optimizer, store, losses)
     return r.finish()

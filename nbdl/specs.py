@@ -36,6 +36,14 @@ class Activation(Unit):
         """Record dx = dy·f'(x)."""
         raise self.unwritten("backward")
 
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of one row of y, given that of one row of x: the same, for nearly all.
+
+        Raises:
+            ConfigError: x cannot have that shape.
+        """
+        return shape
+
 
 class Loss(Unit):
     """One value per row, to be minimised; the reported loss is its mean over the rows.

@@ -8,6 +8,11 @@ def same(a: float) -> float:
     return a
 
 
+def nothing(a: float) -> float:
+    """0, or NaN where there is NaN."""
+    return 0.0 * a
+
+
 def add(a: float, b: float) -> float:
     """a + b."""
     return a + b

@@ -50,6 +50,11 @@ class Weight:
         """layer/weight, as files name it."""
         return self.tensor.name
 
+    @property
+    def trained(self) -> bool:
+        """Whether steps change it: it has a gradient, and its layer is not frozen."""
+        return self.trainable and (self.layer is None or bool(self.layer.trainable))
+
 
 class Store:
     """All weights of a model, contiguous: the trainable ones first, each on a cache line.

@@ -101,7 +101,7 @@ def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[
         layer.name = layer.name or "layer"
         try:
             shape = layer.input_shape or shape
-            return layer, shape, layer.build(Builder(layer, weights), shape), weights
+            return layer, shape, layer.outputs(Builder(layer, weights), shape), weights
         except ConfigError as error:
             problem = error
     raise AssertionError(f"no shape of {shapes} suits it; register it with input_shape=(...): {problem}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl.units import Unit
 
 if TYPE_CHECKING:
+    from nbdl.errors import DivergenceError
     from nbdl.model import Sequential
 
 Logs = dict[str, float]
@@ -16,8 +18,9 @@ BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "
 class Callback(Unit):
     """Base class; the method names and arguments are Keras's.
 
-    `self.model` is the model and `self.params` has "epochs", "steps", "verbose". Set `self.model.stop_training`
-    to end training after the epoch.
+    `self.model` is the model and `self.params` has "epochs", "steps", "batch_size", "verbose", and "initial_epoch",
+    which `on_train_begin` may change. Set `self.model.stop_training` to end training: after the epoch from
+    `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook.
 
     The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
     costs some 20 µs each; `on_progress` is called between slices at no such cost.
@@ -59,6 +62,10 @@ class Callback(Unit):
     def on_progress(self, step: int, steps: int, logs: Logs) -> None:
         """Between slices: `step` of `steps` are done in this epoch, `logs` are the means so far."""
 
+    def on_divergence(self, error: DivergenceError) -> bool:
+        """Training met a value that is not finite. Return True to end it quietly; else `fit` raises the error."""
+        return False
+
     def wants_batches(self) -> bool:
         """Whether a batch hook is overridden."""
         return any(getattr(type(self), name) is not getattr(Callback, name) for name in BATCH_HOOKS)
@@ -68,13 +75,19 @@ class Record(dict[str, list[float]]):
     """A history's lists by name; a metric's aliases answer for one another, since versions of Keras differ in them."""
 
     def __missing__(self, key: str) -> list[float]:
-        for other in _other_spellings(key):
-            if dict.__contains__(self, other):
-                return self[other]
-        raise KeyError(key)
+        known = spelling(key, self)
+        if known is None:
+            raise KeyError(key)
+        return self[known]
 
     def __contains__(self, key: object) -> bool:
-        return any(dict.__contains__(self, name) for name in (key, *_other_spellings(str(key))))
+        return spelling(str(key), self) is not None
+
+
+def spelling(name: str, figures: Mapping[str, Any]) -> str | None:
+    """The name under which a figure stands there: its own, or an alias of its metric; None if it is not there."""
+    there = set(figures)
+    return next((one for one in (name, *_other_spellings(name)) if one in there), None)
 
 
 def _other_spellings(name: str) -> list[str]:
@@ -110,7 +123,6 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params)
 
-    def call(self, name: str, *arguments: Any) -> None:
-        """Call a method of every callback."""
-        for callback in self.callbacks:
-            getattr(callback, name)(*arguments)
+    def call(self, name: str, *arguments: Any) -> list[Any]:
+        """Call a method of every callback; return what each returned."""
+        return [getattr(callback, name)(*arguments) for callback in self.callbacks]

@@ -152,6 +152,13 @@ def test_early_stopping_keeps_the_best_weights(folder: Path) -> None:
     assert f"best weights: epoch {best} " in result.stderr
 
 
+def test_the_clock_ends_training(folder: Path) -> None:
+    result = run("train", "digits", "--epochs", "100000", "--patience", "0", "--progress", "none", "--max-time", "0.2s")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("trained")]
+    assert 0 < int(line.split()[1]) < 100000
+    assert "max_time is a number of seconds" in run("train", "digits", "--max-time", "soon", code=2).stderr
+
+
 def test_options_reach_the_model(folder: Path) -> None:
     arguments = [
         "--arch",

@@ -9,6 +9,7 @@ import click
 
 from nbdl.cli.app import set_debug
 from nbdl.cli.source import Reading
+from nbdl.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,6 +56,20 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
 )
+
+
+class Duration(click.ParamType):
+    """A time to wait, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from nbdl.duration import seconds_of
+
+        try:
+            return seconds_of(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
 
 
 def reading_options(function: Function) -> Function:

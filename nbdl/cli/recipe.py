@@ -35,6 +35,7 @@ class Settings:
         penalty: Factor of the penalty on squared weights.
         epochs, batch_size: Of the training.
         patience: Epochs without progress after which training stops; 0 never stops early.
+        max_time: Seconds after which training stops; without it the clock never ends it.
         validation_split, test_split: Share of the rows held out; the test's only where the data brings none.
         standardize: Whether inputs (and the targets of a regression) are brought to mean 0 and deviation 1.
         scale: What inputs that are not standardized are divided by.
@@ -49,6 +50,7 @@ class Settings:
     epochs: int | None = None
     batch_size: int | None = None
     patience: int | None = None
+    max_time: float | None = None
     validation_split: float | None = None
     test_split: float | None = None
     standardize: bool | None = None

@@ -9,6 +9,7 @@ import click
 
 from nbdl.cli import arch as nets
 from nbdl.cli.options import (
+    Duration,
     debug_option,
     device_option,
     precision_option,
@@ -93,6 +94,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     show_default=SEE_BELOW,
     help="Stop after so many epochs without a lower validation loss, and take the best weights; 0: never.",
 )
+@click.option("--max-time", metavar="TIME", type=Duration(), help="Stop after so long: 90s, 10m, 1h30m.")
 @click.option(
     "--validation-split",
     metavar="SHARE",

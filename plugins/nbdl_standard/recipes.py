@@ -63,7 +63,7 @@ def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: lis
         loss=registry.get("losses", loss).target(),
         optimizer=registry.get("optimizers", settings.optimizer or "adam").target(**rate),
         metrics=metrics,
-        callbacks=early_stopping(request),
+        callbacks=[*early_stopping(request), *clock(request)],
     )
 
 
@@ -91,6 +91,14 @@ def early_stopping(request: Request) -> list[Any]:
         return []
     stop = registry.get("callbacks", "EarlyStopping").target
     return [stop(monitor="val_loss", patience=request.settings.patience, restore_best_weights=True)]
+
+
+def clock(request: Request) -> list[Any]:
+    """Stop when the time is up."""
+    from nbdl.registry import registry
+
+    limit = request.settings.max_time
+    return [] if limit is None else [registry.get("callbacks", "MaxTime").target(limit)]
 
 
 @hookimpl

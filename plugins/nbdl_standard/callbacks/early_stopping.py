@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from nbdl import Callback, hookimpl
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl import hookimpl
+from nbdl.errors import ConfigError
+from nbdl_standard.callbacks.monitor import Monitor
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Ends training when a figure has not improved for a number of epochs.
 
     Formula: stop after `patience` epochs in a row without figure < best - min_delta (or > best + min_delta).
@@ -45,32 +45,27 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ConfigError(f"EarlyStopping: mode is 'auto', 'min' or 'max', got {mode!r}")
+        self.watch(monitor, mode, min_delta)
         if patience < 0:
             raise ConfigError(f"EarlyStopping: patience is a number of epochs, got {patience!r}")
-        self.monitor, self.min_delta, self.patience = monitor, abs(min_delta), patience
-        self.verbose, self.mode, self.baseline = verbose, mode, baseline
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
         self.best_weights: list[Any] | None = None
-        self.sign = -1.0 if self._maximise() else 1.0
-        self.best = math.inf
+        self.start()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        figure = self._figure(logs or {})
+        figure = self.figure(logs)
         if epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)  # so that there is always something to give back
         self.wait += 1
-        signed = self.sign * figure
-        if signed < self.best - self.min_delta:
-            self.best = signed
+        if self.improves(figure):
             self._keep(epoch)
-            if self.baseline is None or signed < self.sign * self.baseline - self.min_delta:
+            if self.baseline is None or self.better(figure, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
@@ -88,24 +83,6 @@ class EarlyStopping(Callback):
         self.best_epoch = epoch
         if self.restore_best_weights:
             self.best_weights = self.model.get_weights()
-
-    def _figure(self, logs: dict[str, float]) -> float:
-        known = {"val_acc": "val_accuracy", "acc": "accuracy", "val_accuracy": "val_acc", "accuracy": "acc"}
-        for name in (self.monitor, known.get(self.monitor, "")):
-            if name in logs:
-                return logs[name]
-        hint = did_you_mean(self.monitor, logs)
-        if self.monitor.startswith("val_"):
-            hint += " For a val_ figure give fit validation_data or validation_split."
-        raise ConfigError(f"EarlyStopping: there is no figure {self.monitor!r}.{hint} There are: {', '.join(logs)}")
-
-    def _maximise(self) -> bool:
-        if self.mode != "auto":
-            return self.mode == "max"
-        name = self.monitor.removeprefix("val_")
-        metrics = dict(self.model.compiled.metrics) if self.model.compiled else {}
-        metric = metrics.get(name) or metrics.get({"acc": "accuracy", "accuracy": "acc"}.get(name, ""))
-        return bool(metric is not None and getattr(metric, "greater_is_better", False))
 
 
 @hookimpl

@@ -1,0 +1,63 @@
+"""LambdaCallback: functions as a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nbdl import Callback, hookimpl
+from nbdl.callback import BATCH_HOOKS
+from nbdl.errors import ConfigError
+
+Hook = Callable[..., Any] | None
+
+
+class LambdaCallback(Callback):
+    """Functions as a callback, each by the name of its hook.
+
+    Formula: on_epoch_end(epoch, logs) and so on are the functions given.
+
+    Args:
+        on_epoch_begin, on_epoch_end: functions of (epoch, logs).
+        on_train_begin, on_train_end: functions of (logs).
+        on_train_batch_begin, on_train_batch_end: functions of (batch, logs); they make a slice of each step.
+        on_batch_begin, on_batch_end: the same, under their older names.
+        on_test_begin, on_test_end: functions of (logs), around a validation.
+        on_progress: a function of (step, steps, logs), about every 50 ms.
+
+    Raises:
+        ConfigError: one is not a function.
+
+    Source: Keras 3, callbacks/lambda_callback.py.
+
+    >>> LambdaCallback(on_epoch_end=lambda epoch, logs: None).wants_batches()
+    False
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Hook = None,
+        on_epoch_end: Hook = None,
+        on_train_begin: Hook = None,
+        on_train_end: Hook = None,
+        on_train_batch_begin: Hook = None,
+        on_train_batch_end: Hook = None,
+        on_batch_begin: Hook = None,
+        on_batch_end: Hook = None,
+        on_test_begin: Hook = None,
+        on_test_end: Hook = None,
+        on_progress: Hook = None,
+    ) -> None:
+        self._given = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
+        for name, function in self._given.items():
+            if not callable(function):
+                raise ConfigError(f"LambdaCallback: {name} is a function, got {function!r}")
+            setattr(self, name, function)
+
+    def wants_batches(self) -> bool:
+        return any(name in self._given for name in BATCH_HOOKS)
+
+
+@hookimpl
+def register_callbacks(register: Any) -> None:
+    register("LambdaCallback", LambdaCallback)

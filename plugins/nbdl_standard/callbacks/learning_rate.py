@@ -1,0 +1,34 @@
+"""What callbacks that change the learning rate share."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nbdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nbdl import Callback
+
+
+def rate_of(callback: Callback) -> float:
+    """The learning rate of the next step, of a schedule too."""
+    state = callback.model.training_state
+    return float(callback.model.optimizer.rate(1 + (state.iterations if state else 0)))
+
+
+def set_rate(callback: Callback, rate: float) -> None:
+    """Set the optimizer's learning rate.
+
+    Raises:
+        ConfigError: the rate is no positive number, or a schedule rules already.
+    """
+    who, optimizer = type(callback).__name__, callback.model.optimizer
+    if callable(optimizer.learning_rate):
+        raise ConfigError(
+            f"{who}: the learning rate follows {optimizer.learning_rate!r} already; give the optimizer a number, or "
+            f"leave {who} out"
+        )
+    if isinstance(rate, bool) or not math.isfinite(rate) or rate < 0.0:
+        raise ConfigError(f"{who}: a learning rate is a number of at least 0, got {rate!r}")
+    optimizer.learning_rate = float(rate)

@@ -1,0 +1,418 @@
+"""The standard callbacks, beside EarlyStopping: files, rates, clocks, backups."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbdl import Callback, Sequential, load_model
+from nbdl.callbacks import (
+    BackupAndRestore,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    MaxTime,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
+)
+from nbdl.errors import ConfigError, DivergenceError
+from nbdl.layers import Dense, Dropout
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(40, 5)).astype(np.float32)
+Y = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 40)]
+
+
+def net(seed: int = 1, **options: Any) -> Sequential:
+    layers = [Dense(7, input_dim=5, activation="tanh"), Dropout(0.2), Dense(3, activation="softmax")]
+    model = Sequential(layers, seed=seed)
+    model.compile(options.pop("optimizer", "Adam"), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def fit(model: Sequential, *callbacks: Any, epochs: int = 3, **options: Any) -> dict[str, list[float]]:
+    options = {"batch_size": 8, "validation_split": 0.2, "verbose": 0, **options}
+    return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **options).history
+
+
+class Figures(Callback):
+    """Gives a figure chosen values, an epoch each."""
+
+    def __init__(self, name: str, values: list[float]) -> None:
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs[self.name] = self.values[epoch]
+
+
+# -- ModelCheckpoint ----------------------------------------------------------------------------------------
+
+
+def test_checkpoints_of_every_epoch_are_named_by_epoch_and_figures(tmp_path: Path) -> None:
+    model = net()
+    history = fit(model, ModelCheckpoint(tmp_path / "new" / "{epoch:02d}-{val_loss:.3f}.nbdl"))
+    wanted = [f"{epoch:02d}-{loss:.3f}.nbdl" for epoch, loss in enumerate(history["val_loss"], 1)]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == wanted
+    last = load_model(tmp_path / "new" / wanted[-1])
+    assert all(np.array_equal(a, b) for a, b in zip(last.get_weights(), model.get_weights(), strict=True))
+
+
+def test_only_the_best_is_saved() -> None:
+    saved = saved_epochs([3.0, 1.0, 2.0, 0.5], save_best_only=True)
+    assert saved == [1, 2, 4]
+    assert saved_epochs([3.0, 1.0, 2.0, 0.5], save_best_only=True, mode="max") == [1]
+    assert saved_epochs([3.0, 1.0, 2.0, 0.5], save_best_only=True, initial_value_threshold=1.0) == [4]
+    assert saved_epochs([3.0, 1.0, 2.0, 0.5]) == [1, 2, 3, 4]
+    assert saved_epochs([3.0, 1.0, 2.0, 0.5], period=2) == [2, 4]
+
+
+def saved_epochs(values: list[float], **options: Any) -> list[int]:
+    """The epochs that a checkpoint saves, given a figure's values."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = ModelCheckpoint(Path(folder) / "{epoch}.nbdl", monitor="figure", **options)
+        fit(net(), Figures("figure", values), checkpoint, epochs=len(values))
+        return sorted(int(path.stem) for path in Path(folder).iterdir())
+
+
+def test_a_checkpoint_goes_on_with_the_bits_of_one_that_never_stopped(tmp_path: Path) -> None:
+    straight, stopped = net(), net()
+    fit(straight, epochs=4)
+    fit(stopped, ModelCheckpoint(tmp_path / "{epoch}.nbdl"), epochs=2)
+    again = load_model(tmp_path / "2.nbdl")
+    fit(again, epochs=4, initial_epoch=2)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(straight.get_weights(), again.get_weights(), strict=True))
+
+
+def test_weights_alone_and_steps(tmp_path: Path) -> None:
+    model = net()
+    fit(model, ModelCheckpoint(tmp_path / "{epoch}-{batch}.npz", save_weights_only=True, save_freq=3), epochs=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-3.npz", "2-2.npz"]  # four steps an epoch
+    other = net(seed=2)
+    other.load_weights(tmp_path / "2-2.npz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"filepath": "a.keras"}, ["its own file format", ".nbdl"]),
+        ({"filepath": "a.h5", "save_weights_only": True}, [".npz"]),
+        ({"filepath": "a.nbdl", "save_freq": 0}, ["save_freq", "steps"]),
+        ({"filepath": "a.nbdl", "mode": "maximum"}, ["mode is"]),
+        ({"filepath": "a.nbdl", "period": 0}, ["period"]),
+    ],
+)
+def test_wrong_arguments_of_a_checkpoint(arguments: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        ModelCheckpoint(**arguments)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_an_unknown_figure_in_the_name_says_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'val_acuracy'.*epoch, loss, accuracy, val_loss, val_accuracy"):
+        fit(net(), ModelCheckpoint(tmp_path / "{val_acuracy}.nbdl"))
+
+
+# -- CSVLogger ----------------------------------------------------------------------------------------------
+
+
+def rows(path: Path, **options: Any) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file, **options))
+
+
+def test_the_table_holds_the_history(tmp_path: Path) -> None:
+    history = fit(net(), CSVLogger(tmp_path / "log.csv"))
+    head, *body = rows(tmp_path / "log.csv")
+    assert head == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    for number, row in enumerate(body):
+        assert row[0] == str(number)
+        assert [float(value) for value in row[1:]] == [history[name][number] for name in head[1:]]
+
+
+def test_the_table_goes_on_or_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    fit(net(), CSVLogger(path, separator=";"), epochs=2)
+    fit(net(), CSVLogger(path, separator=";", append=True), epochs=4, initial_epoch=2)
+    assert [row[0] for row in rows(path, delimiter=";")] == ["epoch", "0", "1", "2", "3"]
+    fit(net(), CSVLogger(path), epochs=1)
+    assert len(rows(path)) == 2
+    fit(net(), CSVLogger(tmp_path / "new.csv", append=True), epochs=1)
+    assert rows(tmp_path / "new.csv")[0][0] == "epoch"
+
+
+def test_a_table_with_other_columns_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n0,1\n")
+    with pytest.raises(ConfigError, match="has the columns epoch, loss"):
+        fit(net(), CSVLogger(path, append=True))
+    assert path.read_text() == "epoch,loss\n0,1\n"
+
+
+def test_epochs_without_validation_leave_their_columns_open(tmp_path: Path) -> None:
+    fit(net(), CSVLogger(tmp_path / "log.csv"), validation_split=0.0, epochs=1)
+    head, row = rows(tmp_path / "log.csv")
+    assert dict(zip(head, row, strict=True))["val_loss"] == "NA"
+
+
+# -- learning rates -----------------------------------------------------------------------------------------
+
+
+def test_the_rate_falls_on_a_plateau() -> None:
+    values = [1.0, 0.9, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5]
+    history = fit(
+        net(), Figures("figure", values), ReduceLROnPlateau("figure", factor=0.5, patience=2), epochs=len(values)
+    )
+    # Keras 3.15 gave these rates for the same figures.
+    assert history["learning_rate"] == pytest.approx([1e-3] * 4 + [5e-4] * 4)
+
+
+def test_the_rate_does_not_fall_while_cooling_nor_below_its_least() -> None:
+    values = [1.0] * 9
+    history = fit(
+        net(),
+        Figures("figure", values),
+        ReduceLROnPlateau("figure", factor=0.1, patience=1, cooldown=2, min_lr=5e-5),
+        epochs=len(values),
+    )
+    # These too.
+    assert history["learning_rate"] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 5e-5, 5e-5, 5e-5, 5e-5, 5e-5])
+
+
+def test_a_rate_for_each_epoch() -> None:
+    history = fit(net(), LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch)))
+    assert history["learning_rate"] == pytest.approx([0.1, 0.05, 0.1 / 3])
+    history = fit(net(), LearningRateScheduler(lambda epoch, rate: rate / 2))
+    assert history["learning_rate"] == pytest.approx([5e-4, 2.5e-4, 1.25e-4])
+
+
+def test_the_rate_is_the_one_that_steps_use() -> None:
+    model = net(optimizer="SGD")
+    before = model.get_weights()
+    fit(model, LearningRateScheduler(lambda epoch: 0.0))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_rate_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not a number"):
+        fit(net(), LearningRateScheduler(lambda epoch: "fast"))
+    with pytest.raises(ConfigError, match="at least 0"):
+        fit(net(), LearningRateScheduler(lambda epoch: -1.0))
+    with pytest.raises(ConfigError, match="function of the epoch"):
+        LearningRateScheduler(0.1)  # type: ignore[arg-type]
+    for arguments in ({"factor": 1.0}, {"patience": -1}, {"cooldown": -1}):
+        with pytest.raises(ConfigError, match=next(iter(arguments))):
+            ReduceLROnPlateau(**arguments)
+
+
+def test_a_schedule_and_a_callback_do_not_fight() -> None:
+    model = net()
+    model.optimizer.learning_rate = lambda step: 0.01
+    with pytest.raises(ConfigError, match="follows"):
+        fit(model, LearningRateScheduler(lambda epoch: 0.1))
+
+
+# -- ending -------------------------------------------------------------------------------------------------
+
+
+def test_divergence_ends_quietly_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DivergenceError):
+        fit(diverging(), TerminateOnNaN(raise_error=True), epochs=99)
+    model = diverging()
+    history = fit(model, TerminateOnNaN(), epochs=99)
+    assert "diverged in epoch" in capsys.readouterr().out
+    assert model.stop_training
+    assert 0 < len(history["loss"]) < 99
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def diverging() -> Sequential:
+    model = Sequential([Dense(7, input_dim=5), Dense(3)], seed=1)
+    model.compile("SGD", "mse")
+    model.optimizer.learning_rate = 2.0
+    return model
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(1.5, 1.5), ("90s", 90), ("1h30m", 5400), ("7", 7), (timedelta(minutes=2), 120)]
+)
+def test_times_are_read(given: Any, seconds: float) -> None:
+    assert MaxTime(given).max_time == seconds
+
+
+@pytest.mark.parametrize("given", [0, -1, "soon", "10 apples", "", None, math.nan, True])
+def test_what_is_no_time_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigError, match="max_time is a number of seconds"):
+        MaxTime(given)
+
+
+def test_training_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    class Clock(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            now[0] += 10.0
+
+    history = fit(net(), Clock(), MaxTime(25.0), epochs=9)
+    assert len(history["loss"]) == 3
+
+
+def test_the_clock_ends_an_epoch_in_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    class Clock(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            now[0] += 10.0
+
+    model = net()
+    history = fit(model, Clock(), MaxTime(20.0), epochs=9)
+    assert model.training_state is not None
+    assert (model.training_state.iterations, len(history["loss"])) == (2, 1)
+
+
+# -- functions ----------------------------------------------------------------------------------------------
+
+
+def test_functions_are_called_as_hooks() -> None:
+    seen: list[Any] = []
+    names = ["on_train_begin", "on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end"]
+    hooks = {name: lambda *arguments, name=name: seen.append(name) for name in names}
+    fit(net(), LambdaCallback(**hooks), epochs=2)
+    assert seen == [names[0], *names[1:5], *names[1:5], names[5]]
+
+
+def test_batch_functions_are_called_for_each_step() -> None:
+    seen: list[int] = []
+    callback = LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    assert callback.wants_batches()
+    assert not LambdaCallback().wants_batches()
+    fit(net(), callback, epochs=2)
+    assert seen == [0, 1, 2, 3] * 2
+    with pytest.raises(ConfigError, match="on_epoch_end is a function"):
+        LambdaCallback(on_epoch_end=3)  # type: ignore[arg-type]
+
+
+def test_what_callbacks_add_to_the_figures_is_in_the_history() -> None:
+    assert fit(net(), Figures("mine", [1.0, 2.0, 3.0]))["mine"] == [1.0, 2.0, 3.0]
+
+
+# -- BackupAndRestore ---------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """As if the process had been."""
+
+
+class Kill(Callback):
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == self.epoch:
+            raise Killed
+
+
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    straight = net()
+    fit(straight, LearningRateScheduler(lambda epoch, rate: rate * 0.9), epochs=5)
+    folder = tmp_path / "backup"
+    rates = LearningRateScheduler(lambda epoch, rate: rate * 0.9)
+    with pytest.raises(Killed):
+        fit(net(), BackupAndRestore(folder), rates, Kill(3), epochs=5)
+    assert [path.name for path in folder.iterdir()] == ["epoch-000003.nbdl"]
+    again = net(seed=99)  # a new process: another seed, other first weights
+    history = fit(again, BackupAndRestore(folder), rates, epochs=5)
+    assert len(history["loss"]) == 2
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(straight.get_weights(), again.get_weights(), strict=True))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_backup_may_stay(tmp_path: Path) -> None:
+    fit(net(), BackupAndRestore(tmp_path, delete_checkpoint=False), epochs=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-000002.nbdl"]
+    assert fit(net(), BackupAndRestore(tmp_path, delete_checkpoint=False), epochs=2) == {}
+
+
+def test_early_stopping_is_an_end_too(tmp_path: Path) -> None:
+    stop = EarlyStopping("figure", patience=1)
+    fit(net(), Figures("figure", [1.0] * 9), BackupAndRestore(tmp_path), stop, epochs=9)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_another_model_is_refused(tmp_path: Path) -> None:
+    fit(net(), BackupAndRestore(tmp_path, delete_checkpoint=False), epochs=1)
+    other = Sequential([Dense(3, input_dim=5, activation="softmax")])
+    other.compile("Adam", "categorical_crossentropy")
+    with pytest.raises(ConfigError, match="of another model"):
+        fit(other, BackupAndRestore(tmp_path))
+    with pytest.raises(ConfigError, match="of another model or optimizer"):
+        fit(net(optimizer="SGD"), BackupAndRestore(tmp_path))
+    for arguments in ({"backup_dir": ""}, {"backup_dir": "x", "save_freq": 10}):
+        with pytest.raises(ConfigError):
+            BackupAndRestore(**arguments)
+
+
+# -- TensorBoard --------------------------------------------------------------------------------------------
+
+
+def events(folder: Path) -> dict[str, list[tuple[int, Any]]]:
+    """What event files of a folder hold, by tag; the records are read here, byte by byte."""
+    import struct
+
+    from tensorboardX.proto.event_pb2 import Event
+
+    found: dict[str, list[tuple[int, Any]]] = {}
+    for path in folder.glob("events.out.tfevents.*"):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[12 + length + 4 :]
+            for value in event.summary.value:
+                what = value.simple_value if value.HasField("simple_value") else value.histo.num
+                found.setdefault(value.tag, []).append((event.step, what))
+    return found
+
+
+def test_event_files_hold_the_history(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    history = fit(net(), TensorBoard(tmp_path, histogram_freq=2))
+    for run, prefix in (("train", ""), ("validation", "val_")):
+        found = events(tmp_path / run)
+        for name in ("loss", "accuracy"):
+            wanted = [(epoch, np.float32(value)) for epoch, value in enumerate(history[prefix + name])]
+            assert found[f"epoch_{name}"] == wanted
+    found = events(tmp_path / "train")
+    assert [step for step, _ in found["dense_1/kernel/histogram"]] == [0, 2]
+    assert found["dense_1/kernel/histogram"][0][1] == 35
+    assert found["epoch_learning_rate"] == [(epoch, np.float32(0.001)) for epoch in range(3)]
+    assert "batch_loss" not in found
+
+
+def test_event_files_may_hold_batches(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    fit(net(), TensorBoard(tmp_path, update_freq=3), epochs=3)
+    assert [step for step, _ in events(tmp_path / "train")["batch_loss"]] == [3, 6, 9, 12]
+
+
+def test_without_its_package_tensorboard_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    model = net()
+    with pytest.raises(ConfigError, match=r"pip install 'nbdl\[tensorboard\]'"):
+        fit(model, TensorBoard())
+    assert model.training_state is None or model.training_state.iterations == 0
+    for arguments in ({"update_freq": 0}, {"histogram_freq": -1}):
+        with pytest.raises(ConfigError, match=next(iter(arguments))):
+            TensorBoard(**arguments)

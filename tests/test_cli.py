@@ -154,7 +154,7 @@ def test_early_stopping_keeps_the_best_weights(folder: Path) -> None:
 
 def test_the_clock_ends_training(folder: Path) -> None:
     result = run("train", "digits", "--epochs", "100000", "--patience", "0", "--progress", "none", "--max-time", "0.2s")
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("trained")]
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("trained")]
     assert 0 < int(line.split()[1]) < 100000
     assert "max_time is a number of seconds" in run("train", "digits", "--max-time", "soon", code=2).stderr
 

@@ -5,6 +5,7 @@
     python scripts/bench.py --busy 1 --threads 1 2 --json result.json --markdown result.md
     python scripts/bench.py --growth growth.svg
     python scripts/bench.py --scaling                         # what more cores would give, on paper
+    python scripts/bench.py --shares                          # what each optimizer, loss, normalisation, metric costs
     python scripts/bench.py --quick                           # whether all of it runs
 
 How it measures:
@@ -31,7 +32,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import machine, scaling
+from benchmarks import machine, scaling, shares
 from benchmarks.growth import GROWTH_PEERS, growth_works, plot
 from benchmarks.peers import PEERS
 from benchmarks.referee import Settings, run
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--growth", type=Path, metavar="PLOT", help="growth instead: an .svg or .png is drawn")
     parser.add_argument("--startup", action="store_true", help="run startup.py too")
     parser.add_argument("--scaling", action="store_true", help="what more cores would give, on paper, and nothing else")
+    parser.add_argument("--shares", action="store_true", help="each unit's share of a step, and nothing else")
     parser.add_argument("--quick", action="store_true", help="few works, one short round: only shows that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to a file too")
@@ -83,12 +85,22 @@ def startup(quick: bool) -> str:
     return f"\n### Start-up\n\n{done.stdout if done.returncode == 0 else 'startup.py failed'}"
 
 
+def say_and_keep(text: str, path: Path | None) -> int:
+    """Print a report, and write it to a file if one is given."""
+    print(text)
+    if path is not None:
+        path.write_text(text + "\n")
+    return 0
+
+
 def main() -> int:
     """Measure and report."""
     options = parser().parse_args()
     if options.scaling:
         print("\n".join(scaling.report(seconds=0.1 if options.quick else 2.0)))
         return 0
+    if options.shares:
+        return say_and_keep("\n".join(shares.report(seconds=0.05 if options.quick else 0.5)), options.markdown)
     rounds, seconds = (1, 0.02) if options.quick else (options.rounds, options.seconds)
     settings = Settings(rounds, seconds, tuple(sorted(set(options.threads))), options.busy, options.keep_blas)
     works, peers = works_and_peers(options)
@@ -101,12 +113,9 @@ def main() -> int:
         text += f"\n\n![growth]({options.growth.name})" if drawn else "\n\nNo plot: matplotlib is not installed."
     if options.startup:
         text += "\n" + startup(options.quick)
-    print(text)
     if options.json:
         options.json.write_text(json.dumps(outcome.to_json(), indent=1))
-    if options.markdown:
-        options.markdown.write_text(text + "\n")
-    return 0
+    return say_and_keep(text, options.markdown)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from nbdl.registry import Entry, registry
+from nbdl.registry import ALSO, Entry, registry
 
 
 class Dataset:
@@ -33,11 +33,12 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if name == "get":
             return functools.partial(registry.make, kind)
-        entry = registry.get(kind, name)
+        also = registry.find(ALSO[kind], name) if kind in ALSO and registry.find(kind, name) is None else None
+        entry = also or registry.get(kind, name)
         return Dataset(entry) if kind == "datasets" else entry.target
 
     def names() -> list[str]:
-        entries = registry.entries(kind)
+        entries = registry.entries(kind) + (registry.entries(ALSO[kind]) if kind in ALSO else [])
         return sorted({name for entry in entries for name in (entry.name, *entry.aliases)})
 
     return attribute, names

@@ -77,6 +77,15 @@ def normalise(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks in modules by their mark alone; pluggy inspects every name, which took most of the loading."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        if isinstance(plugin, ModuleType) and not hasattr(vars(plugin).get(name), f"{GROUP}_impl"):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class Registry:
     """All units by kind and name; plugins are loaded at the first look-up."""
 
@@ -84,7 +93,7 @@ class Registry:
         self.broken: list[Broken] = []
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in hookspecs.KINDS}
         self._names: dict[str, dict[str, str]] = {kind: {} for kind in hookspecs.KINDS}
-        self._manager = pluggy.PluginManager(GROUP)
+        self._manager = _Manager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._owner = Owner("", "", "")
         self._module = ""

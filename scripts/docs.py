@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from nbdl import Layer
-from nbdl.registry import Entry, registry
+from nbdl.registry import ALSO, Entry, registry
 
 PACKAGE = Path(__file__).resolve().parent.parent / "nbdl"
 HEADER = "# Generated from the registry by scripts/docs.py; do not edit.\n"
@@ -46,7 +46,10 @@ KINDS = {
 EXPORTED = {"layers": ("nbdl", ["Layer"]), "callbacks": ("nbdl", ["Callback", "History"])}
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
-COMMON = {"name": "str | None", "input_shape": "int | Sequence[int] | None", "input_dim": "int | None"}
+COMMON = {
+    "name": "str | None", "input_shape": "int | Sequence[int] | None", "input_dim": "int | None",
+    "trainable": "bool | None", "activity_regularizer": "Any",
+}  # fmt: skip
 PLAIN = {"int", "float", "str", "bool", "None", "Any", "Callable", "Sequence", "list", "tuple", "dict"}
 WIDTH = 120
 
@@ -200,6 +203,10 @@ def stub(kind: str) -> str:
         body.append(f"from nbdl import {KINDS[kind]}")
     for entry in own_entries(kind):
         body += unit(entry)
+    if kind in ALSO:
+        taken = {name for entry in own_entries(kind) for name in names_of(entry)}
+        also = {name for entry in own_entries(ALSO[kind]) for name in names_of(entry)} - taken
+        body += [f"from nbdl.{ALSO[kind]} import {name} as {name}" for name in sorted(also)]
     body.append(f"\ndef get(given: Any, where: str = ...) -> {KINDS[kind]}: ...")
     return assembled(body)
 

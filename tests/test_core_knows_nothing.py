@@ -33,6 +33,10 @@ MEANT_OTHERWISE = {
     "input": "what a batch brings to a program",
     "add": "a scalar function, a method of models and sets",
     "c": "a name of variables, and numpy's word for an order of elements",
+    "precision": "of a GPU's products",
+    "reshape": "numpy's word",
+    "uniform": "an operation of programs, and numpy's word",
+    "normal": "numpy's word",
 }
 # The same, as identifiers only.
 IDENTIFIERS = {
@@ -48,6 +52,12 @@ IDENTIFIERS = {
 # The same, in one file only.
 IN_FILE = {
     ("engine/maths.py", "sigmoid"): "mathematics of the scalar language",
+    ("engine/maths.py", "cosine"): "mathematics of the scalar language",
+    ("initializing.py", "truncatednormal"): "what initializers draw from",
+    ("cli/figures.py", "r2"): "what `nbdl evaluate` prints, in the data's own units",
+    ("cli/figures.py", "rmse"): "what `nbdl evaluate` prints, in the data's own units",
+    ("cli/recipe.py", "maxtime"): "an option of the command line, for recipes to understand",
+    ("cli/train.py", "maxtime"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "dropout"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "l2"): "an option of the command line, for recipes to understand",
     ("engine/cuda/dialect.py", "tanh"): "one of the names of libdevice's functions",

@@ -58,7 +58,7 @@ debug_option = click.option(
 )
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]
     """A time to wait, in seconds."""
 
     name = "time"

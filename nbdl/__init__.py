@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbdl.hookspecs import hookimpl
     from nbdl.layer import Layer
     from nbdl.model import Sequential
+    from nbdl.optimizer import Optimizer, Schedule
     from nbdl.registry import register
     from nbdl.saving import load_model, model_from_json
     from nbdl.seeding import set_random_seed
@@ -37,10 +38,8 @@ if TYPE_CHECKING:
         Initializer,
         Loss,
         Metric,
-        Optimizer,
         Pair,
         Regularizer,
-        Schedule,
         elementwise_pair,
     )
 
@@ -55,10 +54,10 @@ _HOME = {
     "Layer": "layer",
     "Loss": "specs",
     "Metric": "specs",
-    "Optimizer": "specs",
+    "Optimizer": "optimizer",
     "Pair": "specs",
     "Regularizer": "specs",
-    "Schedule": "specs",
+    "Schedule": "optimizer",
     "Sequential": "model",
     "elementwise_pair": "specs",
     "hookimpl": "hookspecs",

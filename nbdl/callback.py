@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl.units import Unit
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Logs = dict[str, float]
 BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+EVALUATION_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end")
 
 
 class Callback(Unit):
@@ -59,8 +60,20 @@ class Callback(Unit):
 
     def on_test_end(self, logs: Logs | None = None) -> None: ...
 
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None: ...
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None: ...
+
+    def on_predict_end(self, logs: Logs | None = None) -> None: ...
+
+    def on_predict_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
+
     def on_progress(self, step: int, steps: int, logs: Logs) -> None:
-        """Between slices: `step` of `steps` are done in this epoch, `logs` are the means so far."""
+        """Between slices: `step` of `steps` (0 if not known) are done in this epoch, `logs` are the means so far."""
 
     def on_divergence(self, error: DivergenceError) -> bool:
         """Training met a value that is not finite. Return True to end it quietly; else `fit` raises the error."""
@@ -68,7 +81,22 @@ class Callback(Unit):
 
     def wants_batches(self) -> bool:
         """Whether a batch hook is overridden."""
-        return any(getattr(type(self), name) is not getattr(Callback, name) for name in BATCH_HOOKS)
+        return self._overrides(BATCH_HOOKS)
+
+    def wants_evaluation_batches(self) -> bool:
+        """Whether a batch hook of evaluate or predict is overridden; those then take batches of `batch_size`."""
+        return self._overrides(EVALUATION_HOOKS)
+
+    def _overrides(self, names: Iterable[str]) -> bool:
+        return any(getattr(type(self), name) is not getattr(Callback, name) for name in names)
+
+
+def made(callbacks: Any, where: str) -> list[Callback]:
+    """Callbacks of one, or a list, of instances, classes and names."""
+    from nbdl.registry import registry
+
+    listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
+    return [registry.make("callbacks", one, where) for one in listed]
 
 
 class Record(dict[str, list[float]]):
@@ -117,7 +145,9 @@ class CallbackList:
 
     def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
         self.callbacks = callbacks
+        self.params = params
         self.batches = any(callback.wants_batches() for callback in callbacks)
+        self.evaluation_batches = any(callback.wants_evaluation_batches() for callback in callbacks)
         self.watching = any(type(callback) is not History for callback in callbacks)
         for callback in callbacks:
             callback.set_model(model)

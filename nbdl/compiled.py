@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, PluginError
+from nbdl.optimizer import Optimizer
 from nbdl.registry import registry
-from nbdl.specs import Loss, Metric, Optimizer
+from nbdl.specs import Loss, Metric, elementwise
+from nbdl.units import Unit
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Floats
@@ -40,19 +44,75 @@ class LossMetric(Metric):
         self.loss = loss
 
     def update(self, r: Any, y: Any, p: Any) -> Any:
+        wanted = self.loss.target_shape(p.shape)
+        if wanted != y.shape:
+            raise ConfigError(
+                f"the metric {self.loss.unit_name!r} compares targets of shape {wanted}, those of the loss have shape "
+                f"{y.shape}: labels and one-hot targets go with different units"
+            )
         return self.loss.values(r, y, p)
 
 
+def own_loss(given: Any) -> Any:
+    """What `compile` was given as loss: a pair of scalar functions becomes a unit, anything else stays.
+
+    Args:
+        given: (f, df) with f(y, p, ...) and df(y, p, ...), where further arguments have defaults.
+
+    Raises:
+        ConfigError: one function alone, or functions that do not fit.
+    """
+    if _is_function(given):
+        raise ConfigError(
+            f"compile's loss: {given.__name__} is one function; give a pair, loss=(f, df): scalar functions f(y, p), "
+            "whose mean over a row's outputs is the loss, and df(y, p), the derivative of f by p"
+        )
+    if isinstance(given, tuple | list):
+        return _of_functions("losses", tuple(given), "compile's loss")
+    return given
+
+
+def _is_function(given: Any) -> bool:
+    return callable(given) and not isinstance(given, type | Unit)
+
+
+def _of_functions(kind: str, functions: tuple[Callable[..., Any], ...], where: str) -> Any:
+    """A unit of scalar functions: the registered one that they make, or one of this model's own."""
+    if not all(map(inspect.isfunction, functions)):
+        raise ConfigError(f"{where}: plain Python functions are wanted, got {functions!r}")
+    known = (entry.target for entry in registry.entries(kind))
+    unit = next((one for one in known if getattr(one, "functions", ()) == functions), None)
+    try:
+        if unit is None:
+            unit = elementwise(kind, functions[0].__name__, functions)
+            unit.unit_name = functions[0].__name__
+        return unit()
+    except (PluginError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}; arguments after y and p need defaults") from None
+
+
+def _metric(given: Any) -> Metric:
+    """A metric from what `compile` was given: a metric, a loss, or a scalar function f(y, p, ...)."""
+    if _is_function(given):
+        return cast(Metric, _of_functions("metrics", (given,), "compile's metrics"))
+    is_loss = isinstance(given, Loss) or (isinstance(given, type) and issubclass(given, Loss))
+    if isinstance(given, str):
+        is_loss = registry.find("metrics", given) is None and registry.find("losses", given) is not None
+    if is_loss:
+        return LossMetric(registry.make("losses", given))
+    return cast(Metric, registry.make("metrics", given, "compile's metrics"))
+
+
 def named_metrics(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
-    """Metrics with the names that they are reported under: as written, or the unit's own."""
+    """Metrics with the names that they are reported under: as written, or the unit's own, with a number if taken."""
     named: list[tuple[str, Metric]] = []
     for metric in metrics:
-        if isinstance(metric, str) and registry.find("metrics", metric) is None and registry.find("losses", metric):
-            made: Metric = LossMetric(registry.make("losses", metric))
-        else:
-            made = registry.make("metrics", metric, "compile's metrics")
-        name = metric if isinstance(metric, str) else made.unit_name
-        if any(name == other for other, _ in named):
-            raise ConfigError(f"the metric {name!r} is given twice")
-        named.append((name, made))
+        made = _metric(metric)
+        written = metric if isinstance(metric, str) else made.name
+        own = getattr(made, "loss", made).unit_name
+        taken = {"loss", *(name for name, _ in named)}
+        if written in taken:
+            raise ConfigError(f"the metric {written!r} is given twice; name=... gives a metric another name")
+        free = (own if number == 0 else f"{own}_{number}" for number in itertools.count())
+        named.append((written or next(name for name in free if name not in taken), made))
     return named

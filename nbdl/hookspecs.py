@@ -43,7 +43,7 @@ def register_losses(register: Register) -> None:
     """`register("mse", f, df)`: scalar `f(y, p, ...)` and `df(y, p, ...)`; or a subclass of `Loss`.
 
     `pairs={"sigmoid": Pair}` declares the formula that replaces loss and last activation;
-    `targets="probabilities"` refuses targets outside 0..1."""
+    `targets="probabilities"` refuses targets outside 0..1, "signs" outside -1..1, "positive" below 0."""
 
 
 @hookspec(historic=True)
@@ -68,7 +68,7 @@ def register_constraints(register: Register) -> None:
 
 @hookspec(historic=True)
 def register_metrics(register: Register) -> None:
-    """`register("accuracy", Accuracy)`: a subclass of `Metric`."""
+    """`register("accuracy", Accuracy)`: a subclass of `Metric`; or scalar `f(y, p, ...)`, for its mean."""
 
 
 @hookspec(historic=True)

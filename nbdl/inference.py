@@ -1,4 +1,4 @@
-"""predict and evaluate: one pass over the rows, in as large batches as suit the device."""
+"""predict and evaluate: one pass over rows, in as large batches as suit the device, or over batches as they come."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdl import inputs as given
-from nbdl.compiled import Compiled
+from nbdl.callback import CallbackList, made
 from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
-from nbdl.errors import ConfigError, DataError, NbdlError
+from nbdl.errors import DataError, NbdlError
+from nbdl.inputs import checked_data, count
 from nbdl.programs import executor, quick_net, recorded, rows_at_once
 from nbdl.specs import Metric
+from nbdl.streams import Slices, Stream, is_stream, on_disk, parts, refuse_beside
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -26,29 +28,9 @@ SLICE_SECONDS = 0.05
 FEW_PRODUCTS = 1 << 20  # multiplications, some 20 µs: not worth the tables of a run
 
 
-def count(value: Any, name: str, default: int, least: int) -> int:
-    """An integer argument of at least `least`; None stands for the default."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
-        raise ConfigError(f"{name} is an integer of at least {least}, got {value!r}")
-    return int(value)
-
-
 def check_threads(threads: int | None) -> None:
     """Refuse a number of threads that is none."""
     count(threads, "threads", 1, 1)
-
-
-def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any) -> list[Any]:
-    """x, y and row weights, each rows × features, as the model wants them."""
-    compiled = model._compiled()
-    array = given.as_array(x, "x")
-    if not model.built:
-        model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    rows = given.inputs(array, model.input_shape)
-    targets = given.targets(y, compiled.loss, model.output_shape, len(rows))
-    return [rows, targets, given.row_weights(sample_weight, len(rows))]
 
 
 def tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> tuple[Any, Any, Any]:
@@ -106,13 +88,70 @@ class Pass:
         _run(self.executor, self.batches, threads)
 
 
-def predict(model: Sequential, x: Any, threads: int | None = None) -> np.ndarray:
-    """Predictions for all rows."""
+def predict(
+    model: Sequential, x: Any, batch_size: int | None = None, steps: int | None = None, callbacks: Any = None,
+    threads: int | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Predictions for all rows, or for those of an iterable's batches."""
     check_threads(threads)
-    array = given.inputs(x, model.input_shape)
+    if type(x) is np.ndarray and steps is None and not callbacks:  # the usual case, in some µs less
+        count(batch_size, "batch_size", 32, 1)
+        return _predicted(model, _first(model, x, None, None), threads, model.device)
+    hooks = CallbackList(made(callbacks, "predict's callbacks"), model, {"steps": steps})
+    source = batches_of(model, [x], batch_size, steps, hooks.evaluation_batches)
+    hooks.call("on_predict_begin", {})
+    if source is None:
+        output = _predicted(model, _first(model, x, batch_size, steps), threads, model.device)
+    else:
+        output = _predicted_batches(model, source, threads, hooks)
+    hooks.call("on_predict_end", {})
+    return output
+
+
+def _first(model: Sequential, x: Any, batch_size: int | None, steps: int | None) -> Any:
+    """The rows of so many steps, checked."""
+    rows = given.inputs(x, model.input_shape, given.integer_limit(model.layers))
     if not model.built:
-        model.build(array.shape[1:] if model.input_shape is None else None)
-    return _predicted(model, array, threads, model.device)
+        model.build(rows.shape[1:] if model.input_shape is None else None)
+    return limited([rows], batch_size, steps)[0]
+
+
+def _predicted_batches(model: Sequential, source: Stream, threads: int | None, hooks: CallbackList) -> np.ndarray:
+    outputs: list[np.ndarray] = []
+    for number, batch in enumerate(source.epoch()):
+        hooks.call("on_predict_batch_begin", number, {})
+        with source.naming(f"batch {number + 1}"):
+            rows = _first(model, parts(batch, "x")[0], None, None)
+        outputs.append(_predicted(model, rows, threads, model.device))
+        hooks.call("on_predict_batch_end", number, {"outputs": outputs[-1]})
+    if not outputs:
+        raise DataError("x gave no batches")
+    return np.concatenate(outputs)
+
+
+def batches_of(
+    model: Sequential, data: list[Any], batch_size: int | None, steps: int | None, one_by_one: bool = False,
+    name: str = "x",
+) -> Stream | None:  # fmt: skip
+    """x (and y and weights) as batches: given so, read from files a slice at a time, or looked at `one_by_one`.
+
+    None where they are arrays that can be used whole.
+    """
+    batch = count(batch_size, "batch_size", 32, 1)
+    count(steps, "steps", 1, 1)
+    x, *others = data
+    if is_stream(x):
+        refuse_beside(batch_size=batch_size, **dict(zip(("y", "sample_weight"), others, strict=False)))
+        return Stream(model, x, steps, name=name)
+    if not one_by_one and not any(on_disk(array) for array in data):
+        return None
+    arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
+    return Stream(model, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
+
+
+def limited(data: list[Any], batch_size: int | None, steps: int | None) -> list[Any]:
+    """The rows of so many steps of that size; without a size, a step is so large that all rows are taken."""
+    return data if steps is None or batch_size is None else [array[: steps * batch_size] for array in data]
 
 
 def call(model: Sequential, x: Any) -> np.ndarray:
@@ -148,28 +187,75 @@ def run_rows(
 
 
 def evaluate(
-    model: Sequential, x: Any, y: Any, sample_weight: Any = None, threads: int | None = None
-) -> dict[str, float]:
-    """The loss and each metric over all rows, by name."""
+    model: Sequential, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None,
+    steps: int | None = None, callbacks: Any = None, threads: int | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """The loss and each metric over all rows, or those of an iterable's batches, by name."""
     check_threads(threads)
-    compiled = model._compiled()
-    return Evaluation(model, compiled, checked_data(model, x, y, sample_weight)).figures(threads)
+    hooks = CallbackList(made(callbacks, "evaluate's callbacks"), model, {"steps": steps})
+    return evaluation(model, [x, y, sample_weight], batch_size, steps, hooks).figures(threads, hooks)
+
+
+def test_on_batch(model: Sequential, x: Any, y: Any, sample_weight: Any, anew: bool) -> dict[str, float]:
+    """The loss and each metric over one batch, or over all batches so far."""
+    one = Evaluation(model, checked_data(model, x, y, sample_weight)).all_rows
+    one.run(None)
+    tally = None if anew else model._executors.get("testing")
+    tally = model._executors["testing"] = tally or Tally(one.program, model._compiled().metrics)
+    tally.add(one.batches.log, one.batches.steps[:, 1])
+    return tally.figures()
+
+
+def evaluation(
+    model: Sequential, data: list[Any], batch_size: int | None, steps: int | None, hooks: CallbackList, name: str = "x"
+) -> Evaluation:
+    """The evaluation of x, y and weights, or of batches in the place of x."""
+    model._compiled()
+    source = batches_of(model, data, batch_size, steps, hooks.evaluation_batches, name)
+    if source is not None:
+        return Evaluation(model, source)
+    return Evaluation(model, limited(checked_data(model, *data), batch_size, steps))
 
 
 class Evaluation:
-    """The loss and metrics over the same rows, as often as wanted, on the model's device."""
+    """The loss and metrics over the same rows, or the next batches, as often as wanted, on the model's device."""
 
-    def __init__(self, model: Sequential, compiled: Compiled, data: list[Any]) -> None:
-        if len(data[0]) == 0:
-            raise DataError("there are no rows to evaluate on")
-        self.metrics, self.all_rows = compiled.metrics, Pass(model, "evaluate", data, model.device)
+    def __init__(self, model: Sequential, source: list[Any] | Stream) -> None:
+        self.model, self.metrics, self.device = model, model._compiled().metrics, model.device
+        self.stream = source if isinstance(source, Stream) else None
+        if not isinstance(source, Stream):
+            if len(source[0]) == 0:
+                raise DataError("there are no rows to evaluate on")
+            self.all_rows = Pass(model, "evaluate", source, self.device)
 
-    def figures(self, threads: int | None) -> dict[str, float]:
+    def figures(self, threads: int | None, hooks: CallbackList) -> dict[str, float]:
         """The figures by name, with the weights as they are now."""
+        hooks.call("on_test_begin", {})
+        tally = self._of_rows(threads) if self.stream is None else self._of_batches(self.stream, threads, hooks)
+        figures = tally.figures()
+        hooks.call("on_test_end", figures)
+        return figures
+
+    def _of_rows(self, threads: int | None) -> Tally:
         self.all_rows.run(threads)
-        tally = Tally(self.all_rows.program, self.metrics)
-        tally.add(self.all_rows.batches.log, self.all_rows.batches.steps[:, 1])
-        return tally.figures()
+        return self._add(None, self.all_rows)
+
+    def _of_batches(self, stream: Stream, threads: int | None, hooks: CallbackList) -> Tally:
+        tally: Tally | None = None
+        for number, batch in enumerate(stream.epoch()):
+            hooks.call("on_test_batch_begin", number, {})
+            one = Pass(self.model, "evaluate", stream.checked(batch, f"batch {number + 1}", number == 0), self.device)
+            one.run(threads)
+            tally = self._add(tally, one)
+            hooks.call("on_test_batch_end", number, tally.figures() if hooks.evaluation_batches else {})
+        if tally is None:
+            raise DataError(f"{stream.name} gave no batches" + ("" if stream.again else ": it has none left"))
+        return tally
+
+    def _add(self, tally: Tally | None, one: Pass) -> Tally:
+        tally = tally or Tally(one.program, self.metrics)
+        tally.add(one.batches.log, one.batches.steps[:, 1])
+        return tally
 
 
 class Tally:

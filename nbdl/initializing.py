@@ -33,14 +33,21 @@ class Stream:
 
         return normal_array(shape, mean, deviation, self.seed, self.site)
 
+    def truncated_normal(self, shape: tuple[int, ...], mean: float, deviation: float) -> NDArray[np.float32]:
+        """The same without what is more than two deviations from the mean; `deviation` is that before the cut."""
+        from nbdl.engine.random import truncated_normal_array
+
+        return truncated_normal_array(shape, mean, deviation, self.seed, self.site)
+
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan in and fan out of a weight: of a matrix its sizes, of a vector its length twice.
+    """Fan in and fan out of a weight: of a matrix its sizes, of a vector its length twice; axes before the last two
+    count with both.
 
     >>> fans((784, 500))
     (784, 500)
     """
     if len(shape) < 2:
-        return shape[0], shape[0]
+        return math.prod(shape), math.prod(shape)
     field = math.prod(shape[:-2])
     return shape[-2] * field, shape[-1] * field

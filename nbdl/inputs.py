@@ -8,24 +8,44 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.errors import DataError
+from nbdl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from nbdl.layer import Shape
+    from nbdl.layer import Layer, Shape
+    from nbdl.model import Sequential
     from nbdl.specs import Loss
 
 Array = NDArray[Any]
 
 PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
 CHUNK = 1 << 20  # elements looked at together
-SLACK = 1e-6  # probabilities beyond 0 and 1 by rounding
 EXACT = 1 << 24  # integers above are not exact in float32
+
+
+def count(value: Any, name: str, default: int, least: int) -> int:
+    """An integer argument of at least `least`; None stands for the default."""
+    if value is None:
+        return default
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+        raise ConfigError(f"{name} is an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
+    """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
+    compiled = model._compiled()
+    array = as_array(x, "x")
+    if not model.built:
+        model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
+    rows = inputs(array, model.input_shape, integer_limit(model.layers), looks)
+    columns = targets(y, compiled.loss, model.output_shape, len(rows))
+    return [rows, columns, row_weights(sample_weight, len(rows))]
 
 
 def as_array(data: Any, what: str) -> Array:
@@ -98,14 +118,35 @@ def check_finite(array: Array, what: str) -> tuple[float, float]:
     return low, high
 
 
-def inputs(x: Any, shape: Shape | None) -> Array:
-    """x as rows × features. Warns where it looks like pixels of 0 to 255."""
+def integer_limit(layers: Sequence[Layer]) -> int | None:
+    """What the integers are below that the first layer takes; None if it takes any numbers."""
+    first = next((layer for layer in layers if not layer.moves_only), None)
+    return None if first is None else first.input_limit
+
+
+def _check_integers(rows: Array, low: float, high: float, limit: int) -> None:
+    """Refuse what are not integers from 0 to below the limit."""
+    if low < 0 or high >= limit:
+        raise DataError(f"x goes from {low:g} to {high:g}; the first layer takes integers from 0 to {limit - 1}")
+    for start in range(0, rows.size if rows.dtype.kind == "f" else 0, CHUNK):
+        part = rows.reshape(-1)[start : start + CHUNK]
+        broken = part != np.floor(part)
+        if broken.any():
+            row, column = divmod(start + int(broken.argmax()), rows.shape[1])
+            value = rows[row, column]
+            raise DataError(f"x holds {value:g} in row {row}, column {column}; the first layer takes integers")
+
+
+def inputs(x: Any, shape: Shape | None, limit: int | None = None, looks: bool = True) -> Array:
+    """x as rows × features, integers below a limit if there is one; `looks` warns of pixels that are not scaled."""
     array = as_array(x, "x")
     if shape is None:
         shape = array.shape[1:] or (1,)
     rows = rows_of(array, shape, "x")
     low, high = check_finite(rows, "x") if rows.size else (0.0, 0.0)
-    if low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16):
+    if limit is not None:
+        _check_integers(rows, low, high, limit)
+    elif looks and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16):
         warnings.warn(
             f"x goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
             "divide by 255",
@@ -133,9 +174,9 @@ def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
         if problem:
             raise DataError(problem)
     columns = rows_of(array, loss.target_shape(output_shape), "y", f"loss {loss.unit_name!r}")
-    if loss.targets == "probabilities" and (low < -SLACK or high > 1.0 + SLACK):
-        hint = "; from -1 and 1 make (y + 1) / 2" if (low, high) == (-1.0, 1.0) else ""
-        raise DataError(f"loss {loss.unit_name!r} takes targets from 0 to 1, y goes from {low:g} to {high:g}{hint}")
+    problem = loss.check_range(low, high)
+    if problem:
+        raise DataError(problem)
     return columns
 
 

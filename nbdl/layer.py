@@ -56,6 +56,8 @@ class Layer(Unit):
     input_shape: Shape | None = None
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
+    input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
+    moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
     _model: weakref.ref[Sequential] | None = None  # whose weights this layer names, once they exist
     _made: dict[str, Any] = {}  # the units that the constructor set
 
@@ -150,7 +152,8 @@ class Layer(Unit):
         config["name"] = self.name
         if self.input_shape is not None:
             config["input_shape"] = list(self.input_shape)
-        config.pop("input_dim", None)
+        if "input_dim" not in vars(self):  # else it is an argument of the layer's own
+            config.pop("input_dim", None)
         config.pop("trainable", None)
         if not self.trainable:
             config["trainable"] = False
@@ -237,5 +240,5 @@ Layer.__init__ = remembering(_with_common_arguments(Layer.__init__))  # type: ig
 
 
 def snake_case(name: str) -> str:
-    """`LayerNormalization` → `layer_normalization`, as Keras names layers."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    """`RMSNormalization` → `rms_normalization`, as Keras names layers: `p_re_lu`, too."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=.)(?=[A-Z][a-z]+)", "_", name)).lower()

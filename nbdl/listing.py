@@ -105,7 +105,7 @@ def _executor(model: Sequential, program: Program, rows: int) -> Any:
     from nbdl.engine.cpu import Executor
     from nbdl.engine.store import aligned_zeros
 
-    slots = 0 if model.compiled is None else len(model.optimizer.used_slots())
+    slots = 0 if model.compiled is None else len(model.optimizer.all_slots())
     return Executor(
         program, model.store, rows, ["float32" if program.training else None] * len(program.inputs),
         aligned_zeros(slots * model.store.trainable_size),

@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.building import Builder
-from nbdl.compiled import Compiled, TrainingState, named_metrics
+from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.initializing import Stream
 from nbdl.layer import Layer, Shape, assign, shape_of, snake_case
+from nbdl.optimizer import Optimizer
 from nbdl.placing import Place
 from nbdl.registry import registry
 from nbdl.seeding import new_seed
-from nbdl.specs import Loss, Optimizer
+from nbdl.specs import Loss
+from nbdl.trainer import Trainer
 from nbdl.units import explained, serialize, unknown_attribute
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.callback import Callback, History
+    from nbdl.callback import History
     from nbdl.engine.program import Program
     from nbdl.engine.store import Store, Weight
     from nbdl.nets.net import Net
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
 
 
-class Sequential:
+class Sequential(Trainer):
     """Layers one after another.
 
     Args:
@@ -318,8 +320,10 @@ class Sequential:
 
         Args:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
-            loss: name or unit.
-            metrics: names or units, reported beside the loss; any loss's name too.
+            loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
+                mean over a row's outputs is the loss, and df(y, p), its derivative by p.
+            metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
+                mean over outputs and rows is reported under the function's name.
             device: see `device`; by default the one that the model has: "cpu" unless it was set.
             precision: see `precision`; by default the one that the model has: "float32" unless it was set.
 
@@ -336,7 +340,7 @@ class Sequential:
             metrics = [metrics]
         compiled = Compiled(
             registry.make("optimizers", optimizer, "compile's optimizer"),
-            registry.make("losses", loss, "compile's loss"),
+            registry.make("losses", own_loss(loss), "compile's loss"),
             named_metrics(metrics or []),
         )
         place = self._place if precision is None else self._place.rounded(precision)
@@ -405,94 +409,6 @@ class Sequential:
             raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
         return self.compiled
 
-    @explained
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int | None = None,
-        verbose: int | str = "auto",
-        callbacks: Sequence[Callback | type[Callback] | str] | None = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        sample_weight: Any = None,
-        initial_epoch: int = 0,
-        threads: int | None = None,
-        nb_epoch: int | None = None,
-    ) -> History:
-        """Train, on the model's device.
-
-        Args:
-            x: inputs, rows × features: anything that `np.asarray` takes.
-            y: targets, as the loss wants them.
-            batch_size: rows of a step; default 32. The last, short batch is kept.
-            epochs: number of the last epoch; default 1. `nb_epoch` is the Keras 1 spelling.
-            verbose: 0 nothing, 1 a bar on a terminal and else a line per epoch, 2 a line per epoch; "auto" is 1.
-            callbacks: units or instances of `Callback`.
-            validation_split: share of the rows, from the end and before shuffling, to validate on.
-            validation_data: (x, y) or (x, y, weights) to validate on; wins over the split.
-            shuffle: a new order each epoch, from the model's seed.
-            sample_weight: one weight per row, for the loss.
-            initial_epoch: number of the first epoch, for going on.
-            threads: of the CPU, at most so many; the results do not depend on it.
-
-        Returns:
-            The history.
-
-        Raises:
-            DataError: the data does not fit, with what to do.
-            DivergenceError: a value was not finite; the weights are those before that step.
-            DeviceError: the GPU has too little memory, or was lost; the weights are those of the last epoch's end.
-        """
-        from nbdl.training import fit
-
-        if nb_epoch is not None and epochs is not None:
-            raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
-        return fit(
-            self, x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch, verbose=verbose,
-            callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
-            shuffle=shuffle, sample_weight=sample_weight, initial_epoch=initial_epoch, threads=threads,
-        )  # fmt: skip
-
-    @explained
-    def evaluate(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        sample_weight: Any = None,
-        return_dict: bool = False,
-        threads: int | None = None,
-    ) -> Any:
-        """The loss and metrics on data, computed on the model's device.
-
-        Args:
-            batch_size: accepted; the engine takes batches that suit the machine, and the figures do not depend on it.
-            return_dict: a dict by name rather than a list.
-
-        Returns:
-            [loss, metrics...], or the loss alone if there are no metrics.
-        """
-        from nbdl.inference import evaluate
-
-        figures = evaluate(self, x, y, sample_weight, threads)
-        if return_dict:
-            return figures
-        values = list(figures.values())
-        return values if len(values) > 1 else values[0]
-
-    @explained
-    def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, threads: int | None = None
-    ) -> np.ndarray:
-        """Predictions, rows × outputs, computed on the model's device; may be called from many threads at once."""
-        from nbdl.inference import predict
-
-        return predict(self, x, threads)
-
     def __call__(self, x: Any) -> np.ndarray:
         """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
@@ -546,19 +462,6 @@ class Sequential:
         from nbdl.nets.cfunc import as_cfunc
 
         return as_cfunc(self.as_njit(), form)
-
-    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
-        """The same as `predict`, under its Keras 1 name."""
-        return self.predict(x)
-
-    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
-        """The column of the largest output; of a single output, whether it is above 0.5."""
-        import numpy as np
-
-        predictions = self.predict(x)
-        if predictions.shape[-1] > 1:
-            return np.asarray(predictions.argmax(axis=-1))
-        return np.asarray(predictions > 0.5, np.int32)
 
     # -- looking in -------------------------------------------------------------------------------------
 

@@ -23,10 +23,12 @@ from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats, aligned_zeros
 from nbdl.engine.threads import usable_threads
 from nbdl.errors import ConfigError, DataError, NbdlError
-from nbdl.inference import check_threads, checked_data, count
+from nbdl.inference import check_threads
+from nbdl.inputs import checked_data, count
 from nbdl.profile import OperationProfile, Profile
 from nbdl.programs import record, training_state
 from nbdl.roofline import measure
+from nbdl.updating import new_slots
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -103,7 +105,7 @@ def _data(model: Sequential, x: Any, y: Any, what: str) -> list[Any]:
         return checked_data(model, x, y, None)
     array = given.as_array(x, "x")
     model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    return [given.inputs(array, model.input_shape)]
+    return [given.inputs(array, model.input_shape, given.integer_limit(model.layers))]
 
 
 class Measurement:
@@ -126,8 +128,8 @@ class Measurement:
         self.threads = usable_threads(threads)
 
     def _take_training_state(self) -> None:
-        size = len(self.model.optimizer.used_slots()) * self.model.store.trainable_size
-        self.first_slots = aligned_zeros(size)
+        optimizer, size = self.model.optimizer, self.model.store.trainable_size
+        self.first_slots = new_slots(optimizer, optimizer.all_slots(), size)
         if self.model.training_state is not None:
             state = training_state(self.model)
             self.first_slots, self.first_step = state.slots, state.iterations + 1
@@ -270,8 +272,9 @@ class Measurement:
         scalars[:, 0] = self.batch
         names = self.program.scalars[1:]
         if names:
-            values = map(self.model.optimizer.per_step, table[:, 2].tolist())
-            scalars[:, 1:] = [[one[name] for name in names] for one in values]
+            values = self.model.optimizer.scalars(table[:, 2])
+            for column, name in enumerate(names, 1):
+                scalars[:, column] = values[name]
         log = np.zeros((steps, max(1, self.program.log_width)), np.float32)
         output = None
         if self.program.output is not None:

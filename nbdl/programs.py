@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from nbdl.compiled import TrainingState
 from nbdl.engine import executors
 from nbdl.engine.program import Program
-from nbdl.engine.store import Floats, aligned_zeros
+from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError
 from nbdl.recording import Objective, derivative_program, evaluation_program, prediction_program, training_program
+from nbdl.updating import new_slots
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -129,7 +130,7 @@ def _rule(model: Sequential, what: str) -> Any:
     if what not in ("train", "evaluate"):
         return None
     frozen = tuple(number for number, layer in enumerate(model.layers) if not layer.trainable)
-    return frozen, model.optimizer.update_function() if what == "train" else None
+    return frozen, model.optimizer.rule() if what == "train" else None
 
 
 def rows_at_once(program: Program, rows: int, device: str = "cpu") -> int:
@@ -146,9 +147,9 @@ def training_state(model: Sequential) -> TrainingState:
     Raises:
         ConfigError: the optimizer was changed and needs other slots than it was compiled with.
     """
-    names, state = model.optimizer.used_slots(), model.training_state
+    names, state = model.optimizer.all_slots(), model.training_state
     if state is None:
-        state = TrainingState(aligned_zeros(len(names) * model.store.trainable_size), names)
+        state = TrainingState(new_slots(model.optimizer, names, model.store.trainable_size), names)
         model.training_state = state
     if state.slot_names != names:
         raise ConfigError(

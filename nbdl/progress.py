@@ -53,23 +53,25 @@ class ProgressLine(Callback):
         self.drawn = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch, self.began = epoch, time.perf_counter()
+        self.epoch, self.began, self.step = epoch, time.perf_counter(), 0
         if self.bar:
             self._print(f"Epoch {epoch + 1}/{self.params['epochs']}\n")
 
     def on_progress(self, step: int, steps: int, logs: Logs) -> None:
-        now = time.perf_counter()
+        now, self.step = time.perf_counter(), step
         if not self.bar or (now - self.drawn < REFRESH_SECONDS and step < steps):
             return
         self.drawn = now
-        filled = WIDTH * step // steps
-        left = (now - self.began) / step * (steps - step)
-        bar = "━" * filled + "─" * (WIDTH - filled)
-        line = f"{step}/{steps} {bar} {duration(left)} {per_step((now - self.began) / step)}"
-        self._print(f"\r\x1b[K{line} - {figures(logs)}")
+        each = (now - self.began) / step
+        if steps:
+            filled = WIDTH * step // steps
+            line = f"{step}/{steps} {'━' * filled}{'─' * (WIDTH - filled)} {duration(each * (steps - step))}"
+        else:
+            line = f"{step}/unknown"
+        self._print(f"\r\x1b[K{line} {per_step(each)} - {figures(logs)}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        seconds, steps = time.perf_counter() - self.began, self.params["steps"]
+        seconds, steps = time.perf_counter() - self.began, self.params["steps"] or max(1, self.step)
         line = f"{duration(seconds)} {per_step(seconds / steps)} - {figures(logs or {})}"
         if self.bar:
             self._print(f"\r\x1b[K{steps}/{steps} {'━' * WIDTH} {line}\n")

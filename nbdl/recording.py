@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.functions import add, nothing, per, same, times
 from nbdl.engine.program import Program, Recorder, Shape, Tensor
-from nbdl.specs import Activation, Loss, Metric, Optimizer, Pair, Regularizer
+from nbdl.errors import ConfigError
+from nbdl.optimizer import Optimizer
+from nbdl.specs import Activation, Loss, Metric, Pair, Regularizer
 from nbdl.updating import update
 
 if TYPE_CHECKING:
@@ -101,6 +103,15 @@ class Objective:
     metrics: Sequence[tuple[str, Metric]]
 
 
+def _refuse_logits_twice(loss: Loss, last: Node) -> None:
+    name = last.unit.unit_name
+    if loss.from_logits and name in type(loss).pairs:
+        raise ConfigError(
+            f"loss {loss.unit_name!r} with from_logits=True takes what {name} would be given, but layer "
+            f"{last.layer!r} ends in {name}: leave out the one or the other"
+        )
+
+
 class _Objective:
     """The loss of one recording: on the predictions, or as one formula with the last activation."""
 
@@ -111,6 +122,7 @@ class _Objective:
         self.pair: Pair | None = None
         last = nodes[-1] if nodes else None
         if last is not None and isinstance(last.unit, Activation) and not last.unit.arguments:
+            _refuse_logits_twice(loss, last)
             found = loss.pairs.get(last.unit.unit_name)
             if found is not None:
                 self.pair, self.last = found(loss), last
@@ -151,8 +163,7 @@ def _report(
             losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
         for name, metric in metrics:
             with r.recording(name, "loss"):
-                values = metric.update(r, objective.y, objective.p)
-                r.sum(same, values, into=r.log(f"metric {name}", values.features))
+                metric.log(r, f"metric {name}", objective.y, objective.p)
     return losses
 
 

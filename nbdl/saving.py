@@ -325,7 +325,7 @@ def _restored(archive: _Archive) -> Sequential:
 
 def _restore_training(model: Sequential, archive: _Archive) -> None:
     from nbdl.compiled import Compiled, LossMetric, TrainingState
-    from nbdl.engine.store import aligned_zeros
+    from nbdl.updating import new_slots
 
     config = archive.json("training.json")
     metrics: list[tuple[str, Metric]] = []
@@ -341,7 +341,7 @@ def _restore_training(model: Sequential, archive: _Archive) -> None:
     if "optimizer.npz" not in archive.names:
         return
     names = tuple(config["slots"])
-    slots = aligned_zeros(len(names) * model.store.trainable_size)
+    slots = new_slots(optimizer, names, model.store.trainable_size)
     model.training_state = TrainingState(slots, names, int(config["iterations"]), int(config["epochs"]))
     given = archive.arrays("optimizer.npz")
     for name, place in _slots(model).items():

@@ -7,12 +7,16 @@ constructor takes the functions' own parameters. Anything that is not elementwis
 
 from __future__ import annotations
 
+import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from nbdl.errors import ConfigError, PluginError
-from nbdl.units import Unit, serialize
+from nbdl.engine.functions import same
+from nbdl.errors import PluginError
+from nbdl.units import Unit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +25,14 @@ if TYPE_CHECKING:
     from nbdl.initializing import Stream
 
 Scalar = Callable[..., Any]
+
+SLACK = 1e-6  # for targets that were rounded
+# By what a loss says of its targets: the lowest, the highest, what to do.
+TARGETS = {
+    "probabilities": (0.0, 1.0, ""),
+    "signs": (-1.0, 1.0, "; label two classes -1 and 1, or 0 and 1"),
+    "positive": (0.0, math.inf, ""),
+}
 
 
 class Activation(Unit):
@@ -48,16 +60,19 @@ class Activation(Unit):
 class Loss(Unit):
     """One value per row, to be minimised; the reported loss is its mean over the rows.
 
-    Class attributes:
+    Attributes:
         pairs: by activation name, the `Pair` that replaces this loss and that activation by one formula.
-        targets: "probabilities" if targets outside 0..1 are a mistake.
+        targets: what targets outside of a range are a mistake: "probabilities", "signs", "positive".
+        from_logits: whether predictions are what an activation of `pairs` would have been given. Such a loss has no
+            pairs of its own, and is refused after that activation.
 
-    A registration may give both as options.
+    A registration may give the first two as options.
     """
 
     kind = "losses"
-    pairs: ClassVar[Mapping[str, type[Pair]]] = {}
+    pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""
+    from_logits: bool = False
 
     def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         """Record the loss of each row: rows × 1."""
@@ -67,6 +82,10 @@ class Loss(Unit):
         """Record the derivative of each row's loss for the predictions p: rows × features."""
         raise self.unwritten("gradient")
 
+    def prepare(self, r: Recorder, y: Tensor, outputs: int) -> Tensor:
+        """Record the targets as the formulas take them: what a loss and its pairs do first."""
+        return y
+
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one row of targets, given the shape of one row of predictions."""
         return output_shape
@@ -74,6 +93,15 @@ class Loss(Unit):
     def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
         """Why these targets cannot be used and what to do, or an empty string."""
         return ""
+
+    def check_range(self, low: float, high: float) -> str:
+        """Why targets from `low` to `high` cannot be used, by what `targets` says, or an empty string."""
+        bottom, top, hint = TARGETS.get(str(self.targets), (-math.inf, math.inf, ""))
+        if bottom - SLACK <= low and high <= top + SLACK:
+            return ""
+        wanted = f"from {bottom:g} to {top:g}" if top < math.inf else f"not below {bottom:g}"
+        hint = "; from -1 and 1 make (y + 1) / 2" if (low, high, bottom) == (-1.0, 1.0, 0.0) else hint
+        return f"loss {self.unit_name!r} takes targets {wanted}, y goes from {low:g} to {high:g}{hint}"
 
 
 class Pair(Unit):
@@ -118,92 +146,6 @@ class Constraint(Unit):
         raise self.unwritten("project")
 
 
-class Optimizer(Unit):
-    """An update rule: `per_step` gives a few scalars once a step, `update` is a scalar function.
-
-    Class attributes:
-        slots: names of the arrays, as large as the weights and zero at first, that the rule keeps.
-
-    `update(w, g, *slots, *scalars)` returns the new w, or a tuple `(w, *slots)`. The scalars follow in the
-    order of the dict that `per_step` returns.
-    """
-
-    kind = "optimizers"
-    slots: ClassVar[tuple[str, ...]] = ()
-    learning_rate: float | Schedule | Callable[[int], float]
-
-    def per_step(self, step: Any) -> dict[str, Any]:
-        """The scalars of one step, in float64; `step` counts from 1.
-
-        It must be a pure function of the step and of this unit's attributes: it is called ahead of the steps, and
-        with an array of steps where that works. Plain arithmetic (`**`, not `math.pow`) takes both; what raises
-        TypeError or ValueError for an array is called step by step.
-        """
-        raise self.unwritten("per_step")
-
-    @staticmethod
-    def update(w: float, g: float) -> Any:
-        """The scalar function: new weight, and new slots."""
-        raise NotImplementedError
-
-    def used_slots(self) -> tuple[str, ...]:
-        """The slots that these arguments need."""
-        return self.slots
-
-    def update_function(self) -> Scalar:
-        """The scalar function that these arguments need."""
-        return self.update
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments as they are now: what was changed since is part of going on.
-
-        Raises:
-            ConfigError: an argument is a function, or a unit that is not registered.
-        """
-        from nbdl.registry import registry
-
-        names = dict.fromkeys([*inspect.signature(type(self)).parameters, *self.arguments])
-        current = {name: vars(self)[name] for name in names if name in vars(self)}
-        values = {**self.arguments, **current}
-        for name, value in values.items():
-            if callable(value) and (not isinstance(value, Unit) or registry.entry_of(value) is None):
-                raise ConfigError(
-                    f"{type(self).__name__}: its {name} is {value!r}, which a config cannot hold; make it a "
-                    "nbdl.Schedule and register it with nbdl.register(...)"
-                )
-        return {name: serialize(value) for name, value in values.items()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        from nbdl.registry import registry
-
-        made = {
-            name: registry.make("schedules", value, f"{cls.__name__}'s {name}") if isinstance(value, dict) else value
-            for name, value in config.items()
-        }
-        return cls(**made)
-
-    def rate(self, step: Any) -> Any:
-        """The learning rate of a step (from 1) or of an array of them: a number, or what a schedule says."""
-        rate = self.learning_rate
-        if not callable(rate):
-            return float(rate)
-        if hasattr(step, "__len__"):
-            import numpy as np
-
-            return np.array([float(rate(int(one) - 1)) for one in step])
-        return float(rate(step - 1))
-
-
-class Schedule(Unit):
-    """A learning rate that depends on the step, counted from 0."""
-
-    kind = "schedules"
-
-    def __call__(self, step: int) -> float:
-        raise self.unwritten("__call__")
-
-
 class Initializer(Unit):
     """The first values of a weight."""
 
@@ -217,19 +159,65 @@ class Initializer(Unit):
 class Metric(Unit):
     """A figure over an epoch: sums of per-row values, finished in Python.
 
-    `update` records rows × width; the engine adds the rows up in a fixed order, float64 over the steps.
+    `update` records rows × width, once or several times; the engine adds the rows up in a fixed order, float64 over
+    the steps.
+
+    Any metric also takes:
+
+    Args:
+        name: what it is reported under; by default the unit's, with a number where that is taken.
     """
 
     kind = "metrics"
     greater_is_better: ClassVar[bool] = False
+    name: str = ""
 
-    def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        """Record the values of each row: rows × width."""
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _with_name(cls.__init__)  # type: ignore[method-assign]
+        super().__init_subclass__(**options)
+
+    def __init__(self, *, name: str | None = None) -> None:
+        if name:
+            self.name = str(name)
+
+    def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Record the values of each row: rows × width, or a tuple of such."""
         raise self.unwritten("update")
 
     def result(self, sums: np.ndarray, rows: int) -> float:
-        """The figure, from the sums over all rows; by default their mean."""
+        """The figure, from the sums over all rows, one after the other; by default the mean of the first."""
         return float(sums[0]) / rows
+
+    def log(self, r: Recorder, name: str, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
+        """Record the values, which are returned, and their sums over the rows as one entry of the log."""
+        values = self.update(r, y, p)
+        parts = values if isinstance(values, tuple) else (values,)
+        place = r.log(name, sum(part.features for part in parts))
+        start = place.offset
+        for part in parts:
+            r.sum(same, part, into=replace(place, shape=(part.features,), offset=start))
+            start += part.features
+        return parts
+
+
+def _with_name(init: Any) -> Any:
+    """Wrap a metric's constructor so that it takes `name` too."""
+    signature = inspect.signature(init)
+    if "name" in signature.parameters:
+        return init
+
+    @functools.wraps(init)
+    def wrapper(self: Metric, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if name:
+            self.name = str(name)
+
+    extra = inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None")
+    own = list(signature.parameters.values())
+    at = len(own) - (own[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    wrapper.__signature__ = signature.replace(parameters=[*own[:at], extra, *own[at:]])  # type: ignore[attr-defined]
+    return wrapper
 
 
 class ElementwiseActivation(Activation):
@@ -252,10 +240,10 @@ class ElementwiseLoss(Loss):
     parameters: dict[str, float]
 
     def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.mean(self.functions[0], y, p, *self.parameters.values())
+        return r.mean(self.functions[0], self.prepare(r, y, p.features), p, *self.parameters.values())
 
     def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.share(self.functions[1], y, p, *self.parameters.values())
+        return r.share(self.functions[1], self.prepare(r, y, p.features), p, *self.parameters.values())
 
 
 class ElementwiseRegularizer(Regularizer):
@@ -281,16 +269,32 @@ class ElementwiseConstraint(Constraint):
         return r.map(self.functions[0], w, *self.parameters.values())
 
 
+class ElementwiseMetric(Metric):
+    """A metric from scalar f(y, p, ...): the mean over features and rows."""
+
+    functions: ClassVar[tuple[Scalar, ...]] = ()
+    parameters: dict[str, float]
+
+    def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        return r.mean(self.functions[0], y, p, *self.parameters.values())
+
+
 class ElementwisePair(Pair):
-    """A loss and its activation as scalar f(y, z) and df(y, z) of the activation's input z."""
+    """A loss and its activation as scalar f(y, z, ...) and df(y, z, ...) of the activation's input z.
+
+    The loss's own parameters, if it has any, follow z.
+    """
 
     functions: ClassVar[tuple[Scalar, ...]] = ()
 
+    def __init__(self, loss: Loss) -> None:
+        self.loss, self.parameters = loss, getattr(loss, "parameters", {})
+
     def values(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return r.mean(self.functions[0], y, z)
+        return r.mean(self.functions[0], self.loss.prepare(r, y, z.features), z, *self.parameters.values())
 
     def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return r.share(self.functions[1], y, z)
+        return r.share(self.functions[1], self.loss.prepare(r, y, z.features), z, *self.parameters.values())
 
 
 # What the scalar functions of a kind are called, and the arguments that come before a unit's own.
@@ -299,6 +303,7 @@ ELEMENTWISE: dict[str, tuple[type[Unit], tuple[tuple[str, int], ...]]] = {
     "losses": (ElementwiseLoss, (("f", 2), ("df", 2))),
     "regularizers": (ElementwiseRegularizer, (("penalty", 1), ("gradient", 1))),
     "constraints": (ElementwiseConstraint, (("project", 1),)),
+    "metrics": (ElementwiseMetric, (("f", 2),)),
 }
 
 
@@ -319,7 +324,7 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
 
 
 def elementwise_pair(f: Scalar, df: Scalar) -> type[Pair]:
-    """A `Pair` from scalar f(y, z) and df(y, z)."""
+    """A `Pair` from scalar f(y, z) and df(y, z), with the loss's own parameters after z, if it has any."""
     return type("ElementwisePair", (ElementwisePair,), {"functions": (f, df), "__module__": f.__module__})
 
 

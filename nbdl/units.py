@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl.errors import ConfigError, did_you_mean
@@ -14,11 +14,18 @@ R = TypeVar("R")
 
 # What Keras has under a name and nbdl has not, and what to do instead.
 INSTEAD: dict[str, str] = {
-    "class_weight": "not there yet; sample_weight=... weighs each row",
-    "steps_per_epoch": "not needed: an epoch is all rows once; batch_size=... makes the steps",
-    "validation_steps": "not needed: validation takes all its rows once",
+    "samples_per_epoch": "an older argument: write steps_per_epoch=..., in batches rather than rows",
+    "nb_val_samples": "an older argument: write validation_steps=..., in batches rather than rows",
+    "val_samples": "an older argument: write steps=..., in batches rather than rows",
     "workers": "not needed: threads=... says how many threads train",
+    "nb_worker": "not needed: threads=... says how many threads train",
     "use_multiprocessing": "not needed: threads=... says how many threads train",
+    "pickle_safe": "not needed: threads=... says how many threads train",
+    "max_queue_size": "not needed: batches are taken as they are used",
+    "max_q_size": "not needed: batches are taken as they are used",
+    "reduction": "not there: a loss is the mean over the rows, each times its sample_weight (Keras's default)",
+    "axis": "not there: it is the last one",
+    "loss_scale_factor": "not needed: everything inside is float32",
     "loss_weights": "not needed: a model has one loss",
     "run_eagerly": "not there: set NUMBA_DISABLE_JIT=1 to run everything in plain Python",
     "custom_objects": "not needed: call nbdl.register(...) with your units before loading",
@@ -26,10 +33,9 @@ INSTEAD: dict[str, str] = {
     "noise_shape": "not there: every element is drawn by itself",
     "dtype": "not needed: everything is float32",
     "weights": "not there: call set_weights(...) once the layer is in a model",
-    "train_on_batch": "not there yet; use fit(x, y, batch_size=len(x), shuffle=False, verbose=0)",
-    "test_on_batch": "not needed: use evaluate(x, y)",
-    "predict_on_batch": "not needed: use predict(x)",
-    "fit_generator": "not there yet; give fit whole arrays",
+    "fit_generator": "part of fit: fit(generator, steps_per_epoch=..., epochs=...), where a step is a batch",
+    "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
+    "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
     "output_shape": "known to the model: see model.output_shape and model.summary()",
     "output": "not there: see model.explain() for how values flow",
 }
@@ -121,6 +127,36 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
                 raise TypeError(f"{function.__name__}: {name}= is {INSTEAD[name]}")
         return function(*args, **kwargs)
 
+    return wrapper
+
+
+def with_common_arguments(
+    init: Any, common: Mapping[str, tuple[str, Any]], apply: Callable[..., None]
+) -> Callable[..., None]:
+    """Let a constructor take the arguments that every unit of its kind has, by keyword.
+
+    Args:
+        common: annotation and default of each argument, by name.
+        apply: `apply(unit, **arguments)` is called after the constructor, with those that it does not take itself.
+    """
+    signature = inspect.signature(init)
+    extra = {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in common.items()
+        if name not in signature.parameters
+    }
+    variable = [p for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
+    fixed = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+
+    @functools.wraps(init)
+    def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
+        given = {name: kwargs.pop(name, parameter.default) for name, parameter in extra.items()}
+        init(self, *args, **kwargs)
+        apply(self, **given)
+
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*fixed, *extra.values(), *variable]
+    )
     return wrapper
 
 

@@ -34,7 +34,8 @@ from nbdl.nets.net import Net
 from nbdl.nets.numba_type import net_type
 from nbdl.registry import registry
 
-SMOOTH = sorted(name for name in ACTIVATIONS if not registry.get("activations", name).options.get("kinks"))
+BY_NAME = sorted(ACTIVATIONS.keys() - {"glu", "threshold"})  # which need an even number of features, and arguments
+SMOOTH = [name for name in BY_NAME if not registry.get("activations", name).options.get("kinks")]
 ROWS = (1, 2, 255, 256, 257, 1000)
 OTHER_LAYERS = "other layers now than when as_njit"
 
@@ -121,7 +122,7 @@ def test_rows(rows: int) -> None:
     same_everywhere(chain(16, 16, 16, 4), reals(rows, 16))
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("activation", BY_NAME)
 def test_activations(activation: str) -> None:
     same_everywhere(chain(5, 7, 3, activation=activation, last=activation), reals(19, 5))
 

@@ -14,6 +14,7 @@ import pytest
 from nbdl import Activation, Constraint, Initializer, Layer, Loss, Metric, Optimizer, Schedule, elementwise_pair
 from nbdl.engine import cpu, schedule
 from nbdl.engine.functions import add, per, same, times
+from nbdl.errors import ConfigError
 from nbdl.initializing import fans
 from nbdl.registry import Entry, Registry, registry
 from nbdl.testing import Check, check_plugin, check_unit, checks_for, expected_failure, parametrize_with_checks
@@ -118,6 +119,50 @@ class Body(Activation):
         return r.map(same, dy)
 
 
+def pairs(x: Any, y: Any) -> None:
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = x[i, j] * x[i, y.shape[1] + j]
+
+
+def pairs_dx(x: Any, dy: Any, dx: Any) -> None:
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            dx[i, j] = dy[i, j] * x[i, dy.shape[1] + j]
+            dx[i, dy.shape[1] + j] = dy[i, j] * x[i, j]
+
+
+def half_pairs_dx(x: Any, dy: Any, dx: Any) -> None:
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            dx[i, j] = dx[i, dy.shape[1] + j] = dy[i, j] * x[i, dy.shape[1] + j]
+
+
+class Pairs(Activation):
+    """An activation that halves an even number of features."""
+
+    derivative: Function = pairs_dx
+
+    def output_shape(self, shape: Any) -> Any:
+        if shape[0] % 2:
+            raise ConfigError("an even number is needed")
+        return (shape[0] // 2,)
+
+    def forward(self, r: Any, x: Any) -> Any:
+        return r.kernel(pairs, x, shapes=[(x.features // 2,)]), None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.kernel(type(self).derivative, x, dy, shapes=[x.shape])
+
+
+Pairs.__doc__ = DOC
+
+
+class HalfPairs(Pairs):
+    __doc__ = DOC
+    derivative = half_pairs_dx
+
+
 def with_body(body: Function) -> type[Body]:
     return type("Bodied", (Body,), {"body": staticmethod(body), "__doc__": DOC})
 
@@ -153,8 +198,16 @@ def smooth_slope(x: float, y: float) -> float:
     return -math.expm1(-y)
 
 
-def huber(y: float, p: float, delta: float = 1.0) -> float:
-    return 0.5 * (p - y) ** 2 if abs(p - y) <= delta else delta * (abs(p - y) - 0.5 * delta)
+def counted(y: float, p: float) -> float:
+    """Formula: p - y·ln p, for p above 0.
+
+    Source: nowhere.
+    """
+    return p - y * math.log(p + 1e-7)
+
+
+def counted_slope(y: float, p: float) -> float:
+    return 1.0 - y / (p + 1e-7)
 
 
 def not_below_zero(w: float) -> float:
@@ -220,6 +273,40 @@ def with_update(update: Function, *names: str, by: dict[str, float] | None = Non
     return Planted
 
 
+class Undecayed(Optimizer):
+    """Takes weight_decay for itself, and does nothing with it."""
+
+    def __init__(self, learning_rate: float = 0.01, weight_decay: float | None = None) -> None:
+        self.learning_rate, self.kept = learning_rate, weight_decay
+
+    def per_step(self, step: int) -> dict[str, float]:
+        return {"rate": self.rate(step)}
+
+    def update_function(self) -> Function:
+        return descend
+
+
+class Counting(Optimizer):
+    """Counts its calls, where it should count updates."""
+
+    def __init__(self, learning_rate: float = 0.01) -> None:
+        self.learning_rate, self.calls = learning_rate, 0
+
+    def per_step(self, step: int) -> dict[str, float]:
+        self.calls += 1
+        return {"rate": self.rate(step) * self.calls}
+
+    def update_function(self) -> Function:
+        return descend
+
+
+class Stretched(Schedule):
+    """Right step by step; of an array it takes the last step for all."""
+
+    def __call__(self, step: Any) -> Any:
+        return 0.1 / (1.0 + np.max(step))
+
+
 class Narrow(Initializer):
     __doc__ = DOC
 
@@ -230,6 +317,9 @@ class Narrow(Initializer):
 
 def distance(y: float, p: float) -> float:
     return abs(y - p)
+
+
+distance.__doc__ = DOC
 
 
 class Distance(Metric):
@@ -245,12 +335,15 @@ HEALTHY = {
     "product": entry("layers", Multiply, examples=({"width": 2},)),
     "activation": entry("activations", smooth, smooth_slope),
     "hand-written": entry("activations", with_body(copying)),
+    "of another width": entry("activations", Pairs),
     "constraint": entry("constraints", not_below_zero),
     "constraint over columns": entry("constraints", Columns),
     "schedule": entry("schedules", decaying(0.1, 0.9)),
     "optimizer": entry("optimizers", with_update(descend)),
     "initializer": entry("initializers", Narrow),
     "metric": entry("metrics", Distance, targets="reals", predictions="reals"),
+    "metric of a function": entry("metrics", distance, targets="reals", predictions="reals"),
+    "loss of what is positive": entry("losses", counted, counted_slope, targets="positive", predictions="positive"),
 }
 
 
@@ -382,6 +475,38 @@ class Dice(Plain):
         return r.map(times, x, random.random()), None
 
 
+class Scaled(Unscaled):
+    """Dropout, which makes the variance larger."""
+
+    def forward(self, r: Any, x: Any) -> Any:
+        y, u = super().forward(r, x)
+        return (r.map(times, y, 1.0 / 0.6) if r.training else y), u
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.map(times, super().backward(r, x, y, dy, saved), 1.0 / 0.6)
+
+
+def by_hand(body: Function) -> Function:
+    return lambda r, x: r.kernel(body, x, shapes=[x.shape])
+
+
+def assigning(value: Function) -> type[Plain]:
+    """A layer that does nothing but assign a state."""
+
+    class Assigning(Plain):
+        def build(self, b: Any, shape: Any) -> Any:
+            self.state = b.state("state", shape, "zeros")
+            return shape
+
+        def forward(self, r: Any, x: Any) -> Any:
+            if r.training:
+                r.assign(self.state, r.sum(same, value(r, x)))
+            return super().forward(r, x)
+
+    Assigning.__doc__ = DOC
+    return Assigning
+
+
 class LossOf(Loss):
     """A squared error; subclasses break it."""
 
@@ -427,6 +552,18 @@ def bare_logarithm(y: float, p: float) -> float:
 
 def bare_logarithm_slope(y: float, p: float) -> float:
     return -y / p
+
+
+class NotOfLogits(LossOf):
+    """It says that it takes any numbers, and takes their logarithm."""
+
+    from_logits = True
+
+    def values(self, r: Any, y: Any, p: Any) -> Any:
+        return r.mean(bare_logarithm, y, p)
+
+    def gradient(self, r: Any, y: Any, p: Any) -> Any:
+        return r.share(bare_logarithm_slope, y, p)
 
 
 def logits(y: float, z: float) -> float:
@@ -584,10 +721,12 @@ REALS = {"targets": "reals", "predictions": "reals"}
 # check, kind, what is registered; a truth where the check compares with one
 DEFECTS: list[tuple[str, Entry, Truth | None]] = [
     ("derivative", entry("activations", smooth, shifted_slope), None),
+    ("derivative", entry("activations", HalfPairs), None),
     ("derivative", entry("layers", Transposed), None),
     ("CUDA is the CPU", entry("activations", WrongOnCuda), None),
     ("derivative", entry("losses", NotDivided), None),
     ("derivative", entry("losses", binary, binary_slope, pairs=PAIR), None),
+    ("derivative", entry("losses", NotOfLogits, predictions="probabilities"), None),
     ("derivative", entry("regularizers", penalty, half_slope), None),
     ("pair is one formula", entry("losses", binary, binary_slope, pairs=PAIR), None),
     ("pair is one formula", entry("losses", binary, binary_slope, pairs=UNSTABLE), None),
@@ -616,6 +755,11 @@ DEFECTS: list[tuple[str, Entry, Truth | None]] = [
     ("config comes back", entry("activations", Misremembering), None),
     ("same each time", entry("layers", Dice), None),
     ("draws only from the stream", entry("layers", Unscaled), None),
+    ("draws only from the stream", entry("layers", Scaled, self_normalizing=True), None),
+    ("same each time", entry("layers", assigning(lambda r, x: r.map(times, x, random.random()))), None),
+    ("finite stays finite", entry("layers", assigning(lambda r, x: r.map(exponential, x))), None),
+    ("compiled is plain Python", entry("layers", assigning(by_hand(wrapping))), None),
+    ("any partition", entry("layers", assigning(by_hand(counting_rows))), None),
     ("initial values", entry("initializers", Dicing), None),
     ("initial values", entry("initializers", Squarish), None),
     ("initial values", entry("initializers", Doubles), None),
@@ -627,6 +771,9 @@ DEFECTS: list[tuple[str, Entry, Truth | None]] = [
     ("slots come back", entry("optimizers", with_update(heavy, "v")), None),
     ("slots come back", entry("optimizers", with_update(descend, by={"x": math.nan})), None),
     ("any batches, one figure", entry("metrics", MeanOfMeans, **REALS), None),
+    ("takes the common arguments", entry("optimizers", Undecayed), None),
+    ("takes the common arguments", entry("optimizers", Counting), None),
+    ("a rate for each step", entry("schedules", Stretched), None),
     ("a rate for each step", entry("schedules", decaying(-0.1, 0.9)), None),
     ("a rate for each step", entry("schedules", decaying(0.1, 2.0)), None),
     ("is its formula", entry("activations", exponential, exponential_slope), Truth(lambda x: np.exp(x) - 1e-3)),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nbdl.engine.c_body import BodyTranslation
 from nbdl.engine.c_source import CFunctions, comment_text, identifier, literal
 from nbdl.engine.program import Operation, Program, Tensor, pattern
+from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import ScalarError, describe
 from nbdl.errors import ConfigError
 
@@ -16,10 +18,7 @@ STEP = {
     "max": ["total = value > total || value != value ? value : total;"],
     "argmax": ["if (value > total) {", "    total = value;", "    best = j;", "}"],
 }
-REFUSED = {
-    "kernel": "a hand-written body, which only the engine can run",
-    "uniform": "random numbers, which a function of one row alone cannot draw",
-}
+REFUSED = {"uniform": "random numbers, which a function of one row alone cannot draw"}
 UNROLLED = 4  # rows of a weight matrix per pass over the outputs, which are then loaded and stored less often
 
 
@@ -33,8 +32,8 @@ class CProgram:
 
     Attributes:
         functions: the scalar functions that are called.
-        arrays: the weights that are read, by their names in C.
-        products: the functions of matrix products, by name.
+        arrays: the weights and tables that are read, by their names in C.
+        loops: the functions of matrix products and hand-written bodies, by name.
         work: floats of the work area.
         body: the statements.
         longest: numbers that are added up, one after another, on the way from inputs to outputs.
@@ -47,7 +46,7 @@ class CProgram:
         self.program, self.prefix, self.where = program, prefix, where
         self.functions = CFunctions(prefix)
         self.arrays: dict[str, Tensor] = {}
-        self.products: dict[str, str] = {}
+        self.loops: dict[str, str] = {}
         self.longest = 0
         operations = [operation for operation in self.program.operations if operation.kind != "gather"]
         for operation in operations:
@@ -58,7 +57,7 @@ class CProgram:
     # What cannot be written ---------------------------------------------------------------------------------
 
     def _check(self, operation: Operation) -> None:
-        if operation.kind not in ("map", "sum", "gemm"):
+        if operation.kind not in ("map", "sum", "gemm", "kernel"):
             self._refuse(operation, f"is {REFUSED.get(operation.kind, 'of a kind')}")
         if any(tensor.rows for tensor in operation.inputs) and not all(tensor.rows for tensor in operation.outputs):
             self._refuse(operation, "goes over all rows of a batch, of which a function of one row knows nothing")
@@ -78,7 +77,7 @@ class CProgram:
     def _statements(self, operation: Operation) -> list[str]:
         title = f"{operation.layer}: {operation.title}, " if operation.layer else f"{operation.title}, "
         sizes = " and ".join(tensor.describe() for tensor in operation.outputs)
-        write = {"map": self._map, "sum": self._sum, "gemm": self._product}[operation.kind]
+        write = {"map": self._map, "sum": self._sum, "gemm": self._product, "kernel": self._body}[operation.kind]
         return [f"/* {comment_text(title + sizes)} */", *write(operation)]
 
     def _value(self, operation: Operation) -> str:
@@ -121,8 +120,23 @@ class CProgram:
         with_bias = len(operation.inputs) == 3
         name = f"{self.prefix}_product_{m}x{k}x{n}{'_transposed' if transposed else ''}{transposed}"
         name += "" if with_bias else "_without_bias"
-        self.products[name] = product_text(name, self.prefix.upper(), operation, with_bias)
+        self.loops[name] = product_text(name, self.prefix.upper(), operation, with_bias)
         return [f"{name}({', '.join(self._start(tensor) for tensor in (*operation.inputs, *operation.outputs))});"]
+
+    def _body(self, operation: Operation) -> list[str]:
+        function, operands = operation.function, (*operation.inputs, *operation.outputs)
+        assert function is not None
+        emitter, place = Emitter(), describe(function)
+        name = emitter.function(function, scalar=False)
+        sizes = [(1, t.features) if t.rows else (t.shape[0], t.features // t.shape[0]) for t in operands]
+        try:
+            constants, node = self.functions.translated(emitter, place, name)
+            assert node is not None
+            made = BodyTranslation(node, self.functions, constants, place, sizes, len(operation.outputs))
+        except ScalarError as error:
+            raise ConfigError(f"{self.where(operation)}: {operation.title}: {error}") from error
+        self.loops[made.name] = made.text
+        return [f"{made.name}({', '.join(self._start(operands[number]) for number in made.reads)});"]
 
     # Operands -----------------------------------------------------------------------------------------------
 
@@ -137,7 +151,7 @@ class CProgram:
 
     def _at(self, tensor: Tensor, index: str) -> str:
         storage = tensor.storage
-        if storage.space == "constant":
+        if storage.space == "constant" and tensor.features == 1:
             return literal(self.program.constants[storage.offset])
         base, offset = self._base(tensor)
         return f"{base}[{f'{offset} + ' if offset else ''}{index}]"
@@ -149,7 +163,7 @@ class CProgram:
 
     def _base(self, tensor: Tensor) -> tuple[str, int]:
         storage = tensor.storage
-        if storage.space == "weight":
+        if storage.space in ("weight", "constant"):
             return self._array(storage), 0
         if storage.space == "work":
             return "work", self.places[id(storage)]
@@ -157,7 +171,7 @@ class CProgram:
 
     def _array(self, weight: Tensor) -> str:
         for name, known in self.arrays.items():
-            if (known.offset, known.features) == (weight.offset, weight.features):
+            if (known.space, known.offset, known.features) == (weight.space, weight.offset, weight.features):
                 return name
         name = f"{self.prefix}_{identifier(weight.name)}"
         while name in self.arrays:

@@ -103,16 +103,26 @@ class CFunctions:
         """
         emitter = Emitter()
         name = emitter.function(function)
+        self.translated(emitter, describe(function))
+        return self._signatures[name]
+
+    def translated(
+        self, emitter: Emitter, place: str, apart: str = ""
+    ) -> tuple[dict[str, str], ast.FunctionDef | None]:
+        """Translate all functions that an emitter has collected, but one; return the constants and that one."""
         constants: dict[str, str] = {}
+        left = None
         for statement in ast.parse(emitter.text("")).body:
             if isinstance(statement, ast.Assign):
                 assert isinstance(statement.targets[0], ast.Name)
                 constants[statement.targets[0].id] = literal(_number(statement.value))
+            elif isinstance(statement, ast.FunctionDef) and statement.name == apart:
+                left = statement
             elif isinstance(statement, ast.FunctionDef) and statement.name not in self._signatures:
-                translation = _Translation(statement, self, constants, describe(function))
+                translation = Translation(statement, self, constants, place)
                 self._signatures[statement.name] = translation.signature
                 self._texts.append(translation.text)
-        return self._signatures[name]
+        return constants, left
 
     def known(self, name: str) -> Signature | None:
         """How a function of the emitted text is called, or None if it is no such."""
@@ -143,8 +153,8 @@ def _number(node: ast.expr) -> float:
     return float(ast.literal_eval(given.args[0] if isinstance(given, ast.Call) else given))
 
 
-class _Translation:
-    """One function of the emitted text as C."""
+class Translation:
+    """One scalar function of the emitted text as C."""
 
     def __init__(self, node: ast.FunctionDef, functions: CFunctions, constants: dict[str, str], place: str) -> None:
         self.functions, self.constants, self.place = functions, constants, place
@@ -158,7 +168,7 @@ class _Translation:
         self.results = self._results(node)
         self.signature = Signature(f"{functions.prefix}_{identifier(node.name).strip('_')}", self.results, parameters)
         kind = "float" if self.results == 1 else functions.struct(self.results)
-        given = ", ".join(f"float {_local(name)}" for name in names)
+        given = ", ".join(f"float {local(name)}" for name in names)
         if not _returns(node.body):
             raise self.refused("may end without `return`")
         lines = [f"static {kind} {self.signature.name}({given or 'void'})", "{"]
@@ -219,7 +229,7 @@ class _Translation:
         target = targets[0]
         if isinstance(target, ast.Name):
             lines = [self._set(target, self.value(value))]
-            return lines + [self._set(other, _local(target.id)) for other in targets[1:]]
+            return lines + [self._set(other, local(target.id)) for other in targets[1:]]
         if not isinstance(target, ast.Tuple) or len(targets) > 1:
             raise self.refused(f"assigns to `{ast.unparse(target)}`")
         self.unpacked += 1
@@ -239,7 +249,7 @@ class _Translation:
             raise self.refused(f"assigns to `{ast.unparse(target)}`")
         declaration = "" if target.id in self.declared else "float "
         self.declared.add(target.id)
-        return f"{declaration}{_local(target.id)} = {value};"
+        return f"{declaration}{local(target.id)} = {value};"
 
     def _if(self, node: ast.If) -> list[str]:
         # A name that is first set within a block is known after it.
@@ -259,7 +269,7 @@ class _Translation:
 
     def _value(self, node: ast.expr | None) -> tuple[str, int]:
         if isinstance(node, ast.Name) and node.id in self.declared:
-            return _local(node.id), ATOM
+            return local(node.id), ATOM
         if isinstance(node, ast.Name) and node.id in self.constants:
             text = self.constants[node.id]
             return text, UNARY if text.startswith("-") else ATOM
@@ -378,6 +388,6 @@ def _returns(body: list[ast.stmt]) -> bool:
     return isinstance(last, ast.Return)
 
 
-def _local(name: str) -> str:
+def local(name: str) -> str:
     """A local name; the underscore keeps it apart from C's keywords and macros."""
     return f"{identifier(name)}_"

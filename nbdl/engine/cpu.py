@@ -133,7 +133,7 @@ class Executor(HostMemory):
             return kernels.gather_text(dtype), operands, [source], set()
         if kind == "uniform":
             return kernels.uniform_text(), operands, [operation.attributes["site"]], set()
-        return kernels.kernel_text(operation), operands, [], set()
+        return kernels.kernel_text(operation), operands, kernels.kernel_sizes(operation), set()
 
     def _product(self, operation: Operation, split: bool) -> list[int]:
         a, b = operation.inputs[:2]

@@ -332,21 +332,32 @@ def uniform_text() -> str:
 
 
 def kernel_text(operation: Operation) -> str:
-    """The text around a hand-written body: an array for each operand, rows of the tile only."""
+    """The text around a hand-written body: an array for each operand, rows of the tile only; sizes are words.
+
+    Of a body that fills a result of fixed shape the tile's rows are the result's: it gets all rows of a batch.
+    """
     assert operation.function is not None
     emitter = Emitter()
     emitter.imported(INTRINSICS, "view", "word")
     name = emitter.function(operation.function, scalar=False)
+    fixed, count = operation.domain[0] is not None, len(operation.outputs)
     operands = (*operation.outputs, *operation.inputs)
     lines = ["@kernel", HEAD]
     for number, tensor in enumerate(operands):
-        lines.append(_address(f"a{number}", number))
-        rows, width = (
-            ("r1 - r0", tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
-        )
-        start = f"a{number} + 4 * {width} * r0" if tensor.rows else f"a{number}"
-        lines.append(f"    x{number} = view({start}, {rows}, {width})")
-    count = len(operation.outputs)
+        at = operand_word(len(operands)) + 2 * number
+        tiled = number < count or (tensor.rows and not fixed)
+        height = "r1 - r0" if tiled else f"word(frame, {ROWS})" if tensor.rows else f"word(op, {at})"
+        start = f"a{number} + 4 * r0 * w{number}" if tiled else f"a{number}"
+        lines += [_address(f"a{number}", number), f"    w{number} = word(op, {at + 1})"]
+        lines.append(f"    x{number} = view({start}, {height}, w{number})")
     arguments = [f"x{number}" for number in (*range(count, len(operands)), *range(count))]
+    arguments += ["r0"] if fixed else []
     lines += [f"    {name}({', '.join(arguments)})", "    return 0"]
     return emitter.text(f"kernel {operation.function.__name__}", "\n".join(lines) + "\n")
+
+
+def kernel_sizes(operation: Operation) -> list[int]:
+    """The words after the operands of a hand-written body: rows of each (0: those of the batch) and row length."""
+    sizes = [(0, t.features) if t.rows else (t.shape[0], t.features // t.shape[0])
+             for t in (*operation.outputs, *operation.inputs)]  # fmt: skip
+    return [word for pair in sizes for word in pair]

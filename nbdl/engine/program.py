@@ -5,7 +5,8 @@ Layers, losses and optimizers record on a `Recorder`. There are four operations:
     map      a scalar function, element by element, over tensors, per-feature vectors, per-row columns, scalars
     sum      an ordered reduction (sum, max, argmax) of a scalar function over rows or features
     gemm     a matrix product, with an optional bias
-    kernel   a hand-written body over whole rows; `uniform` (random numbers) and `gather` (a batch) are such
+    kernel   a hand-written body over whole rows, of a batch or of a result of fixed shape; `uniform` (random numbers)
+             and `gather` (a batch) are such
 
 A tensor is rows × features, where the number of rows is known only when the program runs, or has a fixed shape.
 """
@@ -14,12 +15,14 @@ from __future__ import annotations
 
 import functools
 import math
+import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nbdl.engine.bodies import take, take_cuda
 from nbdl.engine.frame import INPUTS, OUTPUTS
 from nbdl.engine.functions import add, is_column, same, times
 from nbdl.engine.source import compose, label, used_arguments
@@ -113,8 +116,10 @@ class Operation:
         return self.elements(rows)
 
     def elements(self, rows: int) -> int:
-        """Size of the loop."""
+        """Size of the loop; a kernel that fills a result of fixed shape also goes through its operands' rows."""
         height, width = self.domain
+        if self.kind == "kernel" and height is not None:
+            return height * width + rows * max((tensor.features for tensor in self.inputs if tensor.rows), default=0)
         return (rows if height is None else height) * width
 
     def product(self, rows: int) -> tuple[int, int, int]:
@@ -144,7 +149,7 @@ class Program:
         output: the predictions.
         log: name and width of each per-step result, in order.
         scalars: names of the per-step scalars, in order; the first is the number of rows.
-        constants: values of the run-time constants.
+        constants: values of the run-time constants, those of a table side by side.
     """
 
     operations: list[Operation]
@@ -188,6 +193,7 @@ class Recorder:
         self._inputs: list[Tensor] = []
         self._scalars = ["rows"]
         self._constants: list[float] = []
+        self._tables: dict[bytes, Tensor] = {}
         self._log: list[tuple[str, int]] = []
         self._sites = 0
         self._layer, self._phase = "", "forward"
@@ -269,27 +275,41 @@ class Recorder:
     def kernel(
         self,
         body: Function,
-        *operands: Tensor,
+        *operands: Tensor | float,
         shapes: Sequence[Shape],
+        rows: bool = True,
         name: str = "",
         cuda: Function | None = None,
     ) -> Any:
-        """A hand-written body over rows: `body(*inputs, *outputs)` on rows × features arrays (or fixed ones).
+        """A hand-written body over rows: `body(*inputs, *outputs)` on arrays, rows × features or as fixed shapes lie.
 
         Args:
             body: plain Python over arrays; it may be given any range of rows, so rows must be independent.
-            shapes: the shape of one row of each output.
+            operands: tensors, or numbers, which the body gets as arrays of one element.
+            shapes: the shape of one row of each output; without `rows`, of each output, all with as many rows.
+            rows: False for outputs of fixed shape, `body(*inputs, *outputs, first)`: the body gets all rows of its
+                inputs, fills the outputs that it is given, and these begin with row `first` of the whole. So a sum over
+                the batch can be shared out with every element still added up in the batch's order.
             cuda: the same for a GPU, where every thread of a row's block runs it: `cuda(row, thread, threads, *inputs,
-                *outputs)` on flat arrays, where element j of a row is at row * features + j. Threads share the work
-                out (`j = thread`, then `j += threads`) and meet at `nbdl.engine.cuda.bodies.barrier()`. Without it the
-                layer runs on the CPU alone.
+                *outputs)` on flat arrays, where element j of a row is at row * features + j; without `rows`
+                `cuda(first, end, count, thread, threads, *inputs, *outputs)` for rows first to end of the outputs and
+                `count` rows of the batch. Threads share the work out (`j = thread`, then `j += threads`) and meet at
+                `nbdl.engine.cuda.bodies.barrier()`. Without it the layer runs on the CPU alone.
 
         Returns:
             The output, or a tuple of them.
+
+        Raises:
+            ConfigError: outputs of fixed shape with different numbers of rows.
         """
-        outputs = tuple(Tensor(tuple(shape), True) for shape in shapes)
-        width = max(tensor.features for tensor in outputs)
-        self._record("kernel", operands, outputs, (None, width), body, name=name, cuda=cuda)
+        tensors = self._operands(operands)
+        outputs = tuple(Tensor(tuple(shape), rows) for shape in shapes)
+        heights = {None if rows else tensor.shape[0] for tensor in outputs}
+        if len(heights) > 1:
+            raise ConfigError(f"r.kernel: outputs of fixed shape have as many rows as each other, got {list(shapes)}")
+        height = heights.pop()
+        width = max(tensor.features for tensor in outputs) // (height or 1)
+        self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def uniform(self, like: Tensor) -> Tensor:
@@ -299,7 +319,27 @@ class Recorder:
         self._sites += 1
         return result
 
+    def table(self, values: Iterable[float]) -> Tensor:
+        """Numbers that a model brings, column numbers for instance: a vector of float32, integers exact to 2²⁴.
+
+        They are data of the program, not part of any kernel, and an operand as any vector is.
+        """
+        numbers = [float(value) for value in values]
+        key = struct.pack(f"{len(numbers)}d", *numbers)
+        if key not in self._tables:
+            name = f"{numbers[0]:g}" if len(numbers) == 1 else "table"
+            self._tables[key] = Tensor((len(numbers),), False, "constant", name, len(self._constants))
+            self._constants += numbers
+        return self._tables[key]
+
     # -- made of them -----------------------------------------------------------------------------------
+
+    def take(self, x: Tensor, columns: Sequence[int], shape: Shape) -> Tensor:
+        """Columns of each row by their numbers, under a shape: y[row, j] = x[row, columns[j]]."""
+        numbers = self.table(columns)
+        return self.kernel(  # type: ignore[no-any-return]
+            take, x, numbers, x.features, numbers.features, shapes=[shape], name="take", cuda=take_cuda
+        )
 
     def chain_rule(self, df: Function, dy: Tensor, x: Tensor, y: Tensor, *parameters: float) -> Tensor:
         """dx = dy·df(x, y, ...); an operand that `df` does not read is not kept alive for it."""
@@ -332,7 +372,7 @@ class Recorder:
         shared = compose("share", [*arguments, "part"], f"f({', '.join(arguments)}) * part", f=function)
         return self.map(shared, *operands, 1.0 / domain[1])
 
-    def total(self, function: Function, weight: Tensor, *parameters: float) -> Tensor:
+    def total(self, function: Function, weight: Tensor, *parameters: Tensor | float) -> Tensor:
         """The sum of a scalar function over a whole weight: one scalar."""
         partial = self.sum(function, weight, *parameters, over="features")
         return partial if partial.features == 1 else self.sum(same, partial, over="features")
@@ -423,12 +463,7 @@ class Recorder:
         )
 
     def _operands(self, operands: Sequence[Tensor | float]) -> tuple[Tensor, ...]:
-        return tuple(one if isinstance(one, Tensor) else self._constant(float(one)) for one in operands)
-
-    def _constant(self, value: float) -> Tensor:
-        if value not in self._constants:
-            self._constants.append(value)
-        return Tensor((1,), False, "constant", f"{value:g}", self._constants.index(value))
+        return tuple(one if isinstance(one, Tensor) else self.table([one]) for one in operands)
 
     def _check_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> None:
         def inner(tensor: Tensor, transposed: bool, first: bool) -> int:

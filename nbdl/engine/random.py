@@ -225,3 +225,34 @@ def normal_array(shape: tuple[int, ...], mean: float, stddev: float, seed: int, 
     angle = words[2:] * (2.0 * np.pi * 2.0**-32)
     unit = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)]).reshape(-1)[:size]
     return (mean + stddev * unit).astype(np.float32).reshape(shape)
+
+
+# The quantile of the normal distribution over its distance q from the median, as a quotient of polynomials of q²:
+# within 2e-9 (relative) up to two deviations. Fitted by least squares to √2·erf⁻¹(2q)/q.
+QUANTILE_ABOVE = (2.506628277585355, -30.750204114381056, 139.1888025266105,
+                  -278.6478733494741, 224.202442535828, -40.57766667617537)  # fmt: skip
+QUANTILE_BELOW = (1.0, -13.314753617536711, 67.16853169857075,
+                  -157.08988363889415, 163.70798712600063, -55.49662915648886)  # fmt: skip
+WITHIN_TWO = 0.4772498680518208  # the share of a normal distribution between its mean and two deviations
+
+
+def truncated_normal_array(
+    shape: tuple[int, ...], mean: float, stddev: float, seed: int, site: int
+) -> npt.NDArray[np.float32]:
+    """Initial weights, normal but without what is farther from the mean than two deviations: a number for each word.
+
+    The quantile of a uniform number: arithmetic alone, so the bits are the same on any machine.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    words = initial_words(size, site, seed).reshape(-1)[:size]
+    q = ((words + 0.5) * 2.0**-31 - 1.0) * WITHIN_TWO
+    unit = q * _polynomial(QUANTILE_ABOVE, q * q) / _polynomial(QUANTILE_BELOW, q * q)
+    return (mean + stddev * unit).astype(np.float32).reshape(shape)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Σ coefficientᵢ·xⁱ, by Horner's rule."""
+    value = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = value * x + coefficient
+    return value

@@ -100,10 +100,15 @@ class ReferenceExecutor(HostMemory):
             return [drawn.astype(self.dtype)]
         if operation.kind == "check":
             return [] if np.isfinite(operands[0]).all() else None
-        outputs = [np.zeros((self.rows, tensor.features), self.dtype) for tensor in operation.outputs]
+        fixed = operation.domain[0] is not None
+        sizes = [(t.shape[0], -1) if fixed else (self.rows, t.features) for t in operation.outputs]
+        outputs = [
+            np.zeros(t.features * (1 if fixed else self.rows), self.dtype).reshape(size)
+            for t, size in zip(operation.outputs, sizes, strict=True)
+        ]
         assert operation.function is not None
         arrays = [_matrix(t, v) for t, v in zip(operation.inputs, operands, strict=True)]
-        operation.function(*arrays, *outputs)
+        operation.function(*arrays, *outputs, *([0] if fixed else []))
         return outputs
 
     def _apply(self, operation: Operation, operands: list[Array], outputs: int) -> list[Array]:
@@ -154,7 +159,7 @@ class ReferenceExecutor(HostMemory):
         if storage.space == "scalar":
             return np.asarray(self.scalars[extent])
         if storage.space == "constant":
-            return np.array([self.program.constants[storage.offset]], self.dtype)
+            return np.array(self.program.constants[extent], self.dtype)
         if storage.space == "index":
             return np.arange(tensor.features, dtype=self.dtype)
         return self.values[id(storage)]

@@ -257,6 +257,8 @@ def _reads_own_part(chain: Chain, operation: Operation, position: int) -> bool:
     over = operation.attributes.get("over")
     if chain.split == "whole":
         return True
+    if operation.kind == "kernel" and operation.domain[0] is not None:
+        return False  # it may read everything
     if chain.split == "blocks":
         return tensor.rows
     if operation.kind == "gemm":

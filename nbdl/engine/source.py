@@ -144,19 +144,22 @@ def label(function: Function) -> str:
     module = (function.__module__ or "").rpartition(".")[2]
     if function.__name__ == "f":
         return module
-    return function.__name__ if module == "functions" else f"{module}.{function.__name__}"
+    return function.__name__ if module in ("functions", "bodies") else f"{module}.{function.__name__}"
 
 
 _composed: dict[tuple[str, ...], Function] = {}
 
 
-def compose(name: str, arguments: Sequence[str], expression: str, **functions: Function) -> Function:
-    """A scalar function made of others: `compose("g", ["x"], "2.0 * f(x)", f=f)`.
+def compose(
+    name: str, arguments: Sequence[str], expression: str, /, *statements: str, **functions: Function
+) -> Function:
+    """A scalar function made of others: `compose("g", ["x"], "2.0 * f(x)", f=f)`; statements come before the return.
 
     >>> compose("twice", ["x"], "f(f(x))", f=abs)(-3.0)
     3.0
     """
-    text = f"def {name}({', '.join(arguments)}):\n    return {expression}\n"
+    lines = [*statements, f"return {expression}"]
+    text = f"def {name}({', '.join(arguments)}):\n" + "".join(f"    {line}\n" for line in lines)
     key = (text, *(f"{key}={id(function)}" for key, function in functions.items()))
     if key not in _composed:
         filename = f"<nbdl {name} {len(_composed)}>"

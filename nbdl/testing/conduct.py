@@ -13,11 +13,11 @@ import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl.model import Sequential
-from nbdl.registry import registry
+from nbdl.registry import Entry, registry
 from nbdl.testing.agreement import RECORDING, same_bits
 from nbdl.testing.probe import Array
 from nbdl.testing.suite import UNITS, Subject, check
-from nbdl.testing.units import generator, reals
+from nbdl.testing.units import generator, layer_inputs
 from nbdl.units import serialize
 
 
@@ -108,16 +108,28 @@ def _singular(kind: str) -> str:
 
 
 def host(kind: str) -> tuple[Any, str]:
-    """A registered layer with weights that takes units of a kind as an argument, and that argument's name."""
+    """A registered layer with a matrix that takes units of a kind as an argument, and that argument's name."""
     best: tuple[int, Any, str] | None = None
     for entry in registry.entries("layers"):
         names = list(inspect.signature(entry.target).parameters)
         fitting = [name for name in names if name == _singular(kind) or name.endswith(f"_{_singular(kind)}")]
         trained = [name for name in names if name.endswith("_initializer")]
-        if fitting and trained and entry.options.get("examples") and (best is None or len(names) < best[0]):
+        if fitting and trained and (best is None or len(names) < best[0]) and _has_a_matrix(entry):
             best = len(names), entry, fitting[0]
     assert best is not None, f"no registered layer takes {kind}"
     return best[1], best[2]
+
+
+def _has_a_matrix(entry: Entry) -> bool:
+    """Whether a layer, with its first example, has a weight that any unit can be for."""
+    if not entry.options.get("examples"):
+        return False
+    model = Sequential([entry.target(**{**entry.options["examples"][0], "input_shape": (3,)})], seed=3)
+    try:
+        model.build()
+    except NbdlError:
+        return False
+    return any(len(weight.tensor.shape) == 2 for weight in model.weights)
 
 
 def with_unit(subject: Subject) -> Sequential:
@@ -173,5 +185,5 @@ def comes_back_from_a_file(subject: Subject) -> None:
             assert serialize(first) == serialize(second), f"{first!r} comes back as {second!r}"
     shape = model.input_shape
     assert shape is not None
-    x = reals(generator(), 4, *shape)
+    x = layer_inputs(model.layers[0], generator(), 4, *shape)
     assert np.array_equal(model.predict(x), again.predict(x)), "predictions differ after loading"

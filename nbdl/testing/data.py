@@ -46,12 +46,12 @@ def draw(what: Any, rows: int, features: int, rng: np.random.Generator) -> Array
 
 def loss_data(loss: Any, options: Any, rows: int, features: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Targets and predictions for a loss."""
-    usual = "probabilities" if loss.pairs else "reals"
-    predictions = draw(options.get("predictions", usual), rows, features, rng)
+    usual = "probabilities" if type(loss).pairs else "reals"
+    given = draw("reals" if loss.from_logits else options.get("predictions", usual), rows, features, rng)
     targets = options.get("targets", usual)
     if loss.target_shape((features,)) != (features,):
         targets = "labels"
-    return draw(targets, rows, features, rng), predictions
+    return draw(targets, rows, features, rng), given
 
 
 def metric_data(options: Any, rows: int, features: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,17 @@ import numpy as np
 
 from nbdl.building import Builder
 from nbdl.engine.functions import same
+from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import NbdlError
 from nbdl.layer import Layer, Shape
 from nbdl.model import Sequential
-from nbdl.specs import Initializer, Loss, Optimizer, Schedule
+from nbdl.optimizer import COMMON, Optimizer, Schedule
+from nbdl.specs import Activation, Initializer, Loss
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import after_steps, built, generator, reals
+from nbdl.testing.units import after_steps, built, generator, layer_inputs, reals
 
 ROWS, FEATURES, EPOCHS = 96, 3, 25
 
@@ -37,7 +40,7 @@ class _Product(Layer):
 
     def build(self, b: Builder, shape: Shape) -> Shape:
         units = {"initializer": _Spread(), **self.units}
-        self.w = b.weight("w", (shape[-1], self.width), **units)
+        self.w = b.weight("w", (math.prod(shape), self.width), **units)
         self.b = b.weight("b", (self.width,), _Spread())
         return (self.width,)
 
@@ -68,6 +71,24 @@ class _Squares(Loss):
         return r.map(_slope, y, p)
 
 
+class _Squashed(Activation):
+    """1/(1 + e^-x), for losses that take probabilities or what is positive; the suite's own."""
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return r.map(_squash, x), None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return r.map(_squash_slope, y, dy)
+
+
+def _squash(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+def _squash_slope(y: float, dy: float) -> float:
+    return dy * y * (1.0 - y)
+
+
 class _Descent(Optimizer):
     """w - rate·g; the suite's own."""
 
@@ -79,6 +100,17 @@ class _Descent(Optimizer):
 
     def update_function(self) -> Callable[..., Any]:
         return _descend
+
+
+class _Bounded(_Descent):
+    """Steps of the rate at most, for losses and activations with slopes of any size; the suite's own."""
+
+    def update_function(self) -> Callable[..., Any]:
+        return _bounded
+
+
+def _bounded(w: float, g: float, rate: float) -> float:
+    return w - rate * g / (1.0 + abs(g))
 
 
 class _Falling(Schedule):
@@ -123,14 +155,14 @@ def trains(subject: Subject) -> None:
     """A net of two layers with the unit in it lowers its loss."""
     x, y = task(2)
     if subject.kind == "activations":
-        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y)
+        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y, optimizer=_Bounded())
     elif subject.kind == "layers":
-        layer, shape, output, _ = built(subject, FEATURES)
+        layer, shape, _, _ = built(subject, FEATURES)
         layer.name = ""
         x, y = task(2, shape)
-        rest: list[Layer] = [_Product(2)] if len(output) == 1 else []
-        y = y if rest else task(int(np.prod(output)), shape)[1].reshape(ROWS, *output)
-        lowers_its_loss([layer, *rest], x, y)
+        if layer.input_limit is not None:
+            x = layer_inputs(layer, generator(), *x.shape)
+        lowers_its_loss([layer, _Product(2)], x, y)
     elif subject.kind == "losses":
         _train_loss(subject, x)
     elif subject.kind == "optimizers":
@@ -154,17 +186,18 @@ def _train_loss(subject: Subject, x: Array) -> None:
     from nbdl.registry import registry
 
     loss, features = subject.make(), 3
-    usual = "one-hot" if loss.pairs else "reals"
+    usual = "one-hot" if type(loss).pairs else "reals"
     targets = subject.options.get("targets", usual)
     if loss.target_shape((features,)) != (features,):
         y = np.argmax(x @ generator().normal(size=(FEATURES, features)), axis=1)[:, None].astype(np.float32)
-    elif loss.pairs:
+    elif type(loss).pairs:
         y = np.eye(features, dtype=np.float32)[np.argmax(x @ generator().normal(size=(FEATURES, features)), axis=1)]
     else:
         y = draw(targets, len(x), features, generator())
+    bounded = not loss.from_logits and subject.options.get("predictions") in ("probabilities", "positive")
     for name in loss.pairs or (None,):
-        last = None if name is None else registry.make("activations", name)
-        lowers_its_loss([_Product(6), _Product(features, last)], x, y, loss=subject.make())
+        last = registry.make("activations", name) if name else _Squashed() if bounded else None
+        lowers_its_loss([_Product(6), _Product(features, last)], x, y, loss=subject.make(), optimizer=_Bounded())
 
 
 @check("descends", "optimizers")
@@ -189,9 +222,10 @@ def slots_come_back(subject: Subject) -> None:
         "per_step gives a number that is not finite"
     )
     assert list(unit.per_step(2)) == list(scalars), "per_step must give the same names in the same order each step"
-    result = unit.update_function()(0.5, 0.25, *[0.1] * len(names), *map(float, scalars.values()))
-    count = len(result) if isinstance(result, tuple) else 1
-    assert count == 1 + len(names), f"update returns {count} values for 1 weight and {len(names)} slots"
+    if not unit.per_weight:
+        result = unit.update_function()(0.5, 0.25, *[0.1] * len(names), *map(float, scalars.values()))
+        count = len(result) if isinstance(result, tuple) else 1
+        assert count == 1 + len(names), f"update returns {count} values for 1 weight and {len(names)} slots"
     _takes_arrays_of_steps(unit)
     scheduled = subject.make()
     scheduled.learning_rate = _Falling()
@@ -214,6 +248,60 @@ def _takes_arrays_of_steps(unit: Any) -> None:
         )
 
 
+TAKEN = {
+    "weight_decay": 0.2, "clipnorm": 1.5, "use_ema": True, "ema_momentum": 0.7, "ema_overwrite_frequency": 2,
+    "gradient_accumulation_steps": 2, "decay": 0.1,
+}  # fmt: skip
+
+
+@check("takes the common arguments", "optimizers")
+def takes_the_common_arguments(subject: Subject) -> None:
+    """Decay, clipping, averages and accumulation go around the rule as `nbdl.Optimizer` says, in float64."""
+    if set(subject.arguments) & set(COMMON):
+        return
+    unit = subject.entry.target(**subject.arguments, **TAKEN)
+    rng, size, steps = generator(), 16, 7
+    w, gradients = reals(rng, size), [reals(rng, size) for _ in range(steps)]
+    found = after_steps(unit, w, lambda step, now: gradients[step - 1], steps)
+    if unit.per_weight:  # its scalar function is not the whole rule
+        return
+    wanted = _by_hand(unit, w.astype(np.float64), gradients)
+    moved = np.abs(wanted - w).max()
+    assert_close(
+        found - w,
+        wanted - w,
+        f"the way of {steps} steps with {TAKEN}",
+        1e-4,
+        1e-5 + float(np.abs(w).max()) * 2e-7 / moved,
+    )
+    numbers = np.arange(1, 9)
+    at_once = unit.scalars(numbers)
+    for name, row in at_once.items():
+        each = [unit.scalars(int(number))[name] for number in numbers]
+        assert np.allclose(np.broadcast_to(row, len(each)), each, rtol=1e-9), f"{name} is {row}, {each} one by one"
+
+
+def _by_hand(unit: Any, w: Array, gradients: list[Array]) -> Array:
+    """The weights after these steps, by the rule's scalar function in Python and TAKEN in NumPy."""
+    rule, every = reference_function(unit.update_function()), TAKEN["gradient_accumulation_steps"]
+    slots = [np.full(w.shape, unit.first_value(name)) for name in unit.used_slots()]
+    total, average = np.zeros_like(w), w
+    for step, gradient in enumerate(gradients, 1):
+        total, updates = total + gradient, (step - 1) // every
+        if step % every == 0:
+            g = total / every
+            g, total = g * min(1.0, TAKEN["clipnorm"] / np.sqrt(np.square(g).sum())), np.zeros_like(w)
+            start = w - w * TAKEN["weight_decay"] * unit.rate(step // every)
+            scalars = [np.float64(value) for value in unit.per_step(step // every).values()]
+            results = [rule(*one, *scalars) for one in zip(start, g, *slots, strict=True)]
+            w, *slots = np.array(results, np.float64).reshape(w.size, -1).T
+        momentum = TAKEN["ema_momentum"] if updates else 0.0
+        average = momentum * average + (1.0 - momentum) * w
+        if (updates + 1) % TAKEN["ema_overwrite_frequency"] == 0:
+            w = average
+    return w
+
+
 @check("any batches, one figure", "metrics")
 def any_batches_one_figure(subject: Subject) -> None:
     """The figure over all rows does not depend on the batches that they came in, a short last one included."""
@@ -231,8 +319,16 @@ def any_batches_one_figure(subject: Subject) -> None:
 
 @check("a rate for each step", "schedules")
 def a_rate_for_each_step(subject: Subject) -> None:
-    """Steps from 0 on get a finite rate that is not negative, the same each time."""
+    """Steps from 0 on get a finite rate that is not negative, the same each time, and in an array the same."""
     unit = subject.make()
+    rates = {step: float(unit(step)) for step in (1000, 7, 0, 1, 2)}
+    try:
+        at_once = np.broadcast_to(np.asarray(unit(np.array(list(rates), np.float64)), np.float64), len(rates))
+    except (TypeError, ValueError):
+        at_once = np.array(list(rates.values()))  # training calls it step by step
+    assert np.allclose(at_once, list(rates.values()), rtol=1e-9, atol=0.0), (
+        f"a schedule must be a pure function of the step: {at_once} for an array of steps, {rates} one by one"
+    )
     for step in (0, 1, 2, 10, 1000, 100_000):
         rate = float(unit(step))
         assert np.isfinite(rate), f"the rate of step {step} is {rate}"

@@ -72,6 +72,7 @@ class Probe:
         unit: what is being tested.
         gathered: whether batches are gathered through indices, as in training, rather than read in place; what follows
             can then pass through blocks of rows with the gathering.
+        first_slots: what the slots hold before the first step.
     """
 
     title: str
@@ -84,6 +85,7 @@ class Probe:
     training: bool = True
     unit: Any = None
     gathered: bool = False
+    first_slots: Array | float = 0.0
     store: Store = field(init=False)
     program: Program = field(init=False)
     initial: Array = field(init=False)
@@ -138,14 +140,14 @@ class Probe:
         how: str = "compiled",
         sources: Sequence[Array] | None = None,
         weights: Array | None = None,
-        slots: Array | float = 0.0,
+        slots: Array | float | None = None,
         parts: Sequence[int] | None = None,
         threads: int | None = 1,
         executor: Any = None,
         seed: int = SEED,
         first_step: int = 1,
     ) -> Outcome:
-        """Run it, from the initial weights and empty slots if no others are given.
+        """Run it, from the initial weights and slots if no others are given.
 
         Args:
             how: as for `executor`.
@@ -161,7 +163,7 @@ class Probe:
         given = [np.ascontiguousarray(source, dtype) for source in given]
         batches = self._batches(parts or [rows], rows, dtype, given, seed, first_step)
         start = self.initial if weights is None else weights
-        made.slots[:] = slots
+        made.slots[:] = self.first_slots if slots is None else slots
         if isinstance(made, ReferenceExecutor):
             made.weights = start.astype(dtype)
             made.run(batches, threads)

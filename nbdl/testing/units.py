@@ -16,6 +16,7 @@ from nbdl.recording import forward
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.suite import Subject
+from nbdl.updating import descend, new_slots
 
 SMALL = (5, 3)
 LARGE = (600, 48)
@@ -74,10 +75,19 @@ def with_values(probe: Probe) -> Probe:
 # -- by kind ----------------------------------------------------------------------------------------------
 
 
+def accepted(unit: Any, features: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of a row of an activation's input, one feature wider if it refuses so many, and of its output."""
+    try:
+        return (features,), unit.output_shape((features,))
+    except ConfigError:
+        return (features + 1,), unit.output_shape((features + 1,))
+
+
 def activation_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     """y of x; dx of x and dy."""
     unit, rng = subject.make(), generator()
-    x = away_from(subject.options.get("kinks", ()), reals(rng, rows, features))
+    shape, output = accepted(unit, features)
+    x = away_from(subject.options.get("kinks", ()), reals(rng, rows, *shape))
 
     def backward(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
         y, saved = unit.forward(r, tensors[0])
@@ -85,7 +95,7 @@ def activation_probes(subject: Subject, rows: int, features: int) -> list[Probe]
 
     return [
         Probe("forward", lambda r, t: unit.forward(r, t[0])[0], [x], unit=unit),
-        Probe("backward", backward, [x, reals(rng, rows, features)], unit=unit),
+        Probe("backward", backward, [x, reals(rng, rows, *output)], unit=unit),
     ]
 
 
@@ -108,12 +118,12 @@ def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[
 
 
 def layer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
-    """y in inference and in training; dx and the gradients of all weights."""
+    """y in inference and in training, with the states that are assigned; dx and the gradients of all weights."""
     found = []
     for title, training in (("inference", False), ("forward", True), ("backward", True)):
         layer, shape, output, weights = built(subject, features)
         rng = generator()
-        sources = [reals(rng, rows, *shape)]
+        sources = [away_from(subject.options.get("kinks", ()), layer_inputs(layer, rng, rows, *shape))]
         if title == "backward":
             sources.append(reals(rng, rows, *output))
         record = layer_backward(layer, weights) if title == "backward" else layer_forward(layer)
@@ -127,9 +137,24 @@ def layer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     return found
 
 
+def layer_inputs(layer: Any, rng: np.random.Generator, *shape: int) -> Array:
+    """What a layer takes: normal numbers, or integers."""
+    if layer.input_limit is None:
+        return reals(rng, *shape)
+    return rng.integers(0, layer.input_limit, shape).astype(np.float32)
+
+
 def layer_forward(layer: Any) -> Any:
-    """Record y."""
-    return lambda r, tensors: forward(r, [layer], tensors[0])[-1].y
+    """Record y, and the states that the layer assigns."""
+
+    def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
+        y = forward(r, [layer], tensors[0])[-1].y
+        for state, value in r.assignments:
+            with r.recording(state.name, "assign"):
+                r.map(same, value, into=[state])
+        return y
+
+    return record
 
 
 def layer_backward(layer: Any, weights: Sequence[Weight]) -> Any:
@@ -226,25 +251,21 @@ def optimizer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
 def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
     """Steps with the same gradient."""
     weights = [fixed("w", w), fixed("g", g, False)]
-    names = unit.used_slots()
+    slots = new_slots(unit, unit.all_slots(), len(w))
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> None:
-        target, size = weights[0].tensor, len(w)
-        slots = [Tensor((size,), False, "slot", name, number * size) for number, name in enumerate(names)]
-        scalars = [r.scalar(name) for name in unit.per_step(1)]
-        with r.recording("optimizer", "update"):
-            r.map(unit.update_function(), target, weights[1].tensor, *slots, *scalars, into=[target, *slots])
+        descend(r, unit, {weights[0]: weights[1].tensor}, len(w))
 
-    scalars = unit.per_step
+    size = len(unit.all_slots()) * len(w)
     return with_values(
-        Probe(f"{steps} steps", record, [], weights, len(names) * len(w), scalars, steps=steps, unit=unit)
+        Probe(f"{steps} steps", record, [], weights, size, unit.scalars, steps=steps, unit=unit, first_slots=slots)
     )
 
 
 def after_steps(unit: Any, w: Array, gradient: Callable[[int, Array], Array], steps: int) -> Array:
     """The weights after steps with gradients of the step's number and of w; slots are kept from step to step."""
     probe, size = optimizer_probe(unit, w, w, steps=1), len(w)
-    executor, data, slots = probe.executor("compiled"), probe.initial.copy(), np.zeros(max(1, probe.slots), np.float32)
+    executor, data, slots = probe.executor("compiled"), probe.initial.copy(), probe.first_slots
     for step in range(1, steps + 1):
         data[size : 2 * size] = gradient(step, data[:size])
         left = probe.run(weights=data, slots=slots, executor=executor, first_step=step)
@@ -258,8 +279,7 @@ def metric_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     y, p = metric_data(subject.options, rows, features, generator())
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
-        values: Tensor = unit.update(r, tensors[0], tensors[1])
-        r.sum(same, values, into=r.log("sums", values.features))
-        return values
+        values: tuple[Tensor, ...] = unit.log(r, "sums", tensors[0], tensors[1])
+        return values[0]
 
     return [Probe("update", record, [y, p], unit=unit)]

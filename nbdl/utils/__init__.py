@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import DataError
 from nbdl.seeding import set_random_seed as set_random_seed
+from nbdl.utils.splitting import train_test_split as train_test_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,3 +49,47 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
             f"to_categorical: label {labels.max()} does not fit {classes} classes, which are 0 to {classes - 1}"
         )
     return np.asarray(np.eye(classes, dtype=np.float32)[labels])
+
+
+def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -> np.ndarray:
+    """How often each class was taken for each.
+
+    Formula: result[i, j] = number of rows of class i that were predicted as class j.
+
+    Args:
+        y_true: integer labels from 0, or rows with the largest value in the class's column (one-hot, probabilities).
+        y_pred: the same, e.g. what `model.predict` returned.
+        num_classes: default the largest label of either plus 1, or the number of columns.
+
+    Returns:
+        int64, num_classes × num_classes: rows are the true classes, columns the predicted ones.
+
+    Raises:
+        DataError: labels are not integers from 0 to num_classes - 1, or there are not as many of both.
+
+    Source: Keras 3, metrics/metrics_utils.py; scikit-learn, metrics/_classification.py.
+
+    >>> confusion_matrix([0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    array([[1, 0],
+           [1, 1]])
+    """
+    import numpy as np
+
+    labels, widths = [], [num_classes or 0]
+    for name, given in (("y_true", y_true), ("y_pred", y_pred)):
+        array = np.asarray(given)
+        if array.ndim == 2 and array.shape[1] > 1:
+            widths.append(0 if num_classes else array.shape[1])
+            array = array.argmax(axis=1)
+        array = array.reshape(-1)
+        whole = array.dtype.kind in "fiub" and (array == np.floor(array)).all()
+        if not whole or (array.size and not 0 <= array.min() <= array.max() < (num_classes or np.inf)):
+            most = "" if num_classes is None else f" to {num_classes - 1}"
+            raise DataError(f"confusion_matrix: {name} holds integers from 0{most}, or a column for each class")
+        labels.append(array.astype(np.int64))
+        widths.append(int(array.max()) + 1 if array.size else 0)
+    true, predicted = labels
+    if len(true) != len(predicted):
+        raise DataError(f"confusion_matrix: y_true has {len(true)} rows, y_pred {len(predicted)}")
+    classes = max(widths)
+    return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)

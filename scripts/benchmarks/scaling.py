@@ -32,7 +32,7 @@ def report(names: Iterable[str] = GROUPS["train"], seconds: float = 2.0) -> Iter
 
 
 def _line(work: Training, seconds: float) -> str:
-    from nbdl.inference import checked_data
+    from nbdl.inputs import checked_data
     from nbdl.profiling import Measurement
 
     model = model_of(work)

@@ -1,8 +1,8 @@
-"""The text around a hand-written body: a block for each row, all its threads in the body."""
+"""The text around a hand-written body: a block for each row, or for some rows of a result, all its threads in it."""
 
 from __future__ import annotations
 
-from nbdl.engine.cuda.words import Launch, Sizes, Writer
+from nbdl.engine.cuda.words import Launch, Sizes, Writer, divided
 from nbdl.engine.program import Function, Operation
 from nbdl.engine.source import describe
 from nbdl.errors import ConfigError
@@ -43,12 +43,22 @@ def body_launch(operation: Operation, writer: Writer, sizes: Sizes) -> Launch:
     assert operation.function is not None
     name = writer.emitter.function(check_body(operation), scalar=False)
     pointers = ", ".join(writer.pointer(tensor) for tensor in (*operation.inputs, *operation.outputs))
+    title = f"kernel {operation.attributes.get('name') or operation.function.__name__}"
+    threads, shared = (sizes.row_threads,), f"int32(cuda.threadIdx.x), int32({sizes.row_threads}), {pointers}"
+    height = operation.domain[0]
+    if height is not None:  # a result of fixed shape: a block fills some of its rows
+        each = divided(height, sizes.body_parts)
+        lines = [
+            f"first = int32(int32(cuda.blockIdx.x) * {writer.number(each)})",
+            f"end = int32(min(first + {writer.number(each)}, {writer.number(height)}))",
+            f"{name}(first, end, {writer.rows(None)}, {shared})",
+        ]
+        return writer.launch(title, lines, threads, lambda rows: (divided(height, each),))
     lines = [
         "row = int32(cuda.blockIdx.x)",
         f"while row < {writer.rows(None)}:",
-        f"    {name}(row, int32(cuda.threadIdx.x), int32({sizes.row_threads}), {pointers})",
+        f"    {name}(row, {shared})",
         "    cuda.syncthreads()",
         "    row = int32(row + int32(cuda.gridDim.x))",
     ]
-    title = operation.attributes.get("name") or operation.function.__name__
-    return writer.launch(f"kernel {title}", lines, (sizes.row_threads,), lambda rows: (min(max(rows, 1), MOST_BLOCKS),))
+    return writer.launch(title, lines, threads, lambda rows: (min(max(rows, 1), MOST_BLOCKS),))

@@ -114,9 +114,12 @@ class Executor:
             "log": self.capacity * self.log_words,
             "step_log": self.steps * self.log_words,
             "output": self.capacity * self.rows * self.output_features,
+            "constants": len(self.program.constants),
         }
         self._parts = {name: (places.take(size), size) for name, size in floats.items()}
         self.arena = self.runtime.allocate(4 * places.size)
+        if self.program.constants:
+            self._upload("constants", np.array(self.program.constants, np.float32))
 
     # -- weights and data -------------------------------------------------------------------------------
 
@@ -320,6 +323,8 @@ class Executor:
             return self.weights.pointer(tensor.offset, size)
         if space == "slot":
             return self.kept.pointer(tensor.offset, size)
+        if space == "constant":
+            return self._at("constants", "float32", tensor.offset, size)
         if space == "scalar":
             return self._at("step_floats", "float32", position * self.float_words + tensor.offset, size)
         if space == "log":

@@ -53,6 +53,7 @@ class Sizes:
         widest_row: columns up to which each thread of a row has one element, and keeps it.
         column_threads: threads of a block that reduces columns, up to `columns_per_block` of them side by side.
         rows_per_thread: that a thread of such a block should add up, at most.
+        body_parts: blocks that share out a hand-written body's result of fixed shape, at most.
         tiles: for products, the largest first.
         busy_threads: that keep a GPU busy; products are split until they have about as many.
         split_inner: the least part of the inner size that a split product leaves to a block.
@@ -67,6 +68,7 @@ class Sizes:
     column_threads: int
     columns_per_block: int
     rows_per_thread: int
+    body_parts: int
     tiles: tuple[ProductTile, ...]
     busy_threads: int
     split_inner: int
@@ -82,6 +84,7 @@ GPU = Sizes(
     column_threads=256,
     columns_per_block=32,
     rows_per_thread=64,
+    body_parts=1024,
     tiles=(
         ProductTile(rows=128, columns=128, inner=8, rows_each=8, columns_each=8, unrolled=4),
         ProductTile(rows=64, columns=64, inner=16, rows_each=4, columns_each=4, unrolled=4),
@@ -101,6 +104,7 @@ SIMULATOR = Sizes(
     column_threads=16,
     columns_per_block=4,
     rows_per_thread=4,
+    body_parts=4,
     tiles=(
         ProductTile(rows=16, columns=16, inner=4, rows_each=4, columns_each=4, unrolled=2),
         ProductTile(rows=8, columns=8, inner=4, rows_each=2, columns_each=4, unrolled=2),
@@ -210,7 +214,7 @@ class Writer:
         how, storage = pattern(tensor, domain), tensor.storage
         if how == "index":
             return f"float32({j})"
-        if storage.space == "constant":
+        if storage.space == "constant" and tensor.features == 1:
             return self.parameter("float32", "constant", storage.offset)
         if id(storage) in self.virtual:
             return self.virtual_element(self.virtual[id(storage)], how, row, j)

@@ -23,6 +23,12 @@ def df(x: float, y: float) -> float:
     return y * (1.0 - y)
 
 
+def slope(x: float) -> float:
+    """The derivative from x alone, for functions made of this one: exact where y is almost 1, at twice the cost."""
+    e = math.exp(-abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
 @hookimpl
 def register_activations(register: Any) -> None:
     register("sigmoid", f, df)

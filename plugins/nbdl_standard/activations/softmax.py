@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from nbdl import Activation, hookimpl
+from nbdl import hookimpl
 from nbdl.engine.functions import per, same, times
+from nbdl_standard.activations.last_axis import LastAxis
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
@@ -24,12 +25,18 @@ def derivative(y: float, dy: float, total: float) -> float:
     return y * (dy - total)
 
 
-class Softmax(Activation):
+class Softmax(LastAxis):
     """A row as a probability distribution.
 
     Formula: yᵢ = e^(xᵢ - m)/Σⱼ e^(xⱼ - m), with m the largest of the row; dxᵢ = yᵢ·(dyᵢ - Σⱼ dyⱼ·yⱼ).
 
+    Args:
+        axis: -1: over all features of a row.
+
     `forward` saves the shifted x and the sum of exponentials for losses that form a pair with it.
+
+    Raises:
+        ConfigError: another axis, or rows that are not vectors.
 
     Source: Bridle 1990; Keras 3, activations/activations.py.
 

@@ -224,7 +224,7 @@ def texts(model: Sequential, name: str) -> tuple[str, str]:
         interface,
         *weights(model, program),
         program.functions.text(),
-        *program.products.values(),
+        *program.loops.values(),
         FUNCTIONS.format(**names, body=body),
         *functions,
         self_test(model, program, names),
@@ -280,14 +280,15 @@ def building(name: str) -> list[str]:
 
 
 def weights(model: Sequential, program: CProgram) -> list[str]:
-    """The arrays of weights. Nine decimal digits give every bit back, in C and in C++."""
+    """The arrays of weights and tables. Nine decimal digits give every bit back, in C and in C++."""
     from nbdl.engine.c_source import comment_text, literal
 
     found = []
     for name, tensor in program.arrays.items():
-        values = model.store.data[tensor.offset : tensor.offset + tensor.features]
+        block = model.store.data if tensor.space == "weight" else program.program.constants
+        values = block[tensor.offset : tensor.offset + tensor.features]
         head = f"/* {comment_text(tensor.describe())} */\nstatic const float {name}[{tensor.features}] = {{"
-        found.append("\n".join([head, *rows_of([literal(value) for value in values.tolist()]), "};"]))
+        found.append("\n".join([head, *rows_of([literal(float(value)) for value in values]), "};"]))
     return found
 
 
@@ -302,10 +303,11 @@ def self_test(model: Sequential, program: CProgram, names: dict[str, str]) -> st
 
     from nbdl.engine.c_source import literal
     from nbdl.engine.random import uniform
+    from nbdl.inputs import integer_limit
 
     shape = model.input_shape or ()
-    drawn = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32)
-    x = (2 * TEST_RANGE * drawn - TEST_RANGE).reshape(TEST_ROWS, *shape)
+    drawn, limit = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32), integer_limit(model.layers)
+    x = (2 * TEST_RANGE * drawn - TEST_RANGE if limit is None else np.floor(limit * drawn)).reshape(TEST_ROWS, *shape)
     x[0] = 0.0
     predicted = np.asarray(model.predict(x))
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nbdl import Initializer, hookimpl
-from nbdl.initializing import fans
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from nbdl.initializing import Stream
+from nbdl import hookimpl
+from nbdl_standard.initializers.variance_scaling import VarianceScaling
 
 
-class HeUniform(Initializer):
+class HeUniform(VarianceScaling):
     """Uniform, scaled by fan in, for rectifiers.
 
     Formula: U(-a, a) with a = √(6/fan in).
 
-    Source: Keras 3, initializers/random_initializers.py.
+    Source: He, Zhang, Ren and Sun 2015; Keras 3, initializers/random_initializers.py.
 
     >>> HeUniform()
     HeUniform()
     """
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
-        limit = math.sqrt(6.0 / fans(shape)[0])
-        return random.uniform(shape, -limit, limit)
+    def __init__(self) -> None:
+        super().__init__(2.0, "fan_in", "uniform")
 
 
 @hookimpl

@@ -24,6 +24,8 @@ class Flatten(Layer):
     (28, 28)
     """
 
+    moves_only = True
+
     def build(self, b: Builder, shape: Shape) -> Shape:
         return (math.prod(shape),)
 

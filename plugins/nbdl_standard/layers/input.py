@@ -24,6 +24,8 @@ class Input(Layer):
     (784,)
     """
 
+    moves_only = True
+
     def __init__(self, shape: Any) -> None:
         self.set_input_shape(shape)
 

@@ -1,10 +1,4 @@
-"""Binary crossentropy.
-
-Formula: the mean over a row's outputs of -(y·ln p + (1 - y)·ln(1 - p)), with p kept in [ε, 1 - ε], ε = 1e-7. After a
-sigmoid the two are one formula of its input z: max(z, 0) - y·z + ln(1 + e^-|z|), with derivative p - y.
-
-Source: Keras 3, losses/losses.py.
-"""
+"""Binary crossentropy."""
 
 from __future__ import annotations
 
@@ -12,6 +6,8 @@ import math
 from typing import Any
 
 from nbdl import elementwise_pair, hookimpl
+from nbdl.specs import ElementwiseLoss
+from nbdl_standard.losses.from_logits import FromLogits
 
 EPSILON = 1e-7
 
@@ -38,7 +34,44 @@ def df_logits(y: float, z: float) -> float:
     return (1.0 if z >= 0.0 else e) / (1.0 + e) - y
 
 
+class BinaryCrossentropy(FromLogits, ElementwiseLoss):
+    """Crossentropy between targets from 0 to 1 and predicted probabilities, each output by itself.
+
+    Formula: the mean over a row's outputs of -(y·ln p + (1 - y)·ln(1 - p)), with p kept in [ε, 1 - ε], ε = 1e-7. Of
+    logits z, and after a sigmoid, it is max(z, 0) - y·z + ln(1 + e^-|z|), with derivative p - y.
+
+    Args:
+        from_logits: whether predictions are logits; the model then ends without a sigmoid. (PyTorch has two losses:
+            BCELoss, which keeps ln p above -100, and BCEWithLogitsLoss.)
+        label_smoothing: s from 0 to 1; targets become y·(1 - s) + s/2.
+
+    Raises:
+        ConfigError: `label_smoothing` is not from 0 to 1.
+        DataError: targets outside 0..1.
+
+    Source: Keras 3, losses/losses.py.
+
+    >>> BinaryCrossentropy(label_smoothing=0.1).get_config()
+    {'label_smoothing': 0.1}
+    """
+
+    functions = (f, df)
+    pairs = {"sigmoid": elementwise_pair(f_logits, df_logits)}
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        super().__init__(from_logits, label_smoothing)
+        self.parameters = {}
+
+    def choices(self, outputs: int) -> int:
+        return 2
+
+
 @hookimpl
 def register_losses(register: Any) -> None:
-    pairs = {"sigmoid": elementwise_pair(f_logits, df_logits)}
-    register("binary_crossentropy", f, df, aliases=("bce",), pairs=pairs, targets="probabilities")
+    register(
+        "binary_crossentropy",
+        BinaryCrossentropy,
+        aliases=("bce",),
+        targets="probabilities",
+        examples=({"label_smoothing": 0.2}, {"from_logits": True, "label_smoothing": 0.1}),
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Loss, Pair, hookimpl
 from nbdl.engine.functions import same
+from nbdl.specs import Scalar
+from nbdl_standard.losses.from_logits import FromLogits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +52,44 @@ def logits_gradient(p: float, y: float, total: float) -> float:
     return p * total - y
 
 
+class OfShares(Loss):
+    """The sum of a scalar function of one-hot targets and q = p/Σp, the predictions as shares of their sum.
+
+    `functions` are of y, p, Σp and the loss's parameters: the value, and its derivative by q.
+    """
+
+    functions: ClassVar[tuple[Scalar, ...]] = ()
+    parameters: dict[str, float]
+
+    def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        y, total = self.prepare(r, y, p.features), r.sum(same, p, over="features")
+        return r.sum(self.functions[0], y, p, total, *self.parameters.values(), over="features")
+
+    def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        y, total = self.prepare(r, y, p.features), r.sum(same, p, over="features")
+        g = r.map(self.functions[1], y, p, total, *self.parameters.values())
+        return r.map(d_share, g, total, r.sum(dot_share, g, p, total, over="features"))
+
+    def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
+        return check_one_hot(self.unit_name, y, output_shape)
+
+
+def check_one_hot(name: str, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
+    """Why a loss that takes one-hot targets cannot use these and what to do, or an empty string."""
+    classes = output_shape[-1]
+    needs = f"loss {name!r} needs one-hot targets (or probabilities) of {classes} columns"
+    remedy = f"For integer labels use loss='sparse_categorical_crossentropy' or to_categorical(y, {classes})"
+    if y.shape[1:] != output_shape:
+        return f"{needs}; y has shape {y.shape}. {remedy}"
+    rows = y.reshape(len(y), -1)
+    wrong = (rows.min(axis=1) < 0) | (abs(rows.sum(axis=1) - 1.0) > TOLERANCE)
+    if not wrong.any():
+        return ""
+    row = int(wrong.argmax())
+    what = f"has {rows[row].min():g}" if rows[row].min() < 0 else f"adds up to {rows[row].sum():g}"
+    return f"{needs}; row {row} of y (counted from 0) {what}, not probabilities that add up to 1. {remedy}"
+
+
 class SoftmaxCrossentropy(Pair):
     """Softmax and crossentropy as one formula of the softmax's input z.
 
@@ -58,17 +98,28 @@ class SoftmaxCrossentropy(Pair):
 
     def values(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
         shifted, total = saved
+        y = self.loss.prepare(r, y, z.features)
         return r.sum(from_logits, y, shifted, r.map(logarithm, total), over="features")
 
     def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
+        y = self.loss.prepare(r, y, z.features)
         return r.map(logits_gradient, p, y, r.sum(same, y, over="features"))
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(FromLogits, OfShares):
     """Crossentropy between one-hot targets (or distributions) and predicted probabilities.
 
-    Formula: -Σᵢ yᵢ·ln qᵢ with q = p/Σp kept in [ε, 1 - ε], ε = 1e-7. After a softmax the two are one formula, stable
-    for any size of its input.
+    Formula: -Σᵢ yᵢ·ln qᵢ with q = p/Σp kept in [ε, 1 - ε], ε = 1e-7. Of logits, and after a softmax, it is one formula,
+    stable for logits of any size.
+
+    Args:
+        from_logits: whether predictions are logits; the model then ends without a softmax. (PyTorch's
+            CrossEntropyLoss always takes logits.)
+        label_smoothing: s from 0 to 1; targets become y·(1 - s) + s/classes.
+
+    Raises:
+        ConfigError: `label_smoothing` is not from 0 to 1.
+        DataError: targets that are not one-hot or distributions over the classes.
 
     Source: Keras 3, losses/losses.py.
 
@@ -76,31 +127,15 @@ class CategoricalCrossentropy(Loss):
     {}
     """
 
+    functions = (log_share, d_log)
     pairs = {"softmax": SoftmaxCrossentropy}
 
-    def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return r.sum(log_share, y, p, r.sum(same, p, over="features"), over="features")
-
-    def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        total = r.sum(same, p, over="features")
-        g = r.map(d_log, y, p, total)
-        return r.map(d_share, g, total, r.sum(dot_share, g, p, total, over="features"))
-
-    def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
-        classes = output_shape[-1]
-        needs = f"loss 'categorical_crossentropy' needs one-hot targets (or probabilities) of {classes} columns"
-        remedy = f"For integer labels use loss='sparse_categorical_crossentropy' or to_categorical(y, {classes})"
-        if y.shape[1:] != output_shape:
-            return f"{needs}; y has shape {y.shape}. {remedy}"
-        rows = y.reshape(len(y), -1)
-        wrong = (rows.min(axis=1) < 0) | (abs(rows.sum(axis=1) - 1.0) > TOLERANCE)
-        if not wrong.any():
-            return ""
-        row = int(wrong.argmax())
-        what = f"has {rows[row].min():g}" if rows[row].min() < 0 else f"adds up to {rows[row].sum():g}"
-        return f"{needs}; row {row} of y (counted from 0) {what}, not probabilities that add up to 1. {remedy}"
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        super().__init__(from_logits, label_smoothing)
+        self.parameters = {}
 
 
 @hookimpl
 def register_losses(register: Any) -> None:
-    register("categorical_crossentropy", CategoricalCrossentropy)
+    examples = ({"label_smoothing": 0.2}, {"from_logits": True, "label_smoothing": 0.1})
+    register("categorical_crossentropy", CategoricalCrossentropy, examples=examples)

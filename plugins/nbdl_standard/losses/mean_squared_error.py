@@ -1,6 +1,6 @@
 """Mean squared error.
 
-Formula: the mean over a row's outputs of (y - p)², without a factor ½.
+Formula: the mean over a row's outputs of (y - p)², without a factor ½. (scikit-learn's MLPRegressor has one.)
 
 Source: Keras 3, losses/losses.py.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbdl import Loss, Pair, hookimpl
-from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy, SoftmaxCrossentropy
+from nbdl import Loss, hookimpl
+from nbdl.engine.functions import same, times
+from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,37 +14,22 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 
-class SparseSoftmaxCrossentropy(Pair):
-    """Softmax and crossentropy with integer labels as one formula."""
-
-    def values(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return SoftmaxCrossentropy(self.loss).values(r, r.one_hot(y, p.features), z, p, saved)
-
-    def gradient(self, r: Recorder, y: Tensor, z: Tensor, p: Tensor, saved: Any) -> Tensor:
-        return SoftmaxCrossentropy(self.loss).gradient(r, r.one_hot(y, p.features), z, p, saved)
+def counts(label: float, ignored: float) -> float:
+    return 0.0 if label == ignored else 1.0
 
 
-class SparseCategoricalCrossentropy(Loss):
-    """Crossentropy between integer labels and predicted probabilities.
+def weight(counted: float, rows: float, count: float) -> float:
+    return rows / count if counted > 0.0 else 0.0
 
-    Formula: -ln q of the label's column, with q = p/Σp kept in [ε, 1 - ε], ε = 1e-7: categorical crossentropy of the
-    one-hot labels, bit for bit.
 
-    Labels are integers from 0 to classes - 1, of shape (rows,) or (rows, 1).
+class SparseTargets(Loss):
+    """A loss of integer labels, one a row.
 
-    Source: Keras 3, losses/losses.py.
-
-    >>> SparseCategoricalCrossentropy().target_shape((10,))
-    (1,)
+    Attributes:
+        ignore_class: a label that need not be a class, or None.
     """
 
-    pairs = {"softmax": SparseSoftmaxCrossentropy}
-
-    def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return CategoricalCrossentropy().values(r, r.one_hot(y, p.features), p)
-
-    def gradient(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        return CategoricalCrossentropy().gradient(r, r.one_hot(y, p.features), p)
+    ignore_class: int | None = None
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (1,)
@@ -52,9 +38,13 @@ class SparseCategoricalCrossentropy(Loss):
         classes = output_shape[-1]
         if y.shape[1:] not in ((), (1,)):
             return (
-                f"loss 'sparse_categorical_crossentropy' needs integer labels of shape (rows,); y has shape {y.shape}. "
+                f"loss {self.unit_name!r} needs integer labels of shape (rows,); y has shape {y.shape}. "
                 "For one-hot targets use loss='categorical_crossentropy'"
             )
+        if self.ignore_class is not None:
+            y = y[y != self.ignore_class]
+        if not y.size:
+            return ""
         low, high = float(y.min()), float(y.max())
         if low < 0 or high >= classes or (y != y.astype(int)).any():
             return (
@@ -64,6 +54,45 @@ class SparseCategoricalCrossentropy(Loss):
         return ""
 
 
+class SparseCategoricalCrossentropy(SparseTargets, CategoricalCrossentropy):
+    """Crossentropy between integer labels and predicted probabilities.
+
+    Formula: -ln q of the label's column, with q = p/Σp kept in [ε, 1 - ε], ε = 1e-7: categorical crossentropy of the
+    one-hot labels, bit for bit.
+
+    Labels are integers from 0 to classes - 1, of shape (rows,) or (rows, 1).
+
+    Args:
+        from_logits: whether predictions are logits; the model then ends without a softmax. (PyTorch's
+            CrossEntropyLoss always takes logits.)
+        ignore_class: a label, one of the classes or not, whose rows do not count: of each batch the mean is over the
+            other rows. (PyTorch's `ignore_index` is -100 unless it is set, here nothing is ignored by default.)
+
+    Raises:
+        DataError: labels that are not of that shape, or not those of a class.
+
+    Source: Keras 3, losses/losses.py and losses/loss.py.
+
+    >>> SparseCategoricalCrossentropy().target_shape((10,))
+    (1,)
+    """
+
+    def __init__(self, from_logits: bool = False, ignore_class: int | None = None) -> None:
+        super().__init__(from_logits)
+        self.ignore_class = ignore_class
+
+    def prepare(self, r: Recorder, y: Tensor, outputs: int) -> Tensor:
+        ones = r.one_hot(y, outputs)
+        if self.ignore_class is None:
+            return ones
+        counted = r.map(counts, y, self.ignore_class)
+        return r.map(times, ones, r.map(weight, counted, r.rows, r.sum(same, counted)))
+
+
 @hookimpl
 def register_losses(register: Any) -> None:
-    register("sparse_categorical_crossentropy", SparseCategoricalCrossentropy)
+    register(
+        "sparse_categorical_crossentropy",
+        SparseCategoricalCrossentropy,
+        examples=({"from_logits": True}, {"ignore_class": 1}),
+    )

@@ -32,7 +32,7 @@ class SGD(Optimizer):
         momentum: μ, 0 ≤ μ < 1. Default 0.
         nesterov: whether momentum looks ahead. Default False.
 
-    The older spelling `lr` is accepted. PyTorch scales differently: v ← μ·v + g, w ← w - η·v.
+    PyTorch scales differently: v ← μ·v + g, w ← w - η·v. scikit-learn's defaults are η = 0.001, μ = 0.9, Nesterov.
 
     Source: Keras 3, optimizers/sgd.py; Sutskever et al. 2013.
 
@@ -41,7 +41,6 @@ class SGD(Optimizer):
     """
 
     slots = ("velocity",)
-    renamed = {"lr": "learning_rate"}
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         if not 0.0 <= momentum <= 1.0:
@@ -65,4 +64,9 @@ class SGD(Optimizer):
 
 @hookimpl
 def register_optimizers(register: Any) -> None:
-    register("SGD", SGD, examples=({"momentum": 0.8}, {"momentum": 0.8, "nesterov": True}))
+    examples = (
+        {"momentum": 0.8, "decay": 0.1},
+        {"momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
+        {"learning_rate": 0.1, "clipnorm": 1.0, "gradient_accumulation_steps": 2},
+    )
+    register("SGD", SGD, examples=examples)

@@ -1,6 +1,6 @@
 """L1 and L2 together.
 
-Formula: λ₁·Σ|w| + λ₂·Σw². Defaults λ₁ = λ₂ = 0, as in Keras 3.
+Formula: λ₁·Σ|w| + λ₂·Σw². Defaults λ₁ = λ₂ = 0, as in Keras 3; Keras 1's `l1l2` had 0.01.
 
 Source: Keras 3, regularizers/regularizers.py.
 """

@@ -1,0 +1,203 @@
+"""Hand-written bodies as C: loops over arrays of known sizes, in the language that scalar functions are translated from.
+
+A body may have `for` over `range`, `while`, `if`, assignments, elements `x[i, j]`, `x.shape[k]`, `len(x)` and `int(...)`.
+An index is never negative there: Python's counting from the end has no equivalent.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from nbdl.engine.c_source import ATOM, INDENT, PRODUCT, SUM, UNARY, CFunctions, Translation, identifier, local
+
+INTEGER = (ast.Add, ast.Sub, ast.Mult)
+
+
+class BodyTranslation(Translation):
+    """One body as a C function.
+
+    Args:
+        sizes: (rows, row length) of each array, inputs first.
+        outputs: how many of the arrays are results.
+
+    Attributes:
+        name: of the function, which depends on the sizes.
+        reads: numbers of the arrays that the function takes: those of whose elements the body makes use.
+    """
+
+    def __init__(
+        self,
+        node: ast.FunctionDef,
+        functions: CFunctions,
+        constants: dict[str, str],
+        place: str,
+        sizes: Sequence[tuple[int, int]],
+        outputs: int,
+    ) -> None:
+        self.functions, self.constants, self.place = functions, constants, place
+        names = [argument.arg for argument in node.args.args]
+        self.sizes = dict(zip(names, sizes, strict=True))
+        self.declared, self.unpacked = set[str](), 0
+        self.integers, self.floats, self.read = set[str](), set[str](), set[str]()
+        lines = self.block(node.body, INDENT)
+        self.reads = [number for number, name in enumerate(names) if name in self.read]
+        first = len(names) - outputs
+        restrict = f"*{functions.prefix.upper()}_RESTRICT"
+        given = [f"{'const ' if n < first else ''}float {restrict} {local(names[n])}" for n in self.reads]
+        self.name = "_".join(
+            [f"{functions.prefix}_{identifier(node.name).strip('_')}", *(f"{a}x{b}" for a, b in sizes)]
+        )
+        declared = [f"{INDENT}int {local(name)} = 0;" for name in sorted(self.integers & self.declared)]
+        declared += [f"{INDENT}float {local(name)} = 0.0f;" for name in sorted(self.floats)]
+        head = f"static void {self.name}({', '.join(given)})"
+        self.text = "\n".join([head, "{", *declared, *lines, "}"])
+
+    # Statements -------------------------------------------------------------------------------------------
+
+    def statement(self, node: ast.stmt) -> list[str]:
+        """The lines of a statement."""
+        if isinstance(node, ast.For):
+            return self._for(node)
+        if isinstance(node, ast.While) and not node.orelse:
+            return [f"while ({self.truth(node.test)[0]}) {{", *self.block(node.body, INDENT), "}"]
+        if isinstance(node, ast.If):
+            lines = [f"if ({self.truth(node.test)[0]}) {{", *self.block(node.body, INDENT)]
+            return [*lines, *(["} else {", *self.block(node.orelse, INDENT)] if node.orelse else []), "}"]
+        if isinstance(node, ast.AugAssign):
+            return self._assign([node.target], ast.BinOp(_loaded(node.target), node.op, node.value))
+        if isinstance(node, ast.Return):
+            raise self.refused("has `return`")
+        return super().statement(node)
+
+    def _for(self, node: ast.For) -> list[str]:
+        called, counter = node.iter, node.target
+        stored = {one.id for inner in node.body for one in ast.walk(inner)
+                  if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}  # fmt: skip
+        if not (
+            isinstance(called, ast.Call)
+            and ast.unparse(called.func) == "range"
+            and 1 <= len(called.args) <= 2
+            and isinstance(counter, ast.Name)
+            and counter.id not in stored | self.integers | self.floats
+            and not node.orelse
+        ):
+            raise self.refused(f"has `for {ast.unparse(counter)} in {ast.unparse(called)}`")
+        first = self._as(called.args[0], True) if len(called.args) == 2 else "0"
+        name, end = local(counter.id), f"{local(counter.id)}end"
+        head = f"for (int {name} = {first}, {end} = {self._as(called.args[-1], True)}; {name} < {end}; {name}++) {{"
+        self.integers.add(counter.id)
+        lines = self.block(node.body, INDENT)
+        self.integers.remove(counter.id)  # after the loop it would be another number than in Python
+        return [head, *lines, "}"]
+
+    def _assign(self, targets: list[ast.expr], value: ast.expr) -> list[str]:
+        target = targets[0]
+        if len(targets) > 1:
+            raise self.refused(f"assigns to {len(targets)} targets at once")
+        if not isinstance(target, ast.Tuple):
+            return [self._store(target, self._integer(value), self.value(value))]
+        if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
+            raise self.refused(f"unpacks `{ast.unparse(value)}`")
+        self.unpacked += 1
+        names = [f"value{self.unpacked}_{number}" for number in range(len(value.elts))]
+        kinds = [self._integer(one) for one in value.elts]  # all values before the first name: `a, b = b, a`
+        lines = [f"const {'int' if kind else 'float'} {name} = {self.value(one)};"
+                 for name, kind, one in zip(names, kinds, value.elts, strict=True)]  # fmt: skip
+        return lines + [self._store(*one) for one in zip(target.elts, kinds, names, strict=True)]
+
+    def _store(self, target: ast.expr, integer: bool, text: str) -> str:
+        if isinstance(target, ast.Subscript):
+            return f"{self._element(target)} = {f'(float)({text})' if integer else text};"
+        if not isinstance(target, ast.Name) or target.id in self.sizes:
+            raise self.refused(f"assigns to `{ast.unparse(target)}`")
+        kind, other = (self.integers, self.floats) if integer else (self.floats, self.integers)
+        if target.id in other:
+            raise self.refused(f"gives {target.id!r} both integers and floats")
+        kind.add(target.id)
+        self.declared.add(target.id)
+        return f"{local(target.id)} = {text};"
+
+    # Expressions ------------------------------------------------------------------------------------------
+
+    def _integer(self, node: ast.expr) -> bool:
+        """Whether an expression is an integer; all others are floats."""
+        if isinstance(node, ast.Name):
+            return node.id in self.integers
+        if isinstance(node, ast.Constant):
+            return type(node.value) is int
+        if isinstance(node, ast.BinOp):
+            return isinstance(node.op, INTEGER) and self._integer(node.left) and self._integer(node.right)
+        if isinstance(node, ast.IfExp):
+            return self._integer(node.body) and self._integer(node.orelse)
+        if isinstance(node, ast.UnaryOp):
+            return self._integer(node.operand)
+        return self._size(node) is not None or _is_call(node, "int")
+
+    def _as(self, node: ast.expr, integer: bool) -> str:
+        """A value of that kind."""
+        if integer and not self._integer(node):
+            raise self.refused(f"has `{ast.unparse(node)}` where an integer belongs")
+        text = self.value(node)
+        return text if integer == self._integer(node) else f"(float)({text})"
+
+    def _size(self, node: ast.expr) -> int | None:
+        """What `x.shape[k]` and `len(x)` are."""
+        if _is_call(node, "len") and isinstance(node, ast.Call) and isinstance(node.args[0], ast.Name):
+            return self.sizes[node.args[0].id][0] if node.args[0].id in self.sizes else None
+        if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Attribute):
+            return None
+        array, axis = node.value.value, node.slice
+        if not (isinstance(array, ast.Name) and array.id in self.sizes and node.value.attr == "shape"):
+            return None
+        return self.sizes[array.id][axis.value] if isinstance(axis, ast.Constant) and axis.value in (0, 1) else None
+
+    def _value(self, node: ast.expr | None) -> tuple[str, int]:
+        size = None if node is None else self._size(node)
+        if size is not None:
+            return str(size), ATOM
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            return str(node.value), ATOM
+        if isinstance(node, ast.Name) and node.id in self.integers | self.floats:
+            return local(node.id), ATOM
+        if isinstance(node, ast.Subscript):
+            return self._element(node), ATOM
+        if node is not None and _is_call(node, "int"):
+            assert isinstance(node, ast.Call)
+            return f"(int){self.value(node.args[0], ATOM)}", UNARY
+        if isinstance(node, ast.BinOp) and self._integer(node.left) != self._integer(node.right):
+            raise self.refused(f"mixes an integer and a float in `{ast.unparse(node)}`")
+        if isinstance(node, ast.BinOp) and self._integer(node.left) and not isinstance(node.op, INTEGER):
+            raise self.refused(f"has `{ast.unparse(node)}` of integers")
+        return super()._value(node)
+
+    def _element(self, node: ast.Subscript) -> str:
+        array, place = node.value, node.slice
+        if not (
+            isinstance(array, ast.Name)
+            and array.id in self.sizes
+            and isinstance(place, ast.Tuple)
+            and len(place.elts) == 2
+            and all(map(self._integer, place.elts))
+            and not any(isinstance(one, ast.UnaryOp) for one in place.elts)
+        ):
+            raise self.refused(f"has `{ast.unparse(node)}`")
+        self.read.add(array.id)
+        row, column = place.elts
+        rows, width = self.sizes[array.id]
+        if rows == 1:
+            return f"{local(array.id)}[{self.value(column)}]"
+        if width == 1:
+            return f"{local(array.id)}[{self.value(row)}]"
+        return f"{local(array.id)}[{self.value(row, PRODUCT)} * {width} + {self.value(column, SUM)}]"
+
+
+def _is_call(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == name and len(node.args) == 1
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """What is assigned to, as it is read."""
+    if isinstance(target, ast.Name):
+        return ast.Name(target.id, ast.Load())
+    return target

@@ -1,0 +1,1 @@
+"""Constraints, one a file."""

@@ -1,0 +1,62 @@
+"""GaussianDropout: inputs times normal numbers around 1 while training."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Layer, hookimpl
+from nbdl.engine.functions import times
+from nbdl.errors import ConfigError
+from nbdl_standard.layers.gaussian_noise import normal
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+
+
+def around_one(u: float, v: float, deviation: float) -> float:
+    return 1.0 + deviation * normal(u, v)
+
+
+class GaussianDropout(Layer):
+    """Inputs times normal numbers around 1 while training: Dropout's mean and variance without zeros.
+
+    Formula: training y = x·(1 + √(rate/(1 - rate))·n) with n ~ N(0, 1), drawn anew for each number and step; after it
+    y = x.
+
+    Args:
+        rate: as Dropout's, 0 ≤ rate < 1.
+
+    The Keras 1 spelling `p` is accepted. The random numbers are a function of the model's seed and the step alone.
+
+    Raises:
+        ConfigError: rate is out of range.
+
+    Source: Srivastava et al. 2014, section 10; Keras 3, layers/regularization/gaussian_dropout.py.
+
+    >>> GaussianDropout(0.5).rate
+    0.5
+    """
+
+    renamed = {"p": "rate"}
+
+    def __init__(self, rate: float) -> None:
+        if not 0.0 <= rate < 1.0:
+            raise ConfigError(
+                f"GaussianDropout: rate is that of the Dropout it stands for, 0 <= rate < 1, got {rate!r}"
+            )
+        self.rate = float(rate)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        if not r.training:
+            return x, None
+        factor = r.map(around_one, r.uniform(x), r.uniform(x), math.sqrt(self.rate / (1.0 - self.rate)))
+        return r.map(times, x, factor), factor
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return dy if saved is None else r.map(times, dy, saved)
+
+
+@hookimpl
+def register_layers(register: Any) -> None:
+    register("GaussianDropout", GaussianDropout, examples=({"rate": 0.4},))

@@ -1,0 +1,105 @@
+"""LayerNormalization: each row with mean 0 and variance 1, then scaled and shifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Layer, hookimpl
+from nbdl.engine.functions import same, times
+from nbdl.errors import ConfigError
+from nbdl_standard.normalizing import (
+    distance_squared,
+    input_gradient,
+    normalized,
+    normalized_slope,
+    normalized_slope_scaled,
+    reciprocal_root,
+    whole_rows,
+)
+
+if TYPE_CHECKING:
+    from nbdl.building import Builder
+    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.layer import Shape
+
+
+class LayerNormalization(Layer):
+    """Each row with mean 0 and variance 1 over its features, then scaled and shifted; in training and after it.
+
+    Formula: y = γ·(x - μ)/√(σ² + ε) + β with μ and the biased variance σ² of the row.
+
+    Args:
+        axis: what is normalised: all axes of a row, -1 for vectors.
+        epsilon: added to the variance.
+        center, scale: whether there is a β, a γ, both of the shape of a row.
+        beta_initializer, gamma_initializer: first values.
+        beta_regularizer, gamma_regularizer: penalties, added to the loss.
+        beta_constraint, gamma_constraint: projections after each update.
+
+    PyTorch's ε is 1e-5. Keras's deprecated `rms_scaling` is not there: use RMSNormalization.
+
+    Raises:
+        ConfigError: epsilon is negative, or axis leaves some of a row's axes out.
+
+    Source: Ba, Kiros and Hinton 2016; Keras 3, layers/normalization/layer_normalization.py.
+
+    >>> LayerNormalization().epsilon
+    0.001
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+    ) -> None:
+        if not epsilon >= 0.0:
+            raise ConfigError(f"LayerNormalization: epsilon must not be negative, got {epsilon!r}")
+        self.axis, self.epsilon = axis, float(epsilon)
+        self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = self.unit("initializers", beta_initializer)
+        self.gamma_initializer = self.unit("initializers", gamma_initializer)
+        self.beta_regularizer = self.unit("regularizers", beta_regularizer)
+        self.gamma_regularizer = self.unit("regularizers", gamma_regularizer)
+        self.beta_constraint = self.unit("constraints", beta_constraint)
+        self.gamma_constraint = self.unit("constraints", gamma_constraint)
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        whole_rows(self, self.axis, shape)
+        self.gamma = self.beta = None
+        if self.scale:
+            self.gamma = b.weight("gamma", shape, self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint)
+        if self.center:
+            self.beta = b.weight("beta", shape, self.beta_initializer, self.beta_regularizer, self.beta_constraint)
+        return shape
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        mean = r.mean(same, x)
+        inverse = r.map(reciprocal_root, r.mean(distance_squared, x, mean), self.epsilon)
+        gamma, beta = 1.0 if self.gamma is None else self.gamma, 0.0 if self.beta is None else self.beta
+        return r.map(normalized, x, mean, inverse, gamma, beta), (mean, inverse, gamma)
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        mean, inverse, gamma = saved
+        if self.beta is not None:
+            r.gradient(self.beta, r.sum(same, dy))
+        if self.gamma is not None:
+            r.gradient(self.gamma, r.sum(normalized_slope, dy, x, mean, inverse))
+        means = r.mean(times, dy, gamma), r.mean(normalized_slope_scaled, dy, x, mean, inverse, gamma)
+        return r.map(input_gradient, dy, x, mean, inverse, gamma, *means)
+
+
+@hookimpl
+def register_layers(register: Any) -> None:
+    register(
+        "LayerNormalization",
+        LayerNormalization,
+        examples=({"center": False, "scale": False, "epsilon": 0.1}, {"axis": [1, 2], "input_shape": [4, 3]}),
+    )

@@ -1,0 +1,56 @@
+"""Rescaling: inputs brought to another range."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Layer, hookimpl
+from nbdl.engine.functions import times
+from nbdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+
+
+def rescaled(x: float, scale: float, offset: float) -> float:
+    return x * scale + offset
+
+
+class Rescaling(Layer):
+    """Inputs brought to another range, in training and after it: pixels of 0 to 255 to 0 to 1, say.
+
+    Formula: y = x·scale + offset.
+
+    Args:
+        scale: factor of all inputs.
+        offset: what is added.
+
+    Raises:
+        ConfigError: scale or offset is not a number. (Keras also takes one for each feature: use Normalization.)
+
+    Source: Keras 3, layers/preprocessing/rescaling.py.
+
+    >>> Rescaling(1 / 127.5, offset=-1).offset
+    -1.0
+    """
+
+    def __init__(self, scale: float, offset: float = 0.0) -> None:
+        for name, value in (("scale", scale), ("offset", offset)):
+            if not isinstance(value, numbers.Real):
+                raise ConfigError(
+                    f"Rescaling: {name} is one number for all features, got {value!r}; for one each use "
+                    "Normalization(mean=..., variance=...)"
+                )
+        self.scale, self.offset = float(scale), float(offset)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        return r.map(rescaled, x, self.scale, self.offset), None
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        return r.map(times, dy, self.scale)
+
+
+@hookimpl
+def register_layers(register: Any) -> None:
+    register("Rescaling", Rescaling, examples=({"scale": 0.25, "offset": -1.5},))

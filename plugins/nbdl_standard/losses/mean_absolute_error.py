@@ -1,0 +1,29 @@
+"""Mean absolute error.
+
+Formula: the mean over a row's outputs of |y - p|; its derivative at 0 is 0.
+
+Source: Keras 3, losses/losses.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbdl import hookimpl
+
+
+def sign(x: float) -> float:
+    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0 * x)
+
+
+def f(y: float, p: float) -> float:
+    return abs(y - p)
+
+
+def df(y: float, p: float) -> float:
+    return sign(p - y)
+
+
+@hookimpl
+def register_losses(register: Any) -> None:
+    register("mean_absolute_error", f, df, aliases=("mae",))

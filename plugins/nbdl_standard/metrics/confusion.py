@@ -1,0 +1,81 @@
+"""What metrics of right and wrong decisions share: a prediction above a threshold is positive, and so is a target
+that is not 0."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Metric
+from nbdl.errors import ConfigError
+from nbdl_standard.metrics.largest import k_largest
+from nbdl_standard.spread import numbers
+
+if TYPE_CHECKING:
+    from nbdl.engine.program import Recorder, Tensor
+
+
+def true_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
+    return 1.0 if y != 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+
+
+def false_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
+    return 1.0 if y == 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+
+
+def false_negative(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
+    return 1.0 if y != 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+
+
+def true_negative(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
+    return 1.0 if y == 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+
+
+def columns(r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+    """Targets with a column for each prediction: integer labels become one-hot."""
+    return r.one_hot(y, p.features) if y.features == 1 < p.features else y
+
+
+def ratio(part: float, whole: float) -> float:
+    """part/whole, and 0 of nothing."""
+    return float(part / whole) if whole else 0.0
+
+
+def one_threshold(thresholds: Any, who: str, default: float) -> float:
+    """The one threshold of a metric, from a number or a list of one.
+
+    Raises:
+        ConfigError: there are several, or it is not from 0 to 1.
+    """
+    given = default if thresholds is None else thresholds
+    if isinstance(given, list | tuple):
+        if len(given) != 1:
+            raise ConfigError(f"{who}: a metric is one figure; give one {who}(threshold) for each of {given!r}")
+        given = given[0]
+    if thresholds is not None and not 0.0 <= given <= 1.0:
+        raise ConfigError(f"{who}: a threshold is from 0 to 1, got {given!r}")
+    return float(given)
+
+
+class ConfusionMetric(Metric):
+    """Base of metrics that count decisions over all rows and columns.
+
+    Class attributes:
+        counted: what is counted: scalar functions of this module.
+    """
+
+    counted: tuple[Any, ...] = ()
+    threshold = 0.5
+    top_k: int | None = None
+    class_id: int | None = None
+
+    def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
+        y = columns(r, y, p)
+        if self.class_id is not None and not 0 <= self.class_id < p.features:
+            raise ConfigError(
+                f"{type(self).__name__}: class_id is a column, 0 to {p.features - 1} here, got {self.class_id!r}"
+            )
+        chosen = p if self.top_k is None else k_largest(r, p, self.top_k, type(self).__name__)
+        column, class_id = numbers(p.features), -1.0 if self.class_id is None else self.class_id
+        return tuple(
+            r.sum(count, y, chosen, self.threshold, column, class_id, over="features") for count in self.counted
+        )

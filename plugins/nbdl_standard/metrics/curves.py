@@ -1,0 +1,141 @@
+"""What metrics of all thresholds share: how many positive and other targets have a prediction at each level.
+
+With n thresholds tᵢ = i/(n - 1) the level of a prediction is the number of thresholds below it, from 0 to n - 1; a
+prediction below 0 counts as 0, one above 1 as 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Metric
+from nbdl.engine.functions import same
+from nbdl.errors import ConfigError
+from nbdl_standard.metrics.confusion import columns
+from nbdl_standard.spread import numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nbdl.engine.program import Recorder, Tensor
+
+    Floats = NDArray[np.float64]
+
+
+def level_of(p: float, last: float) -> float:
+    """The level of a prediction; NaN stays."""
+    if p < 0.0:
+        return 0.0
+    if p > 1.0:
+        return last
+    return p * last
+
+
+def histogram(y: Any, p: Any, levels: Any, width: Any, counts: Any) -> None:
+    """Row by row, how many positive targets have each level, and then how many others."""
+    half = counts.shape[1] // 2
+    last = levels[0, 0] - 1.0
+    for i in range(p.shape[0]):
+        for j in range(2 * half):
+            counts[i, j] = 0.0
+        for j in range(p.shape[1]):
+            level = level_of(p[i, j], last)
+            place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
+            if y[i, j] == 0.0:
+                place += half
+            counts[i, place] += 1.0 + 0.0 * level
+
+
+def histogram_cuda(row: int, thread: int, threads: int, y: Any, p: Any, levels: Any, width: Any, counts: Any) -> None:
+    """The same, where each thread looks for some of the levels."""
+    half, columns = int(levels[0]), int(width[0])
+    last = levels[0] - 1.0
+    j = thread
+    while j < 2 * half:
+        total = 0.0
+        for column in range(columns):
+            level = level_of(p[row * columns + column], last)
+            place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
+            if y[row * columns + column] == 0.0:
+                place += half
+            if place == j:
+                total += 1.0 + 0.0 * level
+        counts[row * 2 * half + j] = total
+        j += threads
+
+
+def in_column(x: float, column: float, class_id: float) -> float:
+    return x if column == class_id else 0.0
+
+
+def ratios(parts: Floats, wholes: Floats) -> Floats:
+    """part/whole, and 0 of nothing."""
+    import numpy as np
+
+    return np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes > 0.0)
+
+
+class CurveMetric(Metric):
+    """Base of metrics of all thresholds, for predictions from 0 to 1."""
+
+    greater_is_better = True
+    num_thresholds = 200
+    class_id: int | None = None
+
+    def check_thresholds(self, num_thresholds: int) -> int:
+        """The number of thresholds; raises ConfigError if it is no integer of at least 2."""
+        if num_thresholds != int(num_thresholds) or num_thresholds < 2:
+            raise ConfigError(f"{type(self).__name__}: num_thresholds is an integer above 1, got {num_thresholds!r}")
+        return int(num_thresholds)
+
+    def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        y = columns(r, y, p)
+        if self.class_id is not None:
+            if not 0 <= self.class_id < p.features:
+                raise ConfigError(
+                    f"{type(self).__name__}: class_id is a column, 0 to {p.features - 1} here, got {self.class_id!r}"
+                )
+            column = numbers(p.features)
+            y, p = (r.sum(in_column, x, column, self.class_id, over="features") for x in (y, p))
+        sizes = r.map(same, float(self.num_thresholds)), r.map(same, float(p.features))
+        counts: Tensor = r.kernel(
+            histogram, y, p, *sizes, shapes=[(2 * self.num_thresholds,)], name="histogram", cuda=histogram_cuda
+        )
+        return counts
+
+    def decisions(self, sums: np.ndarray, ends: bool = False) -> tuple[Floats, Floats, Floats, Floats]:
+        """True and false positives, false and true negatives at each threshold, where p > t is positive.
+
+        Args:
+            ends: move the first threshold just below 0, so that all is positive there.
+        """
+        import numpy as np
+
+        positive, negative = sums.reshape(2, -1)
+
+        def above(counts: Floats) -> Floats:
+            at_least = np.append(counts[::-1].cumsum()[::-1], 0.0)
+            return np.append(at_least[0] if ends else at_least[1], at_least[2:])
+
+        tp, fp = above(positive), above(negative)
+        return tp, fp, positive.sum() - tp, negative.sum() - fp
+
+
+class BestMetric(CurveMetric):
+    """Base of metrics that look for the best value of one ratio where another is large enough."""
+
+    def look_for(self, wanted: float, what: str, num_thresholds: int, class_id: int | None) -> None:
+        """Keep the arguments.
+
+        Raises:
+            ConfigError: the ratio wanted is not from 0 to 1, or the number of thresholds is no integer above 1.
+        """
+        if not 0.0 <= wanted <= 1.0:
+            raise ConfigError(f"{type(self).__name__}: {what} is from 0 to 1, got {wanted!r}")
+        self.wanted, self.num_thresholds, self.class_id = wanted, self.check_thresholds(num_thresholds), class_id
+
+    def best(self, of: Floats, where: Floats) -> float:
+        """The largest of one ratio where the other is at least that wanted; 0 if it is nowhere."""
+        return float(of[where >= self.wanted].max(initial=0.0))

@@ -1,0 +1,42 @@
+"""False positives: targets that are not positive, and are taken for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl import hookimpl
+from nbdl_standard.metrics.confusion import ConfusionMetric, false_positive, one_threshold
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class FalsePositives(ConfusionMetric):
+    """The number of targets that are not positive, and are taken for it.
+
+    Formula: #[y = 0 and p > threshold], over all rows and columns of the epoch.
+
+    Args:
+        thresholds: one number from 0 to 1. Default 0.5.
+
+    Integer labels count as one-hot rows.
+
+    Raises:
+        ConfigError: the threshold is out of range.
+
+    Source: Keras 3, metrics/confusion_metrics.py.
+    """
+
+    greater_is_better = False
+    counted = (false_positive,)
+
+    def __init__(self, thresholds: float | None = None) -> None:
+        self.threshold = one_threshold(thresholds, "FalsePositives", 0.5)
+
+    def result(self, sums: np.ndarray, rows: int) -> float:
+        return float(sums[0])
+
+
+@hookimpl
+def register_metrics(register: Any) -> None:
+    register("false_positives", FalsePositives, examples=({"thresholds": 0.3},))

@@ -1,0 +1,37 @@
+"""Root mean squared error."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl import Metric, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.engine.program import Recorder, Tensor
+
+
+def squared_difference(y: float, p: float) -> float:
+    return (y - p) * (y - p)
+
+
+class RootMeanSquaredError(Metric):
+    """Root mean squared error, over all rows and columns of the epoch.
+
+    Formula: √mean((y - p)²).
+
+    Source: Keras 3, metrics/regression_metrics.py.
+    """
+
+    def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        return r.mean(squared_difference, y, p)
+
+    def result(self, sums: np.ndarray, rows: int) -> float:
+        return math.sqrt(sums[0] / rows)
+
+
+@hookimpl
+def register_metrics(register: Any) -> None:
+    register("root_mean_squared_error", RootMeanSquaredError, aliases=("rmse",), targets="reals", predictions="reals")

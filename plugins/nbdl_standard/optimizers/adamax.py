@@ -1,0 +1,57 @@
+"""Adamax: Adam with the largest recent gradient in place of the root mean square."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbdl import Optimizer, hookimpl
+
+
+def update(
+    w: float, g: float, m: float, u: float, alpha: float, beta_1: float, beta_2: float, epsilon: float
+) -> tuple[float, float, float]:
+    m = m + (g - m) * (1.0 - beta_1)
+    u = max(abs(g), beta_2 * u)
+    return w - alpha * m / (u + epsilon), m, u
+
+
+class Adamax(Optimizer):
+    """Adam with the largest recent gradient in place of the root mean square.
+
+    Formula: m ← β₁·m + (1 - β₁)·g; u ← max(β₂·u, |g|); w ← w - η/(1 - β₁ᵗ)·m/(u + ε).
+
+    Args:
+        learning_rate: η, a number or a schedule. Default 0.001 (Keras 1 and PyTorch: 0.002).
+        beta_1: β₁. Default 0.9.
+        beta_2: β₂. Default 0.999.
+        epsilon: ε. Default 1e-7 (Keras 1 and PyTorch: 1e-8).
+
+    Source: Kingma & Ba 2015, section 7.1; Keras 3, optimizers/adamax.py.
+
+    >>> round(Adamax().per_step(1)["alpha"], 9)
+    0.01
+    """
+
+    slots = ("momentum", "norm")
+
+    def __init__(
+        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+
+    def per_step(self, step: Any) -> dict[str, Any]:
+        return {
+            "alpha": self.rate(step) / (1.0 - self.beta_1**step),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+    def update_function(self) -> Any:
+        return update
+
+
+@hookimpl
+def register_optimizers(register: Any) -> None:
+    register("Adamax", Adamax, examples=({"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3},))

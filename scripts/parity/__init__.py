@@ -1,0 +1,1 @@
+"""Parity: the parts of parity.py."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbdl.layer import Shape
 
 BINARY = (-1, 0, 1)  # labels of a single output
-EXPECTED = 10.0  # rows of a class, by its share elsewhere: by chance there are none once in 20,000 splits
+EXPECTED = 7.0  # rows of a class, by its share elsewhere: by chance there are none once in a thousand splits
 
 
 def labels_of(y: Array, output_shape: Shape) -> NDArray[np.int64] | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.engine.program import Recorder, Tensor
+    from nbdl.engine.store import Weight
 
 Scalar = Callable[..., Any]
 
@@ -213,9 +214,13 @@ class Optimizer(Unit):
                 values[OVERWRITE] = 1.0 * (update % self.ema_overwrite_frequency == 0)
         return values
 
-    def decays(self, name: str) -> bool:
-        """Whether the weight of that name is subject to weight decay."""
-        return bool(self.weight_decay) and not any(re.search(pattern, name) for pattern in self.undecayed)
+    def shrinkage(self, weight: Weight) -> str:
+        """Which scalar says by how much weight decay shrinks a weight; "" if it does not."""
+        return SHRINKAGE if self.weight_decay and not self.is_excluded(weight) else ""
+
+    def is_excluded(self, weight: Weight) -> bool:
+        """Whether `exclude_from_weight_decay` named that weight."""
+        return any(re.search(pattern, weight.name) for pattern in self.undecayed)
 
     def rule(self) -> tuple[Any, ...]:
         """All that a recorded update depends on, beside the model: another rule is another program."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from nbdl_standard.regularizers.orthogonal_regularizer import OrthogonalRegularizer as OrthogonalRegularizer
+
 from nbdl import Regularizer
 
 class l1(Regularizer):
@@ -18,5 +20,6 @@ class l2(Regularizer):
     def __init__(self, l2: float = 0.01) -> None: ...
 
 L2 = l2
+orthogonal_regularizer = OrthogonalRegularizer
 
 def get(given: Any, where: str = ...) -> Regularizer: ...

@@ -15,7 +15,7 @@ import numpy as np
 
 from nbdl import inputs as given
 from nbdl.engine.random import permutation
-from nbdl.errors import ConfigError, DataError
+from nbdl.errors import DataError
 from nbdl.inputs import checked_data
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 END = object()
+BESIDE = {
+    "batch_size": "its batches are as large as they are",
+    "validation_split": "give validation_data=...",
+}
 ARRAYS = ("__array__", "__array_interface__", "__dlpack__", "toarray", "shape", "keys")  # arrays, tables, dicts
 
 
@@ -34,7 +38,7 @@ def is_stream(x: Any) -> bool:
     """
     if isinstance(x, list | tuple):
         return bool(x) and isinstance(x[0], tuple) and bool(x[0]) and all(hasattr(part, "__array__") for part in x[0])
-    if isinstance(x, str | bytes | range) or any(hasattr(x, name) for name in ARRAYS):
+    if isinstance(x, str | bytes | range | set | frozenset) or any(hasattr(x, name) for name in ARRAYS):
         return False
     return hasattr(x, "__next__") or (not _is_buffer(x) and (hasattr(x, "__iter__") or _is_sequence(x)))
 
@@ -52,15 +56,15 @@ def _is_sequence(x: Any) -> bool:
 
 
 def refuse_beside(**arguments: Any) -> None:
-    """Refuse what batches bring themselves, where an argument is not None."""
+    """Refuse what batches bring themselves, where an argument is not None.
+
+    Raises:
+        DataError: one is not.
+    """
     for name, value in arguments.items():
         if value is not None:
-            remedy = {
-                "batch_size": "its batches are as large as they are",
-                "validation_batch_size": "its batches are as large as they are",
-                "validation_split": "give validation_data=...",
-            }.get(name, "let it give (x, y) or (x, y, weights)")
-            raise ConfigError(f"{name}={value!r:.40} was given beside an iterable of batches: {remedy}")
+            remedy = BESIDE.get(name, "let it give (x, y) or (x, y, weights); of rows make an array, np.array(list(x))")
+            raise DataError(f"{name} was given beside an iterable of batches: {remedy}")
 
 
 class Slices:

@@ -14,7 +14,7 @@ from nbdl.engine.functions import add, same
 from nbdl.engine.program import Recorder, Shape, Tensor
 from nbdl.engine.source import compose
 from nbdl.engine.store import aligned_zeros, end_of
-from nbdl.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, SHRINKAGE, Optimizer, Scalar
+from nbdl.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer, Scalar
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Floats, Store, Weight
@@ -84,22 +84,23 @@ def descend(r: Recorder, optimizer: Optimizer, gradients: Mapping[Weight, Tensor
     if optimizer.per_weight:
         for weight, g in gradients.items():
             w = Tensor(weight.tensor.shape, False, "weight", weight.name, weight.tensor.offset)
-            _step(r, optimizer, w, g, slots, scales[weight], optimizer.decays(weight.name))
+            _step(r, optimizer, w, g, slots, scales[weight], optimizer.shrinkage(weight))
         return
-    for scale in dict.fromkeys(scales.values()):
-        for decays in (True, False):
-            chosen = [w for w in gradients if scales[w] is scale and optimizer.decays(w.name) is decays]
-            for start, length in spans(chosen):
-                first = next(gradients[w] for w in chosen if w.tensor.offset == start)
-                w = Tensor((length,), False, "weight", "weights", start)
-                g = Tensor((length,), False, first.space, "gradients", first.offset)
-                _step(r, optimizer, w, g, slots, scale, decays)
+    alike: dict[tuple[Tensor | None, str], list[Weight]] = {}
+    for weight, scale in scales.items():
+        alike.setdefault((scale, optimizer.shrinkage(weight)), []).append(weight)
+    for (scale, shrinkage), chosen in alike.items():
+        for start, length in spans(chosen):
+            first = next(gradients[weight] for weight in chosen if weight.tensor.offset == start)
+            w = Tensor((length,), False, "weight", "weights", start)
+            g = Tensor((length,), False, first.space, "gradients", first.offset)
+            _step(r, optimizer, w, g, slots, scale, shrinkage)
 
 
 def _step(
-    r: Recorder, optimizer: Optimizer, w: Tensor, g: Tensor, slots: Slots, scale: Tensor | None, decays: bool
+    r: Recorder, optimizer: Optimizer, w: Tensor, g: Tensor, slots: Slots, scale: Tensor | None, shrinkage: str
 ) -> None:
-    around = Around(optimizer, decays)
+    around = Around(optimizer, shrinkage)
     kept = {name: slots.part(name, w.offset, w.shape) for name in slots.names}
     common = {argument: r.scalar(name) for argument, name in around.scalars.items()}
     if scale is not None:
@@ -122,10 +123,10 @@ class Around:
         start: the weight that the rule begins with.
     """
 
-    def __init__(self, optimizer: Optimizer, decays: bool) -> None:
+    def __init__(self, optimizer: Optimizer, shrinkage: str) -> None:
         own, names = optimizer.used_slots(), optimizer.all_slots()
         self.olds, self.news = [f"s{n}" for n in range(len(own))], [f"t{n}" for n in range(len(own))]
-        self.common, self.start = names[len(own) :], "w - w * shrinkage" if decays else "w"
+        self.common, self.start = names[len(own) :], "w - w * shrinkage" if shrinkage else "w"
         self.scalars: dict[str, str] = {}
         self.before: list[str] = []
         self.after: list[str] = []
@@ -141,8 +142,8 @@ class Around:
             self.before.append("g = min(max(g, -clip), clip)")
         if self.scaled:
             self.before.append("g = g * scale")
-        if decays:
-            self.scalars["shrinkage"] = SHRINKAGE
+        if shrinkage:
+            self.scalars["shrinkage"] = shrinkage
         if AVERAGE in names:
             self.scalars["momentum"] = MOMENTUM
             self.after.append("average = momentum * average + (1.0 - momentum) * x")
@@ -164,7 +165,9 @@ class Around:
     def prepared(self, r: Recorder, w: Tensor, g: Tensor, operands: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The weight and the gradient that the rule begins with, for one that looks at whole weights."""
         if self.start != "w":
+            name = w.name
             w = r.map(compose("shrunk", ["w", "shrinkage"], self.start), w, operands["shrinkage"])
+            w.name = name
         if self.before:
             used = [name for name in (ACCUMULATED, "share", "clip", "scale") if name in operands]
             g = r.map(compose("prepared", ["g", *used], "g", *self.before), g, *(operands[name] for name in used))

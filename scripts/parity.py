@@ -6,8 +6,8 @@
     python scripts/parity.py --write --json all.json # rewrite scripts/parity/results.md
 
 For each case both sides train 50 steps; what is compared: weights (the worst tensor's ‖Δw‖/‖w‖) after 1 and 50 steps,
-the losses of the first and of all steps, predictions. Beside it stands the floor: Keras against itself with each batch's
-rows in another order, which float32's rounding alone tells apart. scripts/parity/README.md says more.
+the losses of the first and of all steps, predictions. Beside it stands the floor: Keras against itself with the rows of
+each batch in another order, which float32's rounding alone tells apart. scripts/parity/README.md says more.
 
 Keras and JAX are needed: `pip install keras jax`. A registered unit that no case covers is an error.
 """
@@ -84,7 +84,9 @@ def main() -> int:
         return 0
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"parity compares with Keras on JAX; not installed: {', '.join(missing)}: pip install {' '.join(missing)}")
+        print(
+            f"parity compares with Keras on JAX; not installed: {', '.join(missing)}: pip install {' '.join(missing)}"
+        )
         return 2
     os.environ["KERAS_BACKEND"] = "jax"
     lines = problems(cases())

@@ -49,7 +49,7 @@ def test_checks_say_what_they_ask_for(check: Check) -> None:
 
 
 def test_the_suite_names_no_unit() -> None:
-    names = {name.lower() for entry in entries() for name in (entry.name, *entry.aliases)}
+    names = {name.lower() for entry in entries() for name in (entry.name, *entry.aliases)} - {"uniform"}  # an operation
     folder = Path(inspect.getfile(Check)).parent
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -77,10 +77,8 @@ def gradient_probe(rows: int, length: int, vocabulary: int, width: int, x: Any =
         logged(r, "gradient", r.gradients[layer.embeddings])
 
     integers = rng.integers(0, vocabulary, (rows, length)) if x is None else np.asarray(x)
-    return with_values(
-        Probe("gradient", record, [integers.astype(np.float32), rng.normal(size=(rows, length, width)).astype(np.float32)],
-              weights, unit=layer)
-    )  # fmt: skip
+    sources = [integers.astype(np.float32), rng.normal(size=(rows, length, width)).astype(np.float32)]
+    return with_values(Probe("gradient", record, sources, weights, unit=layer))
 
 
 def in_order(probe: Probe, vocabulary: int) -> Any:

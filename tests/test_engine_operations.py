@@ -844,6 +844,17 @@ def listed(x: float, a: Any = TABLE) -> float:
     return x
 
 
+VALUES = np.array([1.0, 2.0])
+
+
+def element(x: float) -> float:
+    return x * VALUES[1]
+
+
+def cube_root(x: float) -> float:
+    return math.cbrt(x)
+
+
 def recursive(x: float) -> float:
     return x if x < 1.0 else recursive(x - 1.0)
 
@@ -857,6 +868,8 @@ def recursive(x: float) -> float:
         (reads_a_list, "TABLE"),
         (asserts, "asserts.*`assert` statement"),
         (recursive, "recursive.*calls itself"),
+        (element, r"element.*uses VALUES = array\(\[1., 2.\]\), an array; .*r.table"),
+        (cube_root, "cube_root.*calls math.cbrt, which compiled code does not have"),
         (keyword_only, "keyword_only.*has keyword-only arguments"),
         (any_number, r"any_number.*`\*`"),
         (listed, r"uses a = \[1.0, 2.0\]"),

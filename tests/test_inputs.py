@@ -147,7 +147,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "text": ([["a"] * 4] * 12, Y, "not numbers"),
     "a dict": ({"a": 1}, Y, "must hold numbers"),
     "a set": ({1.0, 2.0}, Y, "must hold numbers"),
-    "a generator": ((row for row in X), Y, "must hold numbers"),
+    "a generator": ((row for row in X), Y, "y was given beside an iterable of batches"),
     "complex": (X.astype(complex), Y, "complex"),
     "dates": (X.astype("M8[s]"), Y, "datetime64"),
     "masked": (np.ma.masked_greater(X, 1.0), Y, "masked values"),

@@ -1068,7 +1068,7 @@ MESSAGES: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("no file", lambda: load_model("nowhere.nbdl"), FileFormatError, ["nowhere.nbdl"]),
     ("another format", lambda: small().save("net.h5"), ConfigError, ["net.nbdl", ".h5"]),
     ("a bad seed", lambda: Sequential(seed=-1), ConfigError, ["seed", "-1"]),
-    ("unknown metric", lambda: small(metrics=["mean_sqared_error"]), UnknownNameError, ["accuracy", "mean_squared_error", "losses"]),
+    ("unknown metric", lambda: small(metrics=["maee"]), UnknownNameError, ["accuracy", "mean_squared_error", "losses"]),
     ("rows of an epoch", fitted(X, Y, samples_per_epoch=3), TypeError, ["samples_per_epoch=", "steps_per_epoch"]),
     ("a generator", lambda: small().fit_generator(X), AttributeError, ["fit_generator", "fit(generator"]),
     ("own objects", lambda: load_model("a.nbdl", custom_objects={}), TypeError, ["custom_objects=", "nbdl.register"]),

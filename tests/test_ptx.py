@@ -122,7 +122,7 @@ def test_simulated_mathematics(tmp_path: Path) -> None:
     assert names >= {*dialect.LIBDEVICE, "sin", "cos", "tan", "isnan", "isinf", "isfinite", "degrees", "radians"}
     for name in names - {"pi", "e", "tau", "inf", "nan"}:
         function = getattr(scope["math"], name)
-        two = name in ("atan2", "copysign", "fmod", "hypot", "ldexp", "nextafter", "pow", "remainder")
+        two = name in ("atan2", "copysign", "hypot", "ldexp", "nextafter", "pow")
         for x in (0.0, -0.0, 0.7, -2.0, 1e30, -1e30, 200.0, math.inf, -math.inf, math.nan):
             second = {"ldexp": 3}.get(name, np.float32(0.0))
             value = function(*[np.float32(x), second][:1 + two])
@@ -311,7 +311,7 @@ def test_every_function_is_float32(tmp_path: Path) -> None:
     """No function of `math` has float64, local memory or a call in it, and each takes and gives float32."""
     code = program() + textwrap.dedent("""
     from nbdl.engine.cuda import dialect
-    two = ("atan2", "copysign", "fmod", "hypot", "nextafter", "pow", "remainder")
+    two = ("atan2", "copysign", "hypot", "nextafter", "pow")
     for name in [*dialect.LIBDEVICE, "sin", "cos", "tan", "degrees", "radians", "isnan", "isinf", "isfinite"]:
         arguments = "x[n], x[0]" if name in two else "x[n], n" if name == "ldexp" else "x[n]"
         text = f"def run(out, x, n):\\n    out[n] = float32(math.{name}({arguments}))\\n"

@@ -1,7 +1,7 @@
-"""Hand-written bodies as C: loops over arrays of known sizes, in the language that scalar functions are translated from.
+"""Hand-written bodies as C: loops over arrays of known sizes.
 
-A body may have `for` over `range`, `while`, `if`, assignments, elements `x[i, j]`, `x.shape[k]`, `len(x)` and `int(...)`.
-An index is never negative there: Python's counting from the end has no equivalent.
+A body may have `for` over `range`, `while`, `if`, assignments, elements `x[i, j]`, `x.shape[k]`, `len(x)`, `int(...)`
+and what scalar functions have. An index is never negative there: Python's counting from the end has no equivalent.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class BodyTranslation(Translation):
         array, axis = node.value.value, node.slice
         if not (isinstance(array, ast.Name) and array.id in self.sizes and node.value.attr == "shape"):
             return None
-        return self.sizes[array.id][axis.value] if isinstance(axis, ast.Constant) and axis.value in (0, 1) else None
+        return {"0": self.sizes[array.id][0], "1": self.sizes[array.id][1]}.get(ast.unparse(axis))
 
     def _value(self, node: ast.expr | None) -> tuple[str, int]:
         size = None if node is None else self._size(node)

@@ -11,9 +11,8 @@ from collections.abc import Iterable
 LIBRARY = {
     "fma": "fmaf", "rint": "rintf", "round_down": "floorf", "round_up": "ceilf", "round_to_zero": "truncf",
     "fabs": "fabsf", "abs": "fabsf", "copysign": "copysignf", "sqrt": "sqrtf", "acos": "acosf", "acosh": "acoshf",
-    "asin": "asinf", "asinh": "asinhf", "atan": "atanf", "atan2": "atan2f", "atanh": "atanhf", "cbrt": "cbrtf",
-    "fmod": "fmodf", "gamma": "tgammaf", "hypot": "hypotf", "lgamma": "lgammaf", "remainder": "remainderf",
-    "tan": "tanf",
+    "asin": "asinf", "asinh": "asinhf", "atan": "atanf", "atan2": "atan2f", "atanh": "atanhf",
+    "gamma": "tgammaf", "hypot": "hypotf", "lgamma": "lgammaf", "tan": "tanf",
 }  # fmt: skip
 """Functions of the scalar language that C's own library has, and their names there."""
 

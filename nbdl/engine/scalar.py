@@ -15,6 +15,7 @@ import builtins
 import functools
 import hashlib
 import math
+import reprlib
 import sys
 import threading
 import types
@@ -388,19 +389,22 @@ class _Rewriter(ast.NodeTransformer):
             "float",
         ):
             return ast.Name(name, ast.Load())
-        if value in (RuntimeError, ValueError) and self.function.__module__.startswith("nbdl.engine."):
+        if (value is RuntimeError or value is ValueError) and self.function.__module__.startswith("nbdl.engine."):
             return ast.Name(name, ast.Load())  # an author's kernel may not raise: nobody would see it
         if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
             return self.visit_Constant(ast.Constant(value.item()))
-        self.refuse(f"uses {said} = {value!r}")
+        hint = ", an array; what is an operand may be one, see r.table" if hasattr(value, "dtype") else ""
+        self.refuse(f"uses {said} = {reprlib.repr(value)}{hint}")
         return ast.Constant(None)
 
     def _maths(self, name: str) -> str:
         """nbdl's own function of that name where there is one, LLVM's where that vectorises, else libm's."""
-        if not self.target.own_maths:
-            return f"math.{name}"
         from nbdl.engine import maths
 
+        if not (name in maths.FUNCTIONS or name in maths.NATIVE or name in maths.LIBRARY):
+            self.refuse(f"calls math.{name}, which compiled code does not have")
+        if not self.target.own_maths:
+            return f"math.{name}"
         if name in maths.FUNCTIONS:
             return self._call_to(maths.FUNCTIONS[name])
         if name not in maths.NATIVE:

@@ -10,8 +10,8 @@ A registration may say so by the options `predictions` and `targets`:
     "labels"                the number of a column, one per row (targets only)
     (low, high)             numbers between
 
-Without it, losses that form a pair with an activation take probabilities, and others reals; metrics take one-hot
-targets and probabilities.
+Without it, losses that form a pair with an activation take probabilities (with `from_logits`: reals), and others reals;
+metrics take one-hot targets and probabilities.
 """
 
 from __future__ import annotations

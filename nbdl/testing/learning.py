@@ -20,7 +20,7 @@ from nbdl.specs import Activation, Initializer, Loss
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import after_steps, built, generator, layer_inputs, reals
+from nbdl.testing.units import after_steps, built, generator, layer_inputs, reals, weight_shapes
 
 ROWS, FEATURES, EPOCHS = 96, 3, 25
 
@@ -103,7 +103,7 @@ class _Descent(Optimizer):
 
 
 class _Bounded(_Descent):
-    """Steps of the rate at most, for losses and activations with slopes of any size; the suite's own."""
+    """Steps of the rate at most, for losses with slopes of any size; the suite's own."""
 
     def update_function(self) -> Callable[..., Any]:
         return _bounded
@@ -155,7 +155,7 @@ def trains(subject: Subject) -> None:
     """A net of two layers with the unit in it lowers its loss."""
     x, y = task(2)
     if subject.kind == "activations":
-        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y, optimizer=_Bounded())
+        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y, optimizer=_Descent(0.03))
     elif subject.kind == "layers":
         layer, shape, _, _ = built(subject, FEATURES)
         layer.name = ""
@@ -203,10 +203,11 @@ def _train_loss(subject: Subject, x: Array) -> None:
 @check("descends", "optimizers")
 def descends(subject: Subject) -> None:
     """Steps against the gradient of Σ w² / 2 make w smaller, where slots are kept from step to step."""
-    w = reals(generator(), 16)
-    after = after_steps(subject.make(), w, lambda step, now: now, 50)
-    assert np.isfinite(after).all(), "the weights are not finite"
-    assert np.square(after).sum() < np.square(w).sum(), "50 steps do not make w smaller"
+    for shape in weight_shapes(subject.make(), 16):
+        w = reals(generator(), *shape)
+        after = after_steps(subject.make(), w, lambda step, now: now, 50)
+        assert np.isfinite(after).all(), "the weights are not finite"
+        assert np.square(after).sum() < np.square(w).sum(), f"50 steps do not make w of {shape} smaller"
 
 
 @check("slots come back", "optimizers")

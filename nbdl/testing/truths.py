@@ -25,7 +25,7 @@ from nbdl.initializing import Stream
 from nbdl.testing.data import metric_data
 from nbdl.testing.probe import assert_close
 from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import after_steps, generator, reals
+from nbdl.testing.units import after_steps, generator, reals, weight_shapes
 
 RTOL, ATOL = 2e-5, 2e-6
 
@@ -88,13 +88,15 @@ def optimizers_are_the_formula(subject: Subject) -> None:
     truth = subject.truth
     if truth is None:
         return
-    rng, size = generator(), 16
-    w, gradients = reals(rng, size), [reals(rng, size) for _ in range(5)]
-    found = after_steps(subject.make(), w, lambda step, now: gradients[step - 1], len(gradients))
-    exact = [gradient.astype(np.float64) for gradient in gradients]
-    wanted = truth.value(w.astype(np.float64), exact, **subject.arguments)
-    moved = np.abs(wanted - w).max()
-    assert_close(found - w, wanted - w, "the way of 5 steps", 1e-4, 1e-5 + float(np.abs(w).max()) * 2e-7 / moved)
+    for shape in weight_shapes(subject.make(), 16):
+        rng = generator()
+        w, gradients = reals(rng, *shape), [reals(rng, *shape) for _ in range(5)]
+        found = after_steps(subject.make(), w, lambda step, now, all=gradients: all[step - 1], len(gradients))
+        exact = [gradient.astype(np.float64) for gradient in gradients]
+        wanted = truth.value(w.astype(np.float64), exact, **subject.arguments)
+        moved = np.abs(wanted - w).max()
+        atol = 1e-5 + float(np.abs(w).max()) * 2e-7 / moved
+        assert_close(found - w, wanted - w, f"the way of 5 steps of {shape}", 1e-4, atol)
 
 
 @check("is its formula", "metrics")

@@ -243,34 +243,37 @@ def constraint_probes(subject: Subject, rows: int, features: int) -> list[Probe]
 
 def optimizer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     """Five steps with the same gradient."""
-    size = -(-rows * features // LINE) * LINE
-    rng = generator()
-    return [optimizer_probe(subject.make(), reals(rng, size), reals(rng, size))]
+    rng, unit = generator(), subject.make()
+    shapes = weight_shapes(unit, -(-rows * features // LINE) * LINE)
+    return [optimizer_probe(subject.make(), reals(rng, *shape), reals(rng, *shape)) for shape in shapes]
+
+
+def weight_shapes(unit: Any, size: int) -> list[tuple[int, ...]]:
+    """A vector of that size, a multiple of 8; for a rule that looks at whole weights a tall and a wide matrix too."""
+    return [(size,), (size // 4, 4), (2, size // 2)] if unit.per_weight else [(size,)]
 
 
 def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
     """Steps with the same gradient."""
     weights = [fixed("w", w), fixed("g", g, False)]
-    slots = new_slots(unit, unit.all_slots(), len(w))
+    slots = new_slots(unit, unit.all_slots(), w.size)
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> None:
-        descend(r, unit, {weights[0]: weights[1].tensor}, len(w))
+        descend(r, unit, {weights[0]: weights[1].tensor}, w.size)
 
-    size = len(unit.all_slots()) * len(w)
-    return with_values(
-        Probe(f"{steps} steps", record, [], weights, size, unit.scalars, steps=steps, unit=unit, first_slots=slots)
-    )
+    title, size = f"{steps} steps of {w.shape}", len(unit.all_slots()) * w.size
+    return with_values(Probe(title, record, [], weights, size, unit.scalars, steps=steps, unit=unit, first_slots=slots))
 
 
 def after_steps(unit: Any, w: Array, gradient: Callable[[int, Array], Array], steps: int) -> Array:
     """The weights after steps with gradients of the step's number and of w; slots are kept from step to step."""
-    probe, size = optimizer_probe(unit, w, w, steps=1), len(w)
+    probe, size = optimizer_probe(unit, w, w, steps=1), w.size
     executor, data, slots = probe.executor("compiled"), probe.initial.copy(), probe.first_slots
     for step in range(1, steps + 1):
-        data[size : 2 * size] = gradient(step, data[:size])
+        data[size : 2 * size] = gradient(step, data[:size].reshape(w.shape)).reshape(-1)
         left = probe.run(weights=data, slots=slots, executor=executor, first_step=step)
         data, slots = left.weights.copy(), left.slots
-    return data[:size]
+    return data[:size].reshape(w.shape)
 
 
 def metric_probes(subject: Subject, rows: int, features: int) -> list[Probe]:

@@ -123,6 +123,9 @@ def descent(rate: float = 0.05) -> Build:
     return lambda side: side.optimizers.SGD(learning_rate=rate)
 
 
+DESCENT = descent()
+
+
 @dataclass(frozen=True)
 class Training(Case):
     """50 steps of training on both sides: weights, losses, and what the net predicts in the end.
@@ -139,7 +142,7 @@ class Training(Case):
 
     layers: Callable[[Side], list[Any]] = default_net
     loss: Build = squared_error
-    optimizer: Build = descent()
+    optimizer: Build = DESCENT
     task: Callable[[], Task] = regression
     truth: Truth | None = None
     steps: int = STEPS

@@ -33,7 +33,9 @@ def problems(cases: Iterable[Case]) -> list[str]:
     """What is wrong with the coverage, a line each; none if every unit has a case."""
     cases = list(cases)
     covered = {resolved(unit) for case in cases for unit in case.units}
-    wanted = [key(entry) for kind in KINDS for entry in registry.entries(kind) if entry.owner.distribution == DISTRIBUTION]
+    wanted = [
+        key(entry) for kind in KINDS for entry in registry.entries(kind) if entry.owner.distribution == DISTRIBUTION
+    ]
     lines = [f"no case covers {unit}" for unit in wanted if unit not in covered]
     named = dict.fromkeys(unit for case in cases for unit in case.units)
     lines += [f"{unit} has cases and is not registered" for unit in named if resolved(unit) is None]

@@ -38,4 +38,6 @@ def train(truth: Truth, task: Task, start: list[Array]) -> Trajectory:
             weight -= rate * slope
         if step == 0:
             first = [weight.copy() for weight in weights]
-    return Trajectory(np.array(losses), start, first, weights, truth.forward(weights, task.probe.astype(np.float64)), [])
+    return Trajectory(
+        np.array(losses), start, first, weights, truth.forward(weights, task.probe.astype(np.float64)), []
+    )

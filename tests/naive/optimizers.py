@@ -97,6 +97,32 @@ def ftrl(
     return (np.clip(z, -l1, l1) - z) / (s["a"] ** p / rate + 2 * l2)
 
 
+def lamb(
+    w: Array, g: Array, s: State, t: int, rate: float, beta_1: float = 0.9, beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Array:  # fmt: skip
+    m, v = moments(g, s, beta_1, beta_2)
+    u = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    return w - rate * np.linalg.norm(w) / np.linalg.norm(u) * u
+
+
+def muon(
+    w: Array, g: Array, s: State, t: int, rate: float, adam_beta_1: float = 0.9, adam_beta_2: float = 0.999,
+    epsilon: float = 1e-7, muon_a: float = 3.4445, muon_b: float = -4.775, muon_c: float = 2.0315,
+    adam_lr_ratio: float = 1.0, momentum: float = 0.95, ns_steps: int = 5, nesterov: bool = True,
+    rms_rate: float | None = 0.2, **_: Any,
+) -> Array:  # fmt: skip
+    if w.ndim != 2:
+        return adam(w, g, s, t, rate * adam_lr_ratio, adam_beta_1, adam_beta_2, epsilon)
+    m = s["m"] = momentum * s.get("m", 0.0) + g
+    x = g + momentum * m if nesterov else m
+    x = x / np.linalg.norm(x)
+    for _step in range(ns_steps):
+        a = x @ x.T
+        x = muon_a * x + (muon_b * a + muon_c * a @ a) @ x
+    return w - rate * x * (1.0 if rms_rate is None else rms_rate * math.sqrt(max(w.shape)))
+
+
 def clipped(gradients: list[Array], clipnorm: float | None, clipvalue: float | None,
             global_clipnorm: float | None) -> list[Array]:  # fmt: skip
     if clipvalue is not None:
@@ -159,6 +185,8 @@ RULES: dict[str, tuple[Callable[..., Array], dict[str, Any]]] = {
     "Nadam": (nadam, {"learning_rate": 0.001}),
     "Lion": (lion, {"learning_rate": 0.001}),
     "Ftrl": (ftrl, {"learning_rate": 0.001}),
+    "Lamb": (lamb, {"learning_rate": 0.001}),
+    "Muon": (muon, {"learning_rate": 0.001, "weight_decay": 0.004}),
 }
 
 

@@ -24,12 +24,12 @@ from nbdl.engine.cuda.availability import simulated
 BACKENDS = ("numba-cuda", "mlir", "simulator")
 """numba-cuda, its successor numba-cuda-mlir, and the simulator of numba or numba-cuda."""
 
-_LIBDEVICE = """acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cosh erf erfc exp exp2 expm1 floor fmod hypot
-    ldexp lgamma log log10 log1p log2 nextafter pow remainder sinh sqrt tanh trunc"""
+_LIBDEVICE = """acos acosh asin asinh atan atan2 atanh ceil copysign cosh erf erfc exp exp2 expm1 floor hypot
+    ldexp lgamma log log10 log1p log2 nextafter pow sinh sqrt tanh trunc"""
 LIBDEVICE = {name: f"{name}f" for name in _LIBDEVICE.split()} | {"fabs": "fabsf", "gamma": "tgammaf"}
 """libdevice's float32 function for each function of Python's `math`."""
 
-_NUMPY = """cbrt ceil copysign cos cosh degrees exp exp2 expm1 fabs floor fmod hypot ldexp log log10 log1p log2 radians
+_NUMPY = """ceil copysign cos cosh degrees exp exp2 expm1 fabs floor hypot ldexp log log10 log1p log2 radians
     sin sinh sqrt tan tanh trunc"""
 _ARC = ("cos", "cosh", "sin", "sinh", "tan", "tan2", "tanh")
 NUMPY = {name: name for name in _NUMPY.split()} | {f"a{name}": f"arc{name}" for name in _ARC} | {"pow": "power"}
@@ -208,7 +208,7 @@ def _simulated() -> dict[str, Any]:
     functions = {name: _quiet(getattr(np, known), np) for name, known in NUMPY.items()}
     quiet_ldexp = functions["ldexp"]
     functions["ldexp"] = lambda x, exponent: quiet_ldexp(x, int(exponent))  # a constant of a text is a float32
-    functions |= {name: _safe(getattr(math, name), np) for name in ("erf", "erfc", "gamma", "lgamma", "remainder")}
+    functions |= {name: _safe(getattr(math, name), np) for name in ("erf", "erfc", "gamma", "lgamma")}
     functions |= {name: getattr(math, name) for name in ("isfinite", "isinf", "isnan")}
     functions["nextafter"] = lambda x, y: np.nextafter(np.float32(x), np.float32(y))
     return {**names, "cuda": cuda, "device": _as_it_is, "math": _module(functions, np.float32)}

@@ -24,7 +24,7 @@ class Reshape(Layer):
         target_shape: without the rows; one size may be -1, which is then what the others leave.
 
     Raises:
-        ConfigError: a size is neither positive nor -1, more than one is -1, or the input has another number of elements.
+        ConfigError: a size is neither positive nor -1, two are -1, or the input has another number of elements.
 
     Source: Keras 3, layers/reshaping/reshape.py.
 

@@ -91,7 +91,7 @@ def _interpolated(tp: Floats, fp: Floats, fn: Floats) -> float:
     positive, steps = tp + fp, tp[:-1] - tp[1:]
     slope = ratios(steps, positive[:-1] - positive[1:])
     rest = tp[1:] - slope * positive[1:]
-    growth = np.divide(positive[:-1], positive[1:], out=np.ones(len(steps)), where=positive[1:] > 0.0)
+    growth = np.divide(positive[:-1], positive[1:], out=np.ones(len(steps)), where=positive[1:] != 0.0)
     return float(ratios(slope * (steps + rest * np.log(growth)), (tp + fn)[1:]).sum())
 
 

@@ -74,7 +74,7 @@ def ratios(parts: Floats, wholes: Floats) -> Floats:
     """part/whole, and 0 of nothing."""
     import numpy as np
 
-    return np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes > 0.0)
+    return np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes != 0.0)
 
 
 class CurveMetric(Metric):

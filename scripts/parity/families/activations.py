@@ -13,19 +13,21 @@ from parity.tasks import regression
 # By name, the settings beside the defaults.
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "linear": [], "sigmoid": [], "tanh": [], "softmax": [], "softplus": [], "softsign": [],
-    "relu": [{"negative_slope": 0.1}, {"max_value": 2.0}, {"threshold": 0.5}, {"negative_slope": 0.2, "threshold": 1.0, "max_value": 3.0}],
+    "relu": [{"negative_slope": 0.1}, {"max_value": 2.0}, {"threshold": 0.5},
+             {"negative_slope": 0.2, "threshold": 1.0, "max_value": 3.0}],
     "relu6": [], "hard_sigmoid": [], "elu": [{"alpha": 0.5}], "selu": [], "celu": [{"alpha": 2.0}],
     "leaky_relu": [{"negative_slope": 0.05}], "silu": [], "hard_silu": [], "gelu": [{"approximate": True}],
     "exponential": [], "mish": [], "hard_tanh": [], "log_softmax": [], "log_sigmoid": [],
     "soft_shrink": [{"threshold": 1.0}], "hard_shrink": [{"threshold": 1.0}], "tanh_shrink": [],
-    "threshold": [{"threshold": 0.5, "default_value": -0.3}], "squareplus": [{"b": 0.2}], "sparse_plus": [], "sparse_sigmoid": [],
+    "threshold": [{"threshold": 0.5, "default_value": -0.3}], "squareplus": [{"b": 0.2}],
+    "sparse_plus": [], "sparse_sigmoid": [],
     "glu": [], "sparsemax": [],
 }  # fmt: skip
 NARROW = {"exponential": 0.3}  # the inputs' spread; 2 else
 REQUIRED = {"threshold"}  # without defaults
 EXPLAINED = {
-    "sparsemax": "Keras adds up all the partial sums of its support where the last one is meant, so its rows do not add up to 1; "
-    "nbdl's is the paper's, as the case beside NumPy shows",
+    "sparsemax": "Keras adds up all partial sums of its support where the last one is meant, so its rows do not add up "
+    "to 1; nbdl's is the paper's, as the case beside NumPy shows",
 }
 
 

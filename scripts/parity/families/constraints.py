@@ -35,7 +35,11 @@ def constraint(name: str, settings: dict[str, Any], place: str, optimizer: str =
         made = getattr(side.constraints, name)(**settings)
         return [side.layers.Dense(16, activation="tanh", **{place: made}), side.layers.Dense(OUTPUTS)]
 
+    rate = 0.05 if optimizer == "SGD" else 0.01
     title = titled(name, settings, f" as {place}" + (f" in {optimizer}" if optimizer != "SGD" else ""))
     return Training(
-        title, (f"constraints/{name}",), net, optimizer=lambda side: getattr(side.optimizers, optimizer)(learning_rate=0.05)
+        title,
+        (f"constraints/{name}",),
+        net,
+        optimizer=lambda side: getattr(side.optimizers, optimizer)(learning_rate=rate),
     )

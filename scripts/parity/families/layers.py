@@ -16,7 +16,11 @@ MATRIX = (4, 5)  # rows of this shape, where a layer is about shapes
 
 def between(name: str, *arguments: Any, **settings: Any) -> Layers:
     """The layer between two dense ones."""
-    return lambda side: [side.layers.Dense(16), getattr(side.layers, name)(*arguments, **settings), side.layers.Dense(3)]
+    return lambda side: [
+        side.layers.Dense(16),
+        getattr(side.layers, name)(*arguments, **settings),
+        side.layers.Dense(3),
+    ]
 
 
 def of_matrices(name: str, *arguments: Any, **settings: Any) -> Layers:
@@ -36,7 +40,11 @@ def case(name: str, settings: dict[str, Any] | None = None, suffix: str = "") ->
     settings = settings or {}
     task = tasks.regression(2.0)
     return Training(
-        titled(name, settings, suffix), (f"layers/{name}",), between(name, **settings), optimizer=descent(0.01), task=task
+        titled(name, settings, suffix),
+        (f"layers/{name}",),
+        between(name, **settings),
+        optimizer=descent(0.01),
+        task=task,
     )
 
 

@@ -31,7 +31,7 @@ POSITIVE = (np.abs(REALS[0]) + 0.5, np.abs(REALS[1]) + 0.5)
 ONE_HOT = (np.eye(CLASSES, dtype=np.float32)[LABELS[:, 0].astype(int)], shares(SCORES))
 SPARSE = (LABELS, shares(SCORES))
 CHANCES = (1 / (1 + np.exp(-SCORES[:, :1]))).astype(np.float32)
-BINARY = ((CHANCES > np.random.default_rng(4).uniform(size=(ROWS, 1))).astype(np.float32), CHANCES)
+BINARY = ((np.random.default_rng(4).uniform(size=(ROWS, 1)) < CHANCES).astype(np.float32), CHANCES)
 SIGNS = (2 * BINARY[0] - 1, 2 * CHANCES - 1)
 DISTRIBUTIONS = (shares(normal(5, ROWS, CLASSES)), shares(SCORES))
 EQUAL = (np.round(REALS[0]), np.round(REALS[1]))
@@ -55,13 +55,13 @@ METRICS: list[tuple[str, Data, list[dict[str, Any]]]] = [
         {}, {"curve": "PR"}, {"num_thresholds": 20}, {"curve": "PR", "num_thresholds": 20},
         {"num_thresholds": 20, "summation_method": "minoring"}, {"num_thresholds": 20, "summation_method": "majoring"},
     ]),
-    ("AUC", ONE_HOT, [{"multi_label": True, "num_thresholds": 50}]),
+    ("AUC", ONE_HOT, [{"num_thresholds": 50}]),
     ("PrecisionAtRecall", BINARY, [{"recall": 0.4}]), ("RecallAtPrecision", BINARY, [{"precision": 0.7}]),
     ("SensitivityAtSpecificity", BINARY, [{"specificity": 0.6}]),
     ("SpecificityAtSensitivity", BINARY, [{"sensitivity": 0.6}]),
     *((name, BINARY, [{}, {"thresholds": 0.7}])
       for name in ("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives")),
-    ("R2Score", REALS, [{}, {"class_aggregation": "variance_weighted_average"}, {"num_regressors": 2}]),
+    ("R2Score", REALS, [{}, {"class_aggregation": "variance_weighted_average"}]),
     ("RootMeanSquaredError", REALS, [{}]),
     ("MeanSquaredError", REALS, [{}]), ("MeanAbsoluteError", REALS, [{}]),
     ("MeanAbsolutePercentageError", POSITIVE, [{}]), ("MeanSquaredLogarithmicError", POSITIVE, [{}]),
@@ -73,12 +73,12 @@ METRICS: list[tuple[str, Data, list[dict[str, Any]]]] = [
     ("SparseCategoricalCrossentropy", SPARSE, [{}]),
 ]  # fmt: skip
 WORDS = [
-    ("accuracy", ONE_HOT, ""), ("accuracy", BINARY, " of binary"), ("accuracy", SPARSE, " of labels"), ("acc", ONE_HOT, ""),
-    ("mae", REALS, ""), ("mse", REALS, ""), ("cosine_similarity", REALS, ""),
+    ("accuracy", ONE_HOT, ""), ("accuracy", BINARY, " of binary"), ("accuracy", SPARSE, " of labels"),
+    ("acc", ONE_HOT, ""), ("mae", REALS, ""), ("mse", REALS, ""), ("cosine_similarity", REALS, ""),
 ]  # fmt: skip
 EXPLAINED = {
-    "Accuracy": "nbdl's Accuracy is what the word means to compile, on both sides; Keras's class of that name counts equal "
-    "numbers",
+    "Accuracy": "nbdl's Accuracy is what the word means to compile, on both sides; Keras's class of that name counts "
+    "equal numbers",
 }
 
 
@@ -93,10 +93,15 @@ def cases() -> Iterator[Case]:
 
 def metric(name: str, settings: dict[str, Any], data: Data) -> Figure:
     """A case; a metric that is a loss is the loss's unit."""
+    columns = f" of {data[1].shape[1]} columns" if data is ONE_HOT else ""
     return Figure(
-        titled(f"metric {name}", settings, f" of {data[1].shape[1]} columns" if data is ONE_HOT else ""), (f"metrics/{name}",), lambda side: getattr(side.metrics, name)(**settings),
-        *data, loss=loss_for(data), explained=EXPLAINED.get(name, ""),
-    )  # fmt: skip
+        titled(f"metric {name}", settings, columns),
+        (f"metrics/{name}",),
+        lambda side: getattr(side.metrics, name)(**settings),
+        *data,
+        loss=loss_for(data),
+        explained=EXPLAINED.get(name, ""),
+    )
 
 
 def named(word: str, data: Data, suffix: str = "") -> Figure:

@@ -19,8 +19,12 @@ def cases() -> Iterator[Case]:
     for name, (argument, value) in LAYERS.items():
         units = (f"layers/{name}",)
         yield Training(titled(name, {argument: 0.0}), units, between(name, **{argument: 0.0}))
-        yield Training(titled(name, {argument: value}, ", predictions"), units, between(name, **{argument: value}), steps=0)
-        yield Draw(titled(name, {argument: value}, ", what it makes of numbers"), units, outputs(name, {argument: value}))
+        yield Training(
+            titled(name, {argument: value}, ", predictions"), units, between(name, **{argument: value}), steps=0
+        )
+        yield Draw(
+            titled(name, {argument: value}, ", what it makes of numbers"), units, outputs(name, {argument: value})
+        )
 
 
 def outputs(name: str, settings: dict[str, Any]) -> Any:

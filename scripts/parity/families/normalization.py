@@ -32,7 +32,8 @@ def cases() -> Iterator[Case]:
     yield frozen()
     yield penalised()
     yield Training("BatchNormalization in Adam", ("layers/BatchNormalization",), lambda side: [
-        side.layers.Dense(16, use_bias=False), side.layers.BatchNormalization(), side.layers.Activation("relu"), side.layers.Dense(3)],
+        side.layers.Dense(16, use_bias=False), side.layers.BatchNormalization(), side.layers.Activation("relu"),
+        side.layers.Dense(3)],
         optimizer=lambda side: side.optimizers.Adam(learning_rate=0.01))  # fmt: skip
     yield given()
     yield adapted()

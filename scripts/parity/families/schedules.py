@@ -18,7 +18,7 @@ SCHEDULES: dict[str, list[dict[str, Any]]] = {
     "PolynomialDecay": [
         {"initial_learning_rate": 0.1, "decay_steps": 30},
         {"initial_learning_rate": 0.1, "decay_steps": 30, "end_learning_rate": 0.01, "power": 2.0},
-        {"initial_learning_rate": 0.1, "decay_steps": 15, "end_learning_rate": 0.01, "power": 0.5, "cycle": True},
+        {"initial_learning_rate": 0.1, "decay_steps": 16, "end_learning_rate": 0.01, "power": 0.5, "cycle": True},
     ],
     "InverseTimeDecay": [
         {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
@@ -43,7 +43,7 @@ def cases() -> Iterator[Case]:
         for one in settings:
             yield schedule(name, one)
     first = SCHEDULES["ExponentialDecay"][0]
-    yield schedule("ExponentialDecay", first, "Adam")
+    yield schedule("ExponentialDecay", {**first, "initial_learning_rate": 0.01}, "Adam")
     yield schedule("ExponentialDecay", first, "SGD", gradient_accumulation_steps=4)
     yield schedule("ExponentialDecay", first, "SGD", weight_decay=0.1)
     yield callable_rate()

@@ -1,0 +1,320 @@
+"""Metrics: Keras's and scikit-learn's numbers over any batches, names, what is refused, what stops training."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbdl
+from nbdl import Metric, Sequential, metrics
+from nbdl.callbacks import EarlyStopping
+from nbdl.errors import ConfigError, DataError
+from nbdl.layers import Dense
+from nbdl.registry import registry
+from nbdl.testing.probe import Probe
+from nbdl.utils import confusion_matrix
+
+DATA = {
+    "binary": (
+        [[0], [0], [1], [1], [0], [1], [1], [0], [1], [0]],
+        [[0.1], [0.5], [0.35], [0.8], [0.0], [0.62], [1.0], [0.7], [0.9], [0.35]],
+    ),
+    "labels": (
+        [[0], [1], [2], [1], [0], [2], [1], [0]],
+        [[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.2, 0.5, 0.3], [0.1, 0.8, 0.1],
+         [0.4, 0.35, 0.25], [0.25, 0.15, 0.6], [0.5, 0.3, 0.2], [0.2, 0.45, 0.35]],
+    ),
+    "reals": (
+        [[1, -2], [2, 0.5], [0, 1], [4, 3], [3, -1]],
+        [[1.5, -1], [2, 0], [0.5, 1], [3, 2], [2.5, -1.5]],
+    ),
+}  # fmt: skip
+ARRAYS = {name: tuple(np.array(array, np.float32) for array in pair) for name, pair in DATA.items()}
+ARRAYS["classes"] = np.eye(3, dtype=np.float32)[ARRAYS["labels"][0][:, 0].astype(int)], ARRAYS["labels"][1]
+
+# What Keras 3.15.1 gives; rounded figures of scikit-learn 1.9 where it has the same: ROC AUC 0.86, precision 0.8.
+KERAS: list[tuple[str, dict[str, Any], str, float]] = [
+    ("auc", {}, "binary", 0.86),
+    ("auc", {"num_thresholds": 5}, "binary", 0.9),
+    ("auc", {"curve": "PR"}, "binary", 0.8841395),
+    ("auc", {"num_thresholds": 5, "curve": "PR", "summation_method": "minoring"}, "binary", 0.285),
+    ("auc", {"num_thresholds": 5, "summation_method": "majoring"}, "binary", 0.96),
+    ("precision", {}, "binary", 0.8),
+    ("recall", {}, "binary", 0.8),
+    ("precision", {"thresholds": 0.3}, "binary", 0.625),
+    ("true_positives", {}, "binary", 4),
+    ("true_negatives", {}, "binary", 4),
+    ("false_positives", {}, "binary", 1),
+    ("false_negatives", {"thresholds": 0.65}, "binary", 2),
+    ("precision_at_recall", {"recall": 0.7}, "binary", 0.8),
+    ("recall_at_precision", {"precision": 0.8}, "binary", 0.8),
+    ("sensitivity_at_specificity", {"specificity": 0.5}, "binary", 0.8),
+    ("specificity_at_sensitivity", {"sensitivity": 0.5}, "binary", 1.0),
+    ("f1_score", {"average": "micro", "threshold": 0.5}, "binary", 0.8),
+    ("binary_accuracy", {"threshold": 0.6}, "binary", 0.8),
+    ("accuracy", {}, "binary", 0.8),
+    ("accuracy", {}, "labels", 0.625),
+    ("accuracy", {}, "classes", 0.625),
+    ("categorical_accuracy", {}, "classes", 0.625),
+    ("sparse_categorical_accuracy", {}, "labels", 0.625),
+    ("top_k_categorical_accuracy", {"k": 2}, "classes", 0.875),
+    ("sparse_top_k_categorical_accuracy", {"k": 2}, "labels", 0.875),
+    ("precision", {}, "classes", 1.0),
+    ("precision", {"top_k": 1}, "classes", 0.625),
+    ("recall", {"top_k": 2}, "classes", 0.875),
+    ("recall", {"class_id": 1}, "classes", 0.3333333),
+    ("precision", {"thresholds": 0.2, "class_id": 2}, "classes", 0.4),
+    ("precision", {"thresholds": 0.2, "class_id": 2}, "labels", 0.4),
+    ("f1_score", {}, "classes", 0.6349205),
+    ("f1_score", {"average": "weighted"}, "classes", 0.6309523),
+    ("f1_score", {"average": "weighted"}, "labels", 0.6309523),
+    ("f1_score", {"average": "micro"}, "classes", 0.6249999),
+    ("fbeta_score", {"beta": 2.0, "threshold": 0.3}, "classes", 0.5849674),
+    ("auc", {}, "classes", 0.7773438),
+    ("auc", {}, "labels", 0.7773438),
+    ("cosine_similarity", {}, "classes", 0.6885149),
+    ("r2_score", {}, "reals", 0.8280405),
+    ("r2_score", {"class_aggregation": "variance_weighted_average"}, "reals", 0.828629),
+    ("r2_score", {"num_regressors": 2}, "reals", 0.7789093),
+    ("root_mean_squared_error", {}, "reals", 0.6519203),
+    ("cosine_similarity", {}, "reals", 0.9414921),
+]
+
+
+def model(data: str, *chosen: Any) -> Sequential:
+    """A model that predicts its inputs, and goes on doing so."""
+    width = ARRAYS[data][1].shape[1]
+    layer = Dense(width, kernel_initializer="identity", input_dim=width, trainable=False)
+    made = Sequential([layer], seed=1)
+    made.compile("sgd", "sparse_categorical_crossentropy" if data == "labels" else "mse", list(chosen))
+    return made
+
+
+def figures(data: str, *chosen: Any, batch_size: int | None = None) -> dict[str, float]:
+    """The metrics of all rows, in one evaluation or from the batches of an epoch."""
+    (y, p), made = ARRAYS[data], model(data, *chosen)
+    if batch_size is None:
+        found: dict[str, float] = made.evaluate(p, y, return_dict=True)
+        return found
+    history = made.fit(p, y, batch_size=batch_size, verbose=0).history
+    return {name: values[0] for name, values in history.items()}
+
+
+@pytest.mark.parametrize(("name", "arguments", "data", "value"), KERAS)
+def test_the_numbers_are_keras(name: str, arguments: dict[str, Any], data: str, value: float) -> None:
+    for batch_size in (None, 3, 100):
+        metric = registry.get("metrics", name).target(**arguments)
+        assert figures(data, metric, batch_size=batch_size)[name] == pytest.approx(value, rel=1e-6)
+
+
+def test_every_metric_is_compared_with_keras() -> None:
+    entries = registry.entries("metrics")
+    assert {name for name, *_ in KERAS} == {one.name for one in entries if one.owner.distribution == "nbdl"}
+
+
+def test_figures_are_of_the_epoch_not_means_of_batches() -> None:
+    y, p = ARRAYS["binary"]
+    batches = [figures_of(y[start : start + 3], p[start : start + 3]) for start in range(0, len(y), 3)]
+    assert figures("binary", "precision", batch_size=3)["precision"] == pytest.approx(0.8)
+    assert float(np.mean(batches)) != pytest.approx(0.8)
+
+
+def figures_of(y: np.ndarray, p: np.ndarray) -> float:
+    made = model("binary", "precision")
+    return float(made.evaluate(p, y, return_dict=True)["precision"])
+
+
+# -- NaN, ends, nothing to count ------------------------------------------------------------------------------
+
+
+def result(metric: Metric, y: Any, p: Any, how: str = "compiled") -> float:
+    """The figure of rows that `evaluate` would refuse."""
+    sources = [np.array(y, np.float32), np.array(p, np.float32)]
+    probe = Probe("sums", lambda r, t: metric.log(r, "sums", *t)[0], sources)
+    return metric.result(probe.run(how).log[0].astype(np.float64), len(sources[0]))
+
+
+@pytest.mark.parametrize("how", ["compiled", "python"])
+def test_a_curve_with_nan_or_predictions_out_of_range(how: str) -> None:
+    y = [[0], [1], [1]]
+    assert math.isnan(result(metrics.AUC(5), y, [[0.1], [math.nan], [0.9]], how))
+    assert result(metrics.AUC(5), y, [[-math.inf], [0.5], [7.0]], how) == 1.0
+    assert result(metrics.AUC(5, from_logits=True), y, [[-200.0], [0.5], [200.0]], how) == 1.0
+
+
+def test_nan_is_never_among_the_first() -> None:
+    p = [[math.nan, 0.1, 0.2], [0.3, 0.1, 0.2]]
+    assert result(metrics.TopKCategoricalAccuracy(2), [[1, 0, 0], [1, 0, 0]], p) == 0.5
+    assert result(metrics.Recall(), [[1, 0, 0], [1, 0, 0]], p) == 0.0
+
+
+def test_equal_predictions() -> None:
+    y, p = [[1, 0, 0], [0, 0, 1]], [[0.2, 0.2, 0.2], [0.2, 0.2, 0.2]]
+    assert result(metrics.TopKCategoricalAccuracy(1), y, p) == 1.0  # none is above
+    assert result(metrics.Recall(top_k=1), y, p) == 0.5  # the first
+    assert result(metrics.F1Score(average="micro"), y, p) == pytest.approx(0.5)  # all: 2 of 6 found, 2 of 2 there
+
+
+def test_nothing_to_count_is_0() -> None:
+    for name in ("precision", "recall", "auc", "f1_score"):
+        assert result(registry.make("metrics", name), [[0], [0]], [[0.1], [0.2]]) == 0.0
+    assert result(metrics.F1Score(), [[0, 0]], [[0.0, 0.0]]) == 0.0  # the largest of zeros is not positive
+
+
+def test_r2_of_targets_that_are_all_equal() -> None:
+    assert result(metrics.R2Score(), [[2], [2]], [[2], [2]]) == 1.0
+    assert result(metrics.R2Score(), [[2], [2]], [[2], [3]]) == 0.0
+    assert result(metrics.R2Score("variance_weighted_average"), [[2], [2]], [[2], [3]]) == 0.0
+
+
+# -- names ----------------------------------------------------------------------------------------------------
+
+
+def test_two_instances_of_a_metric_are_numbered() -> None:
+    found = figures("binary", metrics.Precision(0.3), metrics.Precision(0.7), metrics.AUC(), "recall", batch_size=4)
+    assert list(found) == ["loss", "precision", "precision_1", "auc", "recall"]
+    assert found["precision"] == pytest.approx(0.625)
+    assert found["precision_1"] == pytest.approx(1.0)
+
+
+def test_a_name_is_what_is_reported(tmp_path: Path) -> None:
+    made = model("binary", metrics.Precision(0.3, name="strict"), metrics.AUC(name="area", curve="PR"))
+    assert made.metrics_names == ["loss", "strict", "area"]
+    wanted = made.evaluate(ARRAYS["binary"][1], ARRAYS["binary"][0], return_dict=True)
+    assert wanted["strict"] == pytest.approx(0.625)
+    made.save(tmp_path / "model.nbdl")
+    again = nbdl.load_model(tmp_path / "model.nbdl")
+    assert again.evaluate(ARRAYS["binary"][1], ARRAYS["binary"][0], return_dict=True) == wanted
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    for pair in (["precision", "precision"], [metrics.AUC(name="a"), metrics.Recall(name="a")]):
+        with pytest.raises(ConfigError, match=r"is given twice; name=\.\.\. gives a metric another name"):
+            model("binary", *pair)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("acc", "accuracy"), ("AUC", "auc"), ("Precision", "precision"), ("F1Score", "f1_score"), ("f1", "f1_score"),
+        ("FBetaScore", "fbeta_score"), ("R2Score", "r2_score"), ("r2", "r2_score"), ("rmse", "root_mean_squared_error"),
+        ("RootMeanSquaredError", "root_mean_squared_error"), ("TruePositives", "true_positives"),
+        ("TopKCategoricalAccuracy", "top_k_categorical_accuracy"), ("CosineSimilarity", "cosine_similarity"),
+    ],
+)  # fmt: skip
+def test_names_as_users_write_them(written: str, name: str) -> None:
+    assert registry.get("metrics", written).name == name
+    assert list(figures("binary", written)) == ["loss", written]
+
+
+class OneMore(metrics.Precision):  # type: ignore[name-defined, misc]
+    """A metric of the user's own, with further arguments."""
+
+    def __init__(self, more: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.more = more
+
+    def result(self, sums: np.ndarray, rows: int) -> float:
+        return float(super().result(sums, rows)) + self.more
+
+
+def test_own_subclasses_take_a_name_too() -> None:
+    assert figures("binary", OneMore(2.0, thresholds=0.3, name="mine"))["mine"] == pytest.approx(2.625)
+
+
+# -- refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("precision", {"thresholds": [0.3, 0.7]}, r"a metric is one figure; give one Precision\(threshold\) for each"),
+        ("recall", {"thresholds": 1.5}, "a threshold is from 0 to 1, got 1.5"),
+        ("f1_score", {"average": None}, "average is one of macro, micro, weighted, got None; a metric is one figure"),
+        ("f1_score", {"threshold": 0.0}, "threshold is above 0 and at most 1"),
+        ("fbeta_score", {"beta": 0.0}, "beta is above 0"),
+        ("auc", {"curve": "PRGAIN"}, "curve is 'ROC' or 'PR'"),
+        ("auc", {"summation_method": "middle"}, "summation_method is 'interpolation'"),
+        ("auc", {"num_thresholds": 1}, "num_thresholds is an integer above 1, got 1"),
+        ("precision_at_recall", {"recall": 2.0}, "PrecisionAtRecall: recall is from 0 to 1, got 2.0"),
+        ("r2_score", {"class_aggregation": None}, "class_aggregation is one of uniform_average"),
+        ("r2_score", {"num_regressors": -1}, "num_regressors is not negative"),
+        ("top_k_categorical_accuracy", {"k": 0}, "k is a positive integer, got 0"),
+    ],
+)
+def test_arguments_out_of_range(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        registry.get("metrics", name).target(**arguments)
+
+
+def test_keras_arguments_that_are_not_there_are_named() -> None:
+    with pytest.raises(TypeError, match=r"multi_label.*Its arguments are: num_thresholds, curve"):
+        metrics.AUC(multi_label=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (metrics.Precision(class_id=3), "Precision: class_id is a column, 0 to 2 here, got 3"),
+        (metrics.RecallAtPrecision(0.5, class_id=7), "class_id is a column, 0 to 2 here, got 7"),
+        (metrics.Recall(top_k=4), "Recall: top_k is from 1 to the 3 columns, got 4"),
+    ],
+)
+def test_columns_that_are_not_there(metric: Metric, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        figures("classes", metric)
+
+
+# -- directions ------------------------------------------------------------------------------------------------
+
+SMALLER_IS_BETTER = {"root_mean_squared_error", "false_positives", "false_negatives"}
+
+
+def test_directions() -> None:
+    entries = [one for one in registry.entries("metrics") if one.owner.distribution == "nbdl"]
+    assert {one.name for one in entries if not one.target.greater_is_better} == SMALLER_IS_BETTER
+
+
+@pytest.mark.parametrize(("written", "epochs"), [("recall", 9), ("false_negatives", 2), ("mse", 2)])
+def test_early_stopping_knows_the_direction(written: str, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure that grows by 1 each epoch is an improvement, or not."""
+    seen: list[float] = []
+    made = model("binary", written)
+    metric = dict(made.compiled.metrics)[written]  # type: ignore[union-attr]
+    monkeypatch.setattr(metric, "result", lambda sums, rows: seen.append(0.0) or float(len(seen)), raising=False)
+    y, p = ARRAYS["binary"]
+    stopping = EarlyStopping(monitor=written, patience=1)
+    history = made.fit(p, y, epochs=9, verbose=0, callbacks=[stopping])
+    assert len(history.epoch) == epochs
+
+
+# -- the confusion matrix --------------------------------------------------------------------------------------
+
+
+def test_confusion_matrix_is_that_of_keras() -> None:
+    found = confusion_matrix([1, 2, 4], [2, 2, 4])
+    assert found.tolist() == [[0] * 5, [0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0] * 5, [0, 0, 0, 0, 1]]
+    labels, p = ARRAYS["labels"]
+    wanted = [[2, 1, 0], [1, 2, 0], [0, 1, 1]]
+    assert confusion_matrix(labels, p).tolist() == wanted
+    assert confusion_matrix(ARRAYS["classes"][0], p.argmax(axis=1)).tolist() == wanted
+    assert confusion_matrix([0, 1], [1, 1], num_classes=3).tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert confusion_matrix([], []).shape == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "classes", "message"),
+    [
+        ([0, 1], [0.5, 1], None, "y_pred holds integers from 0, or a column for each class"),
+        ([0, -1], [0, 1], None, "y_true holds integers from 0"),
+        ([0, 3], [0, 1], 3, "y_true holds integers from 0 to 2"),
+        ([0, 1, 1], [0, 1], None, "y_true has 3 rows, y_pred 2"),
+    ],
+)
+def test_what_a_confusion_matrix_refuses(true: Any, predicted: Any, classes: int | None, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        confusion_matrix(true, predicted, classes)

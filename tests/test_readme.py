@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import nbdl
+from nbdl.registry import registry
+from nbdl.testing.suite import UNITS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-PROGRAM, COMPILED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAM, VOCABULARY, COMPILED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,6 +25,28 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     out = capsys.readouterr().out
     assert float(out.rsplit("Accuracy of Testing Set:", 1)[1]) > 0.85
     assert nbdl.load_model(tmp_path / "digits.nbdl").count_params() == 288_010
+
+
+def test_the_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "vocabulary.py").write_text(PROGRAM.split("model = ")[0] + VOCABULARY)
+    subprocess.run([sys.executable, "vocabulary.py"], cwd=tmp_path, check=True, timeout=120)
+    assert nbdl.load_model(tmp_path / "best.nbdl").metrics_names == ["loss", "auc", "f1_score"]
+
+
+def rows() -> dict[str, set[str]]:
+    """The table of units: kind, and the names in its row."""
+    found = re.findall(r"^\| (\w+) \| (`.*) \|$", README, re.MULTILINE)
+    return {kind: set(re.findall(r"`(\w+)`", text)) for kind, text in found}
+
+
+@pytest.mark.parametrize("kind", list(rows()))
+def test_the_table_names_every_unit(kind: str) -> None:
+    named = {entry.name for entry in registry.entries(kind) if entry.owner.distribution == "nbdl"}
+    assert named == rows()[kind]
+
+
+def test_the_table_has_every_kind_that_models_are_made_of() -> None:
+    assert set(rows()) >= {kind for kind in UNITS if registry.entries(kind)}
 
 
 def test_the_compiled_code(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ plain rule costs nothing more, and all of it is one pass over the weights; only 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -204,13 +205,16 @@ def _scales(
                 squares[weight] = r.total(_mean_square, gradient, accumulated, r.scalar(SHARE))
             else:
                 squares[weight] = r.total(_square, gradient)
-    with r.recording("gradients", "clip"):
-        if optimizer.clipnorm is not None:
-            return {weight: r.map(_factor, total, r.scalar(CLIP)) for weight, total in squares.items()}
-        total, *others = squares.values()
-        for other in others:
-            total = r.map(add, total, other)
-        return dict.fromkeys(gradients, r.map(_factor, total, r.scalar(CLIP)))
+    if optimizer.global_clipnorm is not None:
+        with r.recording("gradients", "clip"):
+            squares = dict.fromkeys(gradients, functools.reduce(functools.partial(r.map, add), squares.values()))
+    scales: dict[Tensor, Tensor] = {}
+    for weight, total in squares.items():
+        if total not in scales:
+            with r.recording(weight.name if optimizer.clipnorm is not None else "gradients", "clip"):
+                r.check(total)
+                scales[total] = r.map(_factor, total, r.scalar(CLIP))
+    return {weight: scales[total] for weight, total in squares.items()}
 
 
 # -- places -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ whoever forgets one of these gets other numbers.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import pickle
@@ -72,7 +73,7 @@ machine = Machine()
 def caller() -> str:
     """The name of the function that asked for a push or pull."""
     name = sys._getframe(2).f_code.co_name
-    return sys._getframe(3).f_code.co_name if name == "_fetch" else name
+    return sys._getframe(3).f_code.co_name if name == "fetch" else name
 
 
 class OwnMemory:
@@ -309,6 +310,29 @@ def changed_between(device: str) -> list[Any]:
     return [*found, fitted(model)]
 
 
+def batches() -> list[Any]:
+    """Of all sizes and two types."""
+    cuts = [0, 4, 8, 9, 20, ROWS]
+    parts = [(X[first:last], Y[first:last]) for first, last in itertools.pairwise(cuts)]
+    return [(x.astype(np.float64) if number % 2 else x, y) for number, (x, y) in enumerate(parts)]
+
+
+def streamed(device: str, *looks: Any) -> list[Any]:
+    """Batches as they come."""
+    model = net(device)
+    model.fit(batches(), epochs=3, verbose=0, callbacks=list(looks), validation_data=batches())
+    return seen_of(model)
+
+
+def one_by_one(device: str) -> list[Any]:
+    """Batches one at a time, and weights that are changed in between."""
+    model, found = net(device), []
+    for x, y in batches():
+        found.append(model.train_on_batch(x, y))
+        model.set_weights([0.75 * weight for weight in model.get_weights()])
+    return [found, *(weight.tobytes() for weight in model.get_weights()), model.test_on_batch(X, Y)]
+
+
 def diverged(device: str) -> list[Any]:
     found = fitted(net(device, limit=6))  # the root of -1 in step 8
     assert "first in layer 'fragile'" in found[0]
@@ -336,6 +360,9 @@ SCENARIOS: dict[str, Callable[[str], list[Any]]] = {
     ),
     "saved and loaded": resumed,
     "changed between": changed_between,
+    "batches as they come": streamed,
+    "batches that change": lambda device: streamed(device, LooksAtBatches("batch begin")),
+    "batches one at a time": one_by_one,
 }
 
 
@@ -351,14 +378,16 @@ def test_nothing_shows_of_the_device(scenario: str, seconds: float, monkeypatch:
 
 FORGOTTEN = {
     # what is forgotten, by the function that does it: a scenario that shows it
-    "push in _weights_on_device": "hooks that change at an epoch's end",
+    "push in on_device": "hooks that change at an epoch's end",
     "push in begin": "batch hooks that change",
     "push in run": "validation",
     "push in _replayed": "divergence",
-    "pull in _weights_on_device": "a fit",
+    "pull in on_device": "a fit",
     "pull in add": "batch hooks that look",
     "pull in _diverged": "divergence",
     "pull after an error": "Ctrl-C",
+    "push in take": "batches as they come",
+    "pull in take": "batches as they come",
 }
 
 

@@ -227,7 +227,8 @@ def test_a_learning_rate_that_is_no_float32_is_refused(rate: float) -> None:
     [entry.name for entry in registry.entries("activations") if entry.owner.distribution == "nbdl"],
 )
 def test_a_nan_in_a_weight_is_hidden_by_no_activation(activation: str) -> None:
-    model, x = plain(activation=activation)
+    needed = {"config": {"threshold": 0.0, "default_value": 0.5}} if activation == "threshold" else {}
+    model, x = plain(activation={"name": activation, **needed})
     model.fit(x, x[:, :1], verbose=0)
     weights = model.get_weights()
     weights[0][2, 3] = np.nan

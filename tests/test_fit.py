@@ -531,7 +531,7 @@ def test_classes_are_needed_for_their_weights() -> None:
             net(loss="mse").fit(X, y, class_weight={0: 2.0}, verbose=0)
     with pytest.raises(DataError, match="class_weight needs"):
         binary("mse", "linear").fit(X, X[:, 0], class_weight={0: 2.0}, verbose=0)
-    with pytest.raises(ConfigError, match="class 2; .* 0 and 1"):
+    with pytest.raises(ConfigError, match=r"class 2; .* 0 and 1"):
         binary().fit(X, LABELS > 1, class_weight={2: 2.0}, verbose=0)
 
 

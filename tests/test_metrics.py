@@ -155,14 +155,15 @@ def test_nan_is_never_among_the_first() -> None:
 def test_equal_predictions() -> None:
     y, p = [[1, 0, 0], [0, 0, 1]], [[0.2, 0.2, 0.2], [0.2, 0.2, 0.2]]
     assert result(metrics.TopKCategoricalAccuracy(1), y, p) == 1.0  # none is above
-    assert result(metrics.Recall(top_k=1), y, p) == 0.5  # the first
+    assert result(metrics.Recall(top_k=1), y[:1], p[:1]) == 1.0  # the first
+    assert result(metrics.Recall(top_k=1), y[1:], p[1:]) == 0.0
     assert result(metrics.F1Score(average="micro"), y, p) == pytest.approx(0.5)  # all: 2 of 6 found, 2 of 2 there
 
 
 def test_nothing_to_count_is_0() -> None:
     for name in ("precision", "recall", "auc", "f1_score"):
         assert result(registry.make("metrics", name), [[0], [0]], [[0.1], [0.2]]) == 0.0
-    assert result(metrics.F1Score(), [[0, 0]], [[0.0, 0.0]]) == 0.0  # the largest of zeros is not positive
+    assert result(metrics.F1Score(), [[1, 0]], [[0.0, 0.0]]) == 0.0  # the largest of zeros is not positive
 
 
 def test_r2_of_targets_that_are_all_equal() -> None:

@@ -11,13 +11,14 @@ from naive.optimizers import sgd, trained
 
 import nbdl
 from nbdl import Optimizer, Sequential
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense
 from nbdl.optimizer import COMMON
 from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Ftrl, Lion
 from nbdl.programs import recorded
 from nbdl.registry import registry
 from nbdl.saving import load_model
+from nbdl.testing.devices import cuda_is_there
 from nbdl.updating import new_slots
 
 NAMES = [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"]
@@ -157,6 +158,56 @@ KERAS: list[tuple[str, dict[str, Any], list[float]]] = [
         },
         [-0.008842467, 0.004154959, 0.0004554724, 0.008723045, 0.009828414, 0.008382826, -0.008434939, -0.0526299],
     ),
+    ("Lamb", {}, [0.4945758, -0.3941862, 0.2996205, 0.7937676, -0.6945041, 0.1952437, 0.1010341, -0.1993749]),
+    (
+        "Lamb",
+        {
+            "learning_rate": 0.05,
+            "beta_1": 0.8,
+            "beta_2": 0.9,
+            "weight_decay": 0.3,
+            "clipnorm": 0.2,
+            "use_ema": True,
+            "ema_momentum": 0.8,
+            "ema_overwrite_frequency": 2,
+            "gradient_accumulation_steps": 2,
+        },
+        [0.4354882, -0.3384035, 0.2990326, 0.7279661, -0.6294343, 0.145289, 0.1055999, -0.1945446],
+    ),
+    ("Muon", {}, [0.4982279, -0.3990901, 0.2986917, 0.7971567, -0.6978858, 0.1998227, 0.1034783, -0.2004993]),
+    (
+        "Muon",
+        {
+            "learning_rate": 0.1,
+            "adam_lr_ratio": 0.5,
+            "nesterov": False,
+            "rms_rate": None,
+            "weight_decay": 0.5,
+            "adam_weight_decay": 0.2,
+            "momentum": 0.8,
+            "ns_steps": 3,
+        },
+        [-0.08993654, -0.03945847, -0.1398306, -0.1813254, 0.05250837, 0.08986694, 0.1738457, -0.1531074],
+    ),
+    (
+        "Muon",
+        {
+            "learning_rate": 0.1,
+            "weight_decay": 0.5,
+            "adam_weight_decay": None,
+            "global_clipnorm": 0.2,
+            "use_ema": True,
+            "ema_momentum": 0.8,
+            "ema_overwrite_frequency": 2,
+            "gradient_accumulation_steps": 2,
+        },
+        [0.4205647, -0.3460548, 0.2471899, 0.6652545, -0.5953238, 0.1801941, 0.2142533, -0.2686166],
+    ),
+    (
+        "Muon",
+        {"learning_rate": 0.1, "exclude_layers": ["dense"]},
+        [-0.1430077, 0.09928932, 0.1561075, -0.0121363, -0.02785241, -0.01379156, 0.2327964, -0.04589139],
+    ),
     (
         "SGD",
         {"learning_rate": 0.1, "weight_decay": 0.5},
@@ -241,7 +292,7 @@ def test_ten_steps_are_those_of_keras(name: str, arguments: dict[str, Any], want
     start = np.concatenate([np.array(KERNEL).reshape(-1), BIAS])
     found = ten_steps(registry.get("optimizers", name).target(**with_schedules(arguments)))
     way = np.abs(np.array(wanted) - start).max()
-    assert np.abs(found - wanted).max() <= 3e-5 * way + 1e-7
+    assert np.abs(found - wanted).max() <= 3e-5 * way + 3e-7
 
 
 def test_the_numbers_cover_every_optimizer_and_every_common_argument() -> None:
@@ -391,6 +442,19 @@ def test_norms_of_several_weights() -> None:
             assert found == pytest.approx(right, abs=1e-6)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_a_norm_beyond_float32_stops_before_the_update(clip: str, device: str) -> None:
+    if device == "cuda" and not cuda_is_there():
+        pytest.skip("no GPU, and not in Numba's simulator of one")
+    x, y = data()
+    model = linear(SGD(0.1, **{clip: 1.0}))
+    model.device = device
+    with pytest.raises(DivergenceError, match=r"clip.*infinity"):
+        model.fit(x * np.float32(1e5), y * np.float32(1e18), batch_size=20, verbose=0)  # the loss is about 1e36
+    assert np.array_equal(model.get_weights()[0], np.array(KERNEL, np.float32))
+
+
 # -- what is recorded -------------------------------------------------------------------------------------
 
 
@@ -418,6 +482,33 @@ def test_other_numbers_are_the_same_program() -> None:
     assert recorded(model, "train") is program
     one.weight_decay = None
     assert recorded(model, "train") is not program
+
+
+def test_another_rule_is_another_program() -> None:
+    optimizer = SGD(0.1, momentum=0.9)
+    model = linear(optimizer)
+    rules = []
+    for nesterov in (False, True):
+        optimizer.nesterov = nesterov
+        rules.append([o.function for o in recorded(model, "train").operations if o.phase == "update"])
+    assert rules[0] != rules[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Adam", {"amsgrad": True}),
+        ("RMSprop", {"centered": True, "momentum": 0.5}),
+        ("Nadam", {}),
+        ("Ftrl", {"learning_rate": 0.1, "learning_rate_power": -0.4}),
+        ("Lamb", {}),
+    ],
+)
+def test_everything_at_once_fits_one_operation(name: str, arguments: dict[str, Any]) -> None:
+    common = {"clipnorm": 1.0, "use_ema": True, "ema_overwrite_frequency": 2, "gradient_accumulation_steps": 2}
+    found = ten_steps(registry.get("optimizers", name).target(**arguments, **common, weight_decay=0.1))
+    assert np.isfinite(found).all()
+    assert not np.array_equal(found, np.concatenate([np.array(KERNEL, np.float32).reshape(-1), np.float32(BIAS)]))
 
 
 def test_slots_start_from_their_first_value() -> None:

@@ -664,6 +664,15 @@ class Doubles(Initializer):
         return random.uniform(shape, -1.0, 1.0).astype(np.float64)
 
 
+class Choosy(Initializer):
+    """For vectors alone."""
+
+    def __call__(self, shape: Any, random: Any) -> Any:
+        if len(shape) > 1:
+            raise ConfigError("vectors only")
+        return random.uniform(shape, -1.0, 1.0)
+
+
 class Seedless(Initializer):
     def __call__(self, shape: Any, random: Any) -> Any:
         return np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
@@ -762,6 +771,7 @@ DEFECTS: list[tuple[str, Entry, Truth | None]] = [
     ("any partition", entry("layers", assigning(by_hand(counting_rows))), None),
     ("initial values", entry("initializers", Dicing), None),
     ("initial values", entry("initializers", Squarish), None),
+    ("initial values", entry("initializers", Choosy), None),
     ("initial values", entry("initializers", Doubles), None),
     ("initial values", entry("initializers", Seedless), None),
     ("trains", entry("activations", smooth, backwards), None),

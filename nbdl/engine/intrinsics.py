@@ -137,6 +137,52 @@ def reload(typingctx: Any, address: Any, index: Any) -> Any:
 store_0, store_1, store_2, store_3, store_4, store_5, store_6, store_7 = map(_storer, STORES)
 
 
+def _ordering(nan: int) -> Any:
+    """Float32 to int32 in the same order, 0.0 and -0.0 alike: of integers LLVM vectorises a maximum, NaN or not."""
+
+    @intrinsic
+    def order(typingctx: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            is_nan = builder.fcmp_unordered("uno", args[0], args[0])
+            return builder.select(is_nan, I32(nan), _turned(builder, builder.bitcast(args[0], I32)))
+
+        return types.int32(types.float32), codegen
+
+    return order
+
+
+def _turned(builder: Any, bits: Any) -> Any:
+    """Sign and size as a negative integer, or the other way; what is not negative stays as it is."""
+    turned = builder.sub(I32(-0x80000000), bits)
+    return builder.select(builder.icmp_signed("<", bits, I32(0)), turned, bits)
+
+
+# The least integer would not do: LLVM knows that no maximum takes it, and makes a branch of that.
+order_nan_last, order_nan_first = _ordering(0x7FFFFFFF), _ordering(-0x7FFFFFFF)
+
+
+@intrinsic
+def from_order(typingctx: Any, order: Any) -> Any:
+    """The float32 of such an int32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(_turned(builder, args[0]), F32)
+
+    return types.float32(types.int32), codegen
+
+
+@intrinsic
+def larger_if_equal(typingctx: Any, best: Any, number: Any, a: Any, b: Any) -> Any:
+    """The larger of two numbers where a = b, else the first: without branches, of which LLVM would make an exit."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        best, number, a, b = args
+        given = builder.select(builder.icmp_signed("==", a, b), builder.trunc(number, I32), I32(0))
+        return builder.select(builder.icmp_signed(">", given, best), given, best)
+
+    return types.int32(types.int32, types.int64, types.int32, types.int32), codegen
+
+
 @intrinsic
 def call(
     typingctx: Any, address: Any, frame: Any, op: Any, r0: Any, r1: Any, c0: Any, c1: Any, chunk: Any, first: Any

@@ -112,6 +112,13 @@ _STEP = {
     "max": "total = value if value > total or value != value else total",
 }
 
+# The same along a row: how values are taken, joined and given back. A maximum is one of integers.
+_ALONG = {
+    "sum": ("{}", _STEP["sum"], "total"),
+    "max": ("order_nan_last({})", "total = value if value > total else total", "from_order(total)"),
+    "argmax": ("order_nan_first({})", "total = value if value > total else total", "np.float32(place)"),
+}
+
 
 def sum_text(function: Function, patterns: Sequence[str], over: str, reduction: str) -> tuple[str, set[str]]:
     """The text of a `sum` kernel, and the slow functions it calls.
@@ -121,6 +128,7 @@ def sum_text(function: Function, patterns: Sequence[str], over: str, reduction: 
     emitter = Emitter()
     name = emitter.function(function)
     emitter.imported(INTRINSICS, "load", "reload", "store_0", "word")
+    emitter.imported(INTRINSICS, "from_order", "larger_if_equal", "order_nan_first", "order_nan_last")
     loop = _Loop(patterns, 1)
     body = {"rows": _over_rows, "features": _over_features, "column": _over_column}[over]
     lines = [
@@ -178,31 +186,37 @@ def _tree(values: list[str]) -> str:
 
 def _over_column(loop: _Loop, name: str, reduction: str) -> list[str]:
     # One feature: a full operand is contiguous over the rows, so the rows are the loop that vectorises.
+    take, join, give = _ALONG[reduction]
     return [
         "    i = 0",
         *(line.removeprefix("    ") for line in loop.row()),
-        f"    total = {_START[reduction]} if first != 0 else reload(o0, chunk)",
+        f"    total = {take.format(f'{_START[reduction]} if first != 0 else reload(o0, chunk)')}",
         "    for j in range(rows):",
-        f"        value = {name}({loop.values()})",
-        f"        {_STEP[reduction]}",
-        "    store_0(o0, chunk, total)",
+        f"        value = {take.format(f'{name}({loop.values()})')}",
+        f"        {join}",
+        f"    store_0(o0, chunk, {give})",
     ]
 
 
 def _over_features(loop: _Loop, name: str, reduction: str) -> list[str]:
-    step = [f"            {_STEP.get(reduction, '')}"]
-    result = "total"
-    if reduction == "argmax":
-        step = ["            if value > total:", "                total, best = value, j"]
-        result = "np.float32(best)"
+    take, join, give = _ALONG[reduction]
+    value = take.format(f"{name}({loop.values()})")
+    least = take.format(_START[reduction])
+    find = [  # in a loop of its own, which vectorises too
+        "        best = np.int32(0)",
+        "        for j in range(columns):",
+        f"            best = larger_if_equal(best, columns - j, {value}, total)",
+        f"        place = columns - best if total > {least} else 0",
+    ]
     return [
         "    for i in range(rows):",
         *loop.row(),
-        f"        total, best = {_START[reduction]}, 0",
+        f"        total = {least}",
         "        for j in range(columns):",
-        f"            value = {name}({loop.values()})",
-        *step,
-        f"        store_0(o0, r0 + i, {result})",
+        f"            value = {value}",
+        f"            {join}",
+        *(find if reduction == "argmax" else []),
+        f"        store_0(o0, r0 + i, {give})",
     ]
 
 

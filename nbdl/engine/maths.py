@@ -310,7 +310,6 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 NATIVE: frozenset[str] = frozenset({"copysign", "fabs", "isfinite", "isinf", "isnan", "sqrt"})
 """The functions of Python's `math` that stay float32 (or bool) and vectorise as they are."""
 
-LIBRARY: frozenset[str] = frozenset(
-    "acos acosh asin asinh atan atan2 atanh degrees gamma hypot ldexp lgamma nextafter radians tan".split()
-)
+_LIBRARY = "acos acosh asin asinh atan atan2 atanh degrees gamma hypot ldexp lgamma nextafter radians tan"
+LIBRARY: frozenset[str] = frozenset(_LIBRARY.split())
 """The functions of Python's `math` that libraries compute, one element at a time; a GPU has them too."""

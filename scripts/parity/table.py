@@ -14,8 +14,8 @@ HEADING = f"""# nbdl beside Keras: results
 
 Written by `python scripts/parity.py --write`; [README.md](README.md) says what is compared, and how to read this.
 The same initial weights, the same {STEPS} batches of {BATCH} rows. In brackets is the floor: Keras against itself with
-each batch's rows in another order (of nets beside NumPy: nbdl against itself so). Goals: {AFTER_ONE:.0e} after one step,
-{AFTER_ALL:.0e} after {STEPS}.
+each batch's rows in another order (of nets beside NumPy: nbdl against itself so). Goals: {AFTER_ONE:.0e} after one
+step, {AFTER_ALL:.0e} after {STEPS}.
 """
 
 

@@ -79,6 +79,11 @@ def sparse() -> Task:
     return Task(inputs(), labels())
 
 
+def flat() -> Task:
+    """Labels without an axis of their own."""
+    return Task(inputs(), labels()[:, 0])
+
+
 def row_weights() -> Array:
     """Weights of rows, some of them 0."""
     weights = rng(4).uniform(0.0, 2.0, ROWS)

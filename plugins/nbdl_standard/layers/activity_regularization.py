@@ -29,7 +29,9 @@ class ActivityRegularization(Layer):
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1, self.l2 = float(l1), float(l2)
-        self.activity_regularizer = {"name": "l1_l2", "config": {"l1": self.l1, "l2": self.l2}}
+        self.activity_regularizer = self.unit(
+            "regularizers", {"name": "l1_l2", "config": {"l1": self.l1, "l2": self.l2}}
+        )
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         return x, None

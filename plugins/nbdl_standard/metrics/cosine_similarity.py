@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
-from nbdl.engine.functions import times
+from nbdl_standard.losses.cosine_similarity import CosineSimilarity as Loss
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
-EPSILON = 1e-7  # Keras's backend.epsilon()
 
-
-def cosine(product: float, y_squares: float, p_squares: float) -> float:
-    return product / (max(math.sqrt(y_squares), EPSILON) * max(math.sqrt(p_squares), EPSILON))
+def negative(x: float) -> float:
+    return -x
 
 
 class CosineSimilarity(Metric):
-    """The mean cosine of the angle between a row's targets and its predictions.
+    """The mean cosine of the angle between a row's targets and its predictions; the loss of that name is its negative.
 
-    Formula: mean of y·p/(max(‖y‖, ε)·max(‖p‖, ε)), ε = 1e-7. The loss of that name is its negative.
+    Formula: mean of Σ (y/|y|)·(p/|p|); lengths are at least 1e-7.
 
     Source: Keras 3, metrics/regression_metrics.py.
     """
@@ -29,8 +26,7 @@ class CosineSimilarity(Metric):
     greater_is_better = True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
-        products = [r.sum(times, *pair, over="features") for pair in ((y, p), (y, y), (p, p))]
-        return r.map(cosine, *products)
+        return r.map(negative, Loss().values(r, y, p))
 
 
 @hookimpl

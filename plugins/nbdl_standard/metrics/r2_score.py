@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Metric, hookimpl
 from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
-from nbdl_standard.metrics.root_mean_squared_error import squared_difference
+from nbdl_standard.losses.mean_squared_error import f as squared_difference
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,15 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
+from nbdl_standard.losses.mean_squared_error import f as squared_difference
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.engine.program import Recorder, Tensor
-
-
-def squared_difference(y: float, p: float) -> float:
-    return (y - p) * (y - p)
 
 
 class RootMeanSquaredError(Metric):

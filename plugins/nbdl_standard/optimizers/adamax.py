@@ -8,17 +8,25 @@ from nbdl import Optimizer, hookimpl
 
 
 def update(
-    w: float, g: float, m: float, u: float, alpha: float, beta_1: float, beta_2: float, epsilon: float
+    w: float,
+    g: float,
+    m: float,
+    u: float,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    correction: float,
+    epsilon: float,
 ) -> tuple[float, float, float]:
     m = m + (g - m) * (1.0 - beta_1)
     u = max(abs(g), beta_2 * u)
-    return w - alpha * m / (u + epsilon), m, u
+    return w - learning_rate * m / (correction * (u + epsilon)), m, u
 
 
 class Adamax(Optimizer):
     """Adam with the largest recent gradient in place of the root mean square.
 
-    Formula: m ← β₁·m + (1 - β₁)·g; u ← max(β₂·u, |g|); w ← w - η/(1 - β₁ᵗ)·m/(u + ε).
+    Formula: m ← β₁·m + (1 - β₁)·g; u ← max(β₂·u, |g|); w ← w - η·m/((1 - β₁ᵗ)·(u + ε)).
 
     Args:
         learning_rate: η, a number or a schedule. Default 0.001 (Keras 1 and PyTorch: 0.002).
@@ -28,8 +36,8 @@ class Adamax(Optimizer):
 
     Source: Kingma & Ba 2015, section 7.1; Keras 3, optimizers/adamax.py.
 
-    >>> round(Adamax().per_step(1)["alpha"], 9)
-    0.01
+    >>> round(Adamax().per_step(2)["correction"], 9)
+    0.19
     """
 
     slots = ("momentum", "norm")
@@ -42,9 +50,10 @@ class Adamax(Optimizer):
 
     def per_step(self, step: Any) -> dict[str, Any]:
         return {
-            "alpha": self.rate(step) / (1.0 - self.beta_1**step),
+            "learning_rate": self.rate(step),
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
+            "correction": 1.0 - self.beta_1**step,
             "epsilon": self.epsilon,
         }
 

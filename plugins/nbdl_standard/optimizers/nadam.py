@@ -48,7 +48,7 @@ class Nadam(Optimizer):
     Source: Dozat 2016; Keras 3, optimizers/nadam.py.
 
     >>> round(Nadam(1.0).per_step(1)["ahead"], 6)
-    0.638438
+    0.627878
     """
 
     slots = ("momentum", "velocity")

@@ -99,7 +99,7 @@ class RMSprop(Optimizer):
 def register_optimizers(register: Any) -> None:
     examples = (
         {"learning_rate": 0.01, "rho": 0.8, "momentum": 0.7},
-        {"centered": True, "clipvalue": 0.5, "use_ema": True},
+        {"centered": True, "clipvalue": 0.5, "use_ema": True, "ema_overwrite_frequency": 2},
         {"learning_rate": 0.01, "centered": True, "momentum": 0.7},
     )
     register("RMSprop", RMSprop, default=True, examples=examples)

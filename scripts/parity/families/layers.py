@@ -95,8 +95,7 @@ def cases() -> Iterator[Case]:
         ("ReLU", {}), ("ReLU", {"max_value": 3.0, "negative_slope": 0.2, "threshold": 1.0}),
     ):  # fmt: skip
         yield case(name, settings)
-    yield shaped("PReLU", shared_axes=[1])
-    yield shaped("Softmax")
+    yield shaped("PReLU", shared_axes=[1, 2])
     yield maxout()
 
 

@@ -47,7 +47,7 @@ LOSSES = {
     "BinaryFocalCrossentropy": About(
         tasks.binary, "sigmoid", [({"apply_class_balancing": True}, "sigmoid"), (FOCAL, "sigmoid"), *BINARY[:3]]
     ),
-    "CategoricalGeneralizedCrossEntropy": About(tasks.sparse, "softmax", [({"q": 0.8}, "softmax")]),
+    "CategoricalGeneralizedCrossEntropy": About(tasks.flat, "softmax", [({"q": 0.8}, "softmax")]),
     "CategoricalFocalCrossentropy": About(tasks.classes, "softmax", [(FOCAL, "softmax"), *CROSSENTROPY]),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.engine.frame import OUTPUTS
 from nbdl.errors import ConfigError
-from nbdl.units import Unit, serialize, with_common_arguments
+from nbdl.units import Unit, remembering, serialize, with_common_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 # Slots and scalars of the common arguments; no rule's are called so, since its scalars are names of arguments.
 ACCUMULATED, AVERAGE = "accumulated", "average"
 SHARE, SHRINKAGE, CLIP, MOMENTUM, OVERWRITE = (
-    "share of the sum", "weight decay", "clip at", "momentum of the average", "overwrite",
+    "share of the sum", "weight decay", "clip at", "momentum of the average", "overwritten by the average",
 )  # fmt: skip
 
 
@@ -99,6 +99,9 @@ class Optimizer(Unit):
         if own is not None:
             cls.__init__ = with_common_arguments(own, COMMON, _set_common)  # type: ignore[method-assign]
         super().__init_subclass__(**options)
+
+    def __init__(self) -> None:
+        pass
 
     if not TYPE_CHECKING:  # else any attribute could be set
 
@@ -299,6 +302,12 @@ def _set_common(optimizer: Optimizer, **values: Any) -> None:
         value = getattr(optimizer, name)
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < least):
             raise ConfigError(f"{who}: {name} is None or an integer from {least} on, got {value!r}")
+
+
+# Optimizers without a constructor of their own share this one.
+Optimizer.__init__ = remembering(  # type: ignore[method-assign]
+    with_common_arguments(Optimizer.__init__, COMMON, _set_common)
+)
 
 
 def _rates(rate: Callable[[Any], Any], iterations: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def _interrupt_afterwards() -> Iterator[None]:
 
 def fetch(executor: executors.Executor) -> None:
     """Bring the weights to host memory, all of them: Ctrl-C waits."""
-    if type(executor).pull is executors.HostMemory.pull:
+    pull: Any = type(executor).pull
+    if pull is executors.HostMemory.pull:
         return
     with _interrupt_afterwards():
         executor.pull()

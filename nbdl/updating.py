@@ -195,7 +195,7 @@ def _scales(
     r: Recorder, optimizer: Optimizer, gradients: Mapping[Weight, Tensor], slots: Slots
 ) -> dict[Weight, Tensor | None]:
     """By weight the factor that brings its gradient's norm, or that of all gradients, down to the limit."""
-    if optimizer.clipnorm is None and optimizer.global_clipnorm is None:
+    if not gradients or (optimizer.clipnorm is None and optimizer.global_clipnorm is None):
         return dict.fromkeys(gradients)
     squares: dict[Weight, Tensor] = {}
     for weight, gradient in gradients.items():

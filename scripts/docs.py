@@ -43,7 +43,11 @@ KINDS = {
     "callbacks": "Callback",
 }
 # What each module exports beside its units.
-EXPORTED = {"layers": ("nbdl", ["Layer"]), "callbacks": ("nbdl", ["Callback", "History"])}
+EXPORTED = {
+    "layers": ("nbdl", ["Layer"]),
+    "callbacks": ("nbdl", ["Callback", "History"]),
+    "optimizers": ("nbdl", ["schedules"]),
+}
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 COMMON = {

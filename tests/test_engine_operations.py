@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -984,3 +985,50 @@ def test_a_function_whose_text_changed_since_it_was_imported_is_refused(
                 map_text(function, ["full"], 1)
         else:
             map_text(function, ["full"], 1)
+
+
+def inverse_root(x: float) -> float:
+    return 1.0 / math.sqrt(x)
+
+
+def halved_root(x: float) -> float:
+    return 0.5 / math.sqrt(x)
+
+
+@pytest.mark.parametrize(("function", "over"), [(inverse_root, 1.0), (halved_root, 0.5)])
+def test_inverse_roots_are_right_at_the_ends(function: Callable[..., Any], over: float) -> None:
+    """An estimate of 1/sqrt(x) with a Newton step, which LLVM likes to make of it, is NaN there."""
+    x = np.resize(np.array([0.0, np.inf, 4.0, 1e-30], np.float32), (3, 64))
+    probe = Probe("roots", lambda r, t: r.map(function, t[0]), [x])
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(probe.run().output, over / np.sqrt(x), rtol=1e-6)
+
+
+other: Any = types.ModuleType("other")
+other.doubled = double
+
+
+def doubled(x: float) -> float:
+    return float(other.doubled(x)) + 1.0
+
+
+def test_an_attribute_is_not_the_global_of_its_name() -> None:
+    assert reference_function(doubled)(3.0) == 7.0
+
+
+@pytest.mark.parametrize("width", [1, 3, 10, 17, 64, 333])
+def test_maxima_are_numpys(width: int) -> None:
+    """They are maxima of integers: signs, zeros, denormals and infinities must come through, and NaN must win."""
+    rng = np.random.default_rng(0)
+    ends = np.array([0, -0.0, 1, -1, 5, -7, 1e-40, -1e-40, 3e38, -3e38, np.inf, -np.inf], np.float32)
+    x = np.concatenate([rng.choice(ends, (200, width)), rng.normal(size=(200, width)).astype(np.float32)])
+    x[0], x[1] = -np.inf, -0.0
+
+    def run(reduction: str, x: Array) -> Array:
+        record = lambda r, t: r.sum(same, t[0], over="features", reduction=reduction)  # noqa: E731
+        return Probe("maxima", record, [x]).run().output[:, 0]
+
+    np.testing.assert_array_equal(run("max", x), x.max(axis=1))
+    np.testing.assert_array_equal(run("argmax", x), x.argmax(axis=1))
+    x[5, width // 2], x[6, 0] = np.nan, -np.float32(np.nan)
+    np.testing.assert_array_equal(np.isnan(run("max", x)), np.isnan(x).any(axis=1))

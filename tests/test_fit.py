@@ -155,6 +155,30 @@ def test_a_sequence_is_shuffled_by_batches_and_told_of_the_end() -> None:
     assert source.ends == 2
 
 
+def test_going_on_with_a_sequence_is_one_long_run() -> None:
+    parts, whole = Indexed(), Indexed()
+    model = trained(parts, None, epochs=1)
+    trained(parts, None, model, epochs=3, initial_epoch=1)
+    assert same(model, trained(whole, None, epochs=3))
+    looks = [0, 5]  # the first batch, before each fit
+    assert [index for place, index in enumerate(parts.asked) if place not in looks] == whole.asked[1:]
+
+
+def test_smaller_batches_need_no_executor_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbdl import training
+
+    looked: list[int] = []
+    executor = training.executor
+    monkeypatch.setattr(training, "executor", lambda *given: looked.append(given[2]) or executor(*given))
+    trained([(X[:5], Y[:5]), (X[:30], Y[:30]), (X[:7], Y[:7]), (X[:30], Y[:30])], None, shuffle=False)
+    assert sorted(set(looked)) == [5, 30]
+    model = net()
+    looked.clear()
+    for rows in (30, 7, 30):
+        model.train_on_batch(X[:rows], Y[:rows])
+    assert looked == [30, 30, 30]
+
+
 def test_what_can_be_iterated_over_again_is() -> None:
     source = Again()
     trained(source, None, epochs=3)
@@ -696,6 +720,9 @@ def test_between_batches_a_model_may_be_changed_and_compiled_again() -> None:
     before = model.get_weights()
     model.train_on_batch(x, y)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    model.training_state = None
+    model.train_on_batch(x, y)
+    assert model.training_state.iterations == 1
     model.add(Dense(CLASSES, activation="softmax"))
     model.train_on_batch(x, y)
     assert len(model.get_weights()) == len(before) + 2
@@ -739,7 +766,7 @@ def test_the_split_is_scikit_learns() -> None:
         {"test_size": 5, "train_size": 0.333},
         {"shuffle": False},
         {"stratify": LABELS, "test_size": 0.21},
-        {"stratify": LABELS, "test_size": 9, "train_size": 11},
+        *({"stratify": LABELS, "test_size": size, "train_size": 0.5} for size in range(3, 24, 4)),
     ):
         options = {"random_state": 0} | options
         found, wanted = train_test_split(X, list(LABELS), **options), sklearn(X, list(LABELS), **options)

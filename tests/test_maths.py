@@ -23,7 +23,7 @@ from nbdl.engine.maths import exp, log
 Function = Callable[..., Any]
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
-    "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
+    "fastmath": {"contract", "reassoc", "nsz", "afn"},
     "nogil": True,
 }
 INF, NAN, LARGEST, TINIEST = np.inf, np.nan, 3.4028235e38, 1e-45

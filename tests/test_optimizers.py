@@ -567,6 +567,31 @@ def test_a_third_partys_optimizer_takes_the_common_arguments() -> None:
     assert np.array_equal(ten_steps(Six(lr=0.1, use_ema=True)), ten_steps(SGD(0.1, use_ema=True)))
 
 
+class Fixed(Optimizer):
+    """Without a constructor of its own."""
+
+    learning_rate = 0.1
+
+    def per_step(self, step: Any) -> dict[str, Any]:
+        return {"rate": self.rate(step)}
+
+    @staticmethod
+    def update(w: float, g: float, rate: float) -> float:  # type: ignore[override]
+        return w - rate * g
+
+
+def test_an_optimizer_without_a_constructor_takes_them_too() -> None:
+    assert np.array_equal(ten_steps(Fixed(clipvalue=0.1)), ten_steps(SGD(0.1, clipvalue=0.1)))
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_there_may_be_nothing_to_clip(clip: str) -> None:
+    model = linear(SGD(0.1, **{clip: 1.0}))
+    model.trainable = False
+    model.fit(*data(), verbose=0)
+    assert np.array_equal(model.get_weights()[0], np.array(KERNEL, np.float32))
+
+
 def test_too_many_slots_are_refused() -> None:
     model = linear(Six(use_ema=True, gradient_accumulation_steps=2))
     with pytest.raises(ConfigError, match=r"Six.* a, b, c, d, e, f, accumulated, average.* 7"):

@@ -33,7 +33,7 @@ def compiled() -> Any:
     """`random`'s functions as kernels compile them: integers int64, floats float32, everything inlined."""
     options: dict[str, Any] = {
         "error_model": "numpy",
-        "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
+        "fastmath": {"contract", "reassoc", "nsz", "afn"},
     }
     scope = dict(vars(random), TWO_TO_MINUS_24=np.float32(random.TWO_TO_MINUS_24), product=wrapping_product)
     for name in ("philox_round", "philox", "uniform_narrow", "uniform_rows"):

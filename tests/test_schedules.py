@@ -254,6 +254,12 @@ def test_going_on_goes_on_with_the_schedule(tmp_path: Path) -> None:
     assert np.array_equal(model.get_weights()[0], whole.get_weights()[0])
 
 
+def test_schedules_are_found_where_keras_has_them() -> None:
+    from nbdl import optimizers
+
+    assert optimizers.schedules.ExponentialDecay is ExponentialDecay
+
+
 def test_names_are_kept() -> None:
     schedule = ExponentialDecay(0.1, 10, 0.5, name="falling")
     assert (schedule.name, schedule.get_config()["name"]) == ("falling", "falling")

@@ -3,7 +3,7 @@
 Compiled code only. Everything is 32 bits wide, straight-line and free of undefined cases, so that LLVM
 vectorises it and a NaN stays a NaN.
 
-Kernels are compiled with `reassoc`, `contract`, `arcp` and `afn`: LLVM may then turn (1 + x) - 1 into x.
+Kernels are compiled with `reassoc`, `contract` and `afn`: LLVM may then turn (1 + x) - 1 into x.
 The `strict_` operations round as written: they carry one harmless flag, and Numba adds its own only where
 there is none. LLVM asks only the outermost operation for leave to reassociate, so all of a compensated
 sum must be strict.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import math
 import types
@@ -63,9 +64,9 @@ def reference_function(function: Function) -> Function:
     if not isinstance(function, types.FunctionType):
         return function
     scope = dict(function.__globals__)
-    for name in function.__code__.co_names:
-        if name in scope:
-            scope[name] = _reference_value(scope[name])
+    loaded = {one.argval for one in dis.get_instructions(function.__code__) if one.opname == "LOAD_GLOBAL"}
+    for name in loaded & scope.keys():  # co_names has the names of attributes too
+        scope[name] = _reference_value(scope[name])
     cells = tuple(types.CellType(_reference_value(cell.cell_contents)) for cell in function.__closure__ or ())
     clone = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
     clone.__kwdefaults__ = function.__kwdefaults__

@@ -89,14 +89,18 @@ def optimizers_are_the_formula(subject: Subject) -> None:
     if truth is None:
         return
     for shape in weight_shapes(subject.make(), 16):
-        rng = generator()
-        w, gradients = reals(rng, *shape), [reals(rng, *shape) for _ in range(5)]
-        found = after_steps(subject.make(), w, lambda step, now, all=gradients: all[step - 1], len(gradients))
-        exact = [gradient.astype(np.float64) for gradient in gradients]
-        wanted = truth.value(w.astype(np.float64), exact, **subject.arguments)
-        moved = np.abs(wanted - w).max()
-        atol = 1e-5 + float(np.abs(w).max()) * 2e-7 / moved
-        assert_close(found - w, wanted - w, f"the way of 5 steps of {shape}", 1e-4, atol)
+        _steps_are_the_formula(subject, truth, shape)
+
+
+def _steps_are_the_formula(subject: Subject, truth: Truth, shape: tuple[int, ...]) -> None:
+    rng = generator()
+    w, gradients = reals(rng, *shape), [reals(rng, *shape) for _ in range(5)]
+    found = after_steps(subject.make(), w, lambda step, now: gradients[step - 1], len(gradients))
+    exact = [gradient.astype(np.float64) for gradient in gradients]
+    wanted = truth.value(w.astype(np.float64), exact, **subject.arguments)
+    moved = np.abs(wanted - w).max()
+    atol = 1e-5 + float(np.abs(w).max()) * 2e-7 / moved
+    assert_close(found - w, wanted - w, f"the way of 5 steps of {shape}", 1e-4, atol)
 
 
 @check("is its formula", "metrics")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
@@ -48,11 +46,13 @@ class Permute(Layer):
         return tuple(shape[axis - 1] for axis in self.dims)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        import numpy as np
+
         columns = np.arange(x.features).reshape(x.shape).transpose([axis - 1 for axis in self.dims])
-        return r.take(x, columns.reshape(-1).tolist(), columns.shape), columns.reshape(-1)
+        return r.take(x, columns.ravel().tolist(), columns.shape), np.argsort(columns, axis=None).tolist()
 
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
-        return r.take(dy, np.argsort(saved).tolist(), x.shape)
+        return r.take(dy, saved, x.shape)
 
 
 @hookimpl

@@ -75,7 +75,7 @@ class RepeatVector(Layer):
 
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
         sizes = r.table([dy.features, x.features])
-        return r.kernel(fold, dy, sizes, shapes=[x.shape], name="fold", cuda=fold_cuda)  # type: ignore[no-any-return]
+        return r.kernel(fold, dy, sizes, shapes=[x.shape], name="fold", cuda=fold_cuda)
 
 
 @hookimpl

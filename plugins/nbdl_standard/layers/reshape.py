@@ -34,8 +34,8 @@ class Reshape(Layer):
 
     moves_only = True
 
-    def __init__(self, target_shape: Sequence[int]) -> None:
-        sizes = (target_shape,) if hasattr(target_shape, "__index__") else tuple(target_shape)
+    def __init__(self, target_shape: int | Sequence[int]) -> None:
+        sizes = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
         if any(isinstance(size, bool) or not hasattr(size, "__index__") or size < -1 or size == 0 for size in sizes):
             raise ConfigError(
                 f"Reshape: target_shape holds positive integers, and -1 at most once, got {target_shape!r}"

@@ -84,9 +84,11 @@ class Ftrl(Optimizer):
         ):
             if value < 0.0:
                 raise ConfigError(f"Ftrl: {name} is not negative, got {value!r}")
-            setattr(self, name, float(value))
         self.learning_rate, self.learning_rate_power = learning_rate, float(learning_rate_power)
-        self.beta = float(beta)
+        self.initial_accumulator_value, self.beta = float(initial_accumulator_value), float(beta)
+        self.l1_regularization_strength = float(l1_regularization_strength)
+        self.l2_regularization_strength = float(l2_regularization_strength)
+        self.l2_shrinkage_regularization_strength = float(l2_shrinkage_regularization_strength)
 
     def first_value(self, slot: str) -> float:
         return self.initial_accumulator_value if slot == "accumulator" else 0.0

@@ -19,9 +19,9 @@ EVALUATION_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batc
 class Callback(Unit):
     """Base class; the method names and arguments are Keras's.
 
-    `self.model` is the model and `self.params` has "epochs", "steps", "batch_size", "verbose", and "initial_epoch",
-    which `on_train_begin` may change. Set `self.model.stop_training` to end training: after the epoch from
-    `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook.
+    `self.model` is the model. `self.params` has "epochs", "steps", "batch_size", "verbose", "do_validation", and
+    "initial_epoch", which `on_train_begin` may change. Set `self.model.stop_training` to end training: after the epoch
+    from `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook.
 
     The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
     costs some 20 µs each; `on_progress` is called between slices at no such cost.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from nbdl.engine.functions import times
 from nbdl.errors import ConfigError, PluginError
 from nbdl.optimizer import Optimizer
 from nbdl.registry import registry
@@ -51,6 +52,29 @@ class LossMetric(Metric):
                 f"{y.shape}: labels and one-hot targets go with different units"
             )
         return self.loss.values(r, y, p)
+
+
+class WeightedMetric(Metric):
+    """A metric over rows that count by their sample_weight: one of compile's `weighted_metrics`."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.greater_is_better = metric.greater_is_better  # type: ignore[misc]  # this object's own
+
+    def log(self, r: Any, name: str, y: Any, p: Any, weights: Any = None) -> tuple[Any, ...]:
+        values = self.metric.update(r, y, p)
+        parts = values if isinstance(values, tuple) else (values,)
+        return self.sums(r, name, (*(r.map(times, part, weights) for part in parts), weights))
+
+    def result(self, sums: Any, rows: float) -> float:
+        return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0
+
+
+def unit_of(metric: Metric) -> Unit:
+    """The registered unit behind a metric that compile made: the loss, or the metric that is weighted."""
+    if isinstance(metric, WeightedMetric):
+        return unit_of(metric.metric)
+    return metric.loss if isinstance(metric, LossMetric) else metric
 
 
 def own_loss(given: Any) -> Any:
@@ -103,13 +127,25 @@ def _metric(given: Any) -> Metric:
     return cast(Metric, registry.make("metrics", given, "compile's metrics"))
 
 
-def named_metrics(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
-    """Metrics with the names that they are reported under: as written, or the unit's own, with a number if taken."""
+def named_metrics(metrics: Sequence[Any], weighted: Sequence[Any] = ()) -> list[tuple[str, Metric]]:
+    """Metrics with the names that they are reported under: as written, or the unit's own, with a number if taken.
+
+    Args:
+        weighted: those whose rows count by their weights; a name that is taken gets "weighted_" before it.
+    """
+    named = _named(metrics)
+    taken = {name for name, _ in named}
+    for name, metric in _named(weighted):
+        named.append((f"weighted_{name}" if name in taken else name, WeightedMetric(metric)))
+    return named
+
+
+def _named(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
     named: list[tuple[str, Metric]] = []
     for metric in metrics:
         made = _metric(metric)
         written = metric if isinstance(metric, str) else made.name
-        own = getattr(made, "loss", made).unit_name
+        own = unit_of(made).unit_name
         taken = {"loss", *(name for name, _ in named)}
         if written in taken:
             raise ConfigError(f"the metric {written!r} is given twice; name=... gives a metric another name")

@@ -81,6 +81,7 @@ def fit(
             run.validation = _validation(model, validation_data, size, validation_steps, hooks)
         elif data.rest:
             run.validation = data.validation(size, validation_steps, hooks)
+        params["do_validation"] = run.validation is not None
         model.history, model.stop_training = history, False
         hooks.call("on_train_begin", {})
         before = run.state.iterations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nbdl.errors import ConfigError
 from nbdl.registry import registry
 from nbdl.specs import Activation, Regularizer
-from nbdl.units import Unit, remembering, serialize
+from nbdl.units import Unit, remembering, serialize, with_common_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-COMMON = ("name", "input_shape", "input_dim", "trainable", "activity_regularizer")
+# Arguments of every layer, with their annotations and defaults.
+COMMON: dict[str, tuple[str, Any]] = {
+    "name": ("str | None", None),
+    "input_shape": ("int | Sequence[int] | None", None),
+    "input_dim": ("int | None", None),
+    "trainable": ("bool | None", None),
+    "activity_regularizer": ("Any", None),
+}
 
 # Attributes that are units, which the engine applies, and their kinds.
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
@@ -64,7 +71,7 @@ class Layer(Unit):
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
         if own is not None:
-            cls.__init__ = _with_common_arguments(own)  # type: ignore[method-assign]
+            cls.__init__ = with_common_arguments(own, COMMON, _apply_common)  # type: ignore[method-assign]
         super().__init_subclass__(**options)
 
     def __init__(self) -> None:
@@ -163,31 +170,6 @@ class Layer(Unit):
         return config
 
 
-def _with_common_arguments(init: Any) -> Any:
-    """Let a layer's constructor take the arguments that every layer has."""
-    signature = inspect.signature(init)
-    parameters = list(signature.parameters.values())
-    extra = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        for name in COMMON
-        if name not in signature.parameters
-    ]
-    variable = [p for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD]
-    fixed = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
-
-    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        common = {p.name: kwargs.pop(p.name, None) for p in extra}
-        init(self, *args, **kwargs)
-        if extra:
-            _apply_common(self, **common)
-        taken = wrapper.__signature__.parameters  # type: ignore[attr-defined]
-        self._made = {name: getattr(self, name) for name in UNITS if name in taken}
-
-    wrapper.__signature__ = signature.replace(parameters=[*fixed, *extra, *variable])  # type: ignore[attr-defined]
-    wrapper.__doc__ = init.__doc__
-    return wrapper
-
-
 def _apply_common(
     layer: Layer,
     name: str | None = None,
@@ -208,6 +190,8 @@ def _apply_common(
         input_shape = (input_dim,)
     if input_shape is not None:
         layer.set_input_shape(input_shape)
+    taken = inspect.signature(type(layer)).parameters
+    layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
 
 
 def assign(weights: Sequence[Weight], given: Sequence[Any], owner: str) -> None:
@@ -236,7 +220,7 @@ def shape_of(shape: Any, where: str) -> Shape:
 
 
 # Layers without a constructor of their own share this one.
-Layer.__init__ = remembering(_with_common_arguments(Layer.__init__))  # type: ignore[method-assign]
+Layer.__init__ = remembering(with_common_arguments(Layer.__init__, COMMON, _apply_common))  # type: ignore[method-assign]
 
 
 def snake_case(name: str) -> str:

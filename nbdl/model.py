@@ -313,6 +313,7 @@ class Sequential(Trainer):
         optimizer: Any = None,
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
         device: str | None = None,
         precision: str | None = None,
     ) -> None:
@@ -323,7 +324,8 @@ class Sequential(Trainer):
             loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
                 mean over a row's outputs is the loss, and df(y, p), its derivative by p.
             metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
-                mean over outputs and rows is reported under the function's name.
+                mean over outputs and rows is reported under the function's name. All rows count alike.
+            weighted_metrics: the same, with rows that count by their `sample_weight` (and `class_weight`).
             device: see `device`; by default the one that the model has: "cpu" unless it was set.
             precision: see `precision`; by default the one that the model has: "float32" unless it was set.
 
@@ -336,12 +338,11 @@ class Sequential(Trainer):
         if optimizer is None:
             default = registry.default("optimizers")
             optimizer = default.name if default else ""
-        if isinstance(metrics, str):
-            metrics = [metrics]
+        listed, weighted = ([given] if isinstance(given, str) else given or [] for given in (metrics, weighted_metrics))
         compiled = Compiled(
             registry.make("optimizers", optimizer, "compile's optimizer"),
             registry.make("losses", own_loss(loss), "compile's loss"),
-            named_metrics(metrics or []),
+            named_metrics(listed, weighted),
         )
         place = self._place if precision is None else self._place.rounded(precision)
         place = place if device is None else place.moved(device)

@@ -17,6 +17,7 @@ from nbdl_standard.optimizers.rmsprop import RMSprop as _RMSprop
 from nbdl_standard.optimizers.sgd import SGD as _SGD
 
 from nbdl import Optimizer
+from nbdl import schedules as schedules
 
 class Adadelta(_Adadelta):
     def __init__(

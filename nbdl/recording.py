@@ -163,7 +163,7 @@ def _report(
             losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
         for name, metric in metrics:
             with r.recording(name, "loss"):
-                metric.log(r, f"metric {name}", objective.y, objective.p)
+                metric.log(r, f"metric {name}", objective.y, objective.p, weights)
     return losses
 
 

@@ -24,6 +24,7 @@ import pluggy
 
 from nbdl import hookspecs
 from nbdl.errors import PluginError, UnknownNameError, did_you_mean
+from nbdl.optimizer import Optimizer, Schedule  # noqa: F401 - base classes enter themselves in BASES
 from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 

@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.errors import ConfigError, FileFormatError, UnknownNameError
 from nbdl.registry import SESSION, Owner, registry
 from nbdl.units import Unit, explained, serialize
@@ -74,7 +75,7 @@ def _owners(model: Sequential) -> list[Owner]:
     visit(model.layers)
     if model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
-        visit([metric if metric.unit_name else getattr(metric, "loss", metric) for _, metric in model.compiled.metrics])
+        visit([unit_of(metric) for _, metric in model.compiled.metrics])
     return sorted(found.values(), key=lambda owner: owner.distribution)
 
 
@@ -128,7 +129,9 @@ def _training_config(model: Sequential) -> dict[str, Any]:
 
 
 def _metric_config(metric: Any) -> dict[str, Any]:
-    if not metric.unit_name:  # a loss used as a metric
+    if isinstance(metric, WeightedMetric):
+        return {"weighted": True, **_metric_config(metric.metric)}
+    if isinstance(metric, LossMetric):
         return {"loss": serialize(metric.loss)}
     return dict(serialize(metric))
 
@@ -324,7 +327,6 @@ def _restored(archive: _Archive) -> Sequential:
 
 
 def _restore_training(model: Sequential, archive: _Archive) -> None:
-    from nbdl.compiled import Compiled, LossMetric, TrainingState
     from nbdl.updating import new_slots
 
     config = archive.json("training.json")
@@ -332,7 +334,7 @@ def _restore_training(model: Sequential, archive: _Archive) -> None:
     for one in config["metrics"]:
         loss = one.get("loss")
         made = registry.make("metrics", one) if loss is None else LossMetric(registry.make("losses", loss))
-        metrics.append((one["as"], made))
+        metrics.append((one["as"], WeightedMetric(made) if one.get("weighted") else made))
     optimizer = registry.make("optimizers", config["optimizer"])
     rate = config.get("learning_rate")
     if rate is not None:  # in older files

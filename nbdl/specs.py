@@ -7,7 +7,6 @@ constructor takes the functions' own parameters. Anything that is not elementwis
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from nbdl.engine.functions import same
 from nbdl.errors import PluginError
-from nbdl.units import Unit
+from nbdl.units import Unit, with_common_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,6 +155,9 @@ class Initializer(Unit):
         raise self.unwritten("__call__")
 
 
+NAMED = {"name": ("str | None", None)}
+
+
 class Metric(Unit):
     """A figure over an epoch: sums of per-row values, finished in Python.
 
@@ -174,7 +176,7 @@ class Metric(Unit):
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in cls.__dict__:
-            cls.__init__ = _with_name(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = with_common_arguments(cls.__init__, NAMED, _set_name)  # type: ignore[method-assign]
         super().__init_subclass__(**options)
 
     def __init__(self, *, name: str | None = None) -> None:
@@ -189,10 +191,17 @@ class Metric(Unit):
         """The figure, from the sums over all rows, one after the other; by default the mean of the first."""
         return float(sums[0]) / rows
 
-    def log(self, r: Recorder, name: str, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
-        """Record the values, which are returned, and their sums over the rows as one entry of the log."""
+    def log(self, r: Recorder, name: str, y: Tensor, p: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Record the values, which are returned, and their sums over the rows as one entry of the log.
+
+        Args:
+            weights: of the rows, which metrics do not look at unless they are `weighted_metrics`.
+        """
         values = self.update(r, y, p)
-        parts = values if isinstance(values, tuple) else (values,)
+        return self.sums(r, name, values if isinstance(values, tuple) else (values,))
+
+    def sums(self, r: Recorder, name: str, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Record sums over the rows as one entry of the log; return what was added up."""
         place = r.log(name, sum(part.features for part in parts))
         start = place.offset
         for part in parts:
@@ -201,23 +210,9 @@ class Metric(Unit):
         return parts
 
 
-def _with_name(init: Any) -> Any:
-    """Wrap a metric's constructor so that it takes `name` too."""
-    signature = inspect.signature(init)
-    if "name" in signature.parameters:
-        return init
-
-    @functools.wraps(init)
-    def wrapper(self: Metric, *args: Any, name: str | None = None, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        if name:
-            self.name = str(name)
-
-    extra = inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None")
-    own = list(signature.parameters.values())
-    at = len(own) - (own[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    wrapper.__signature__ = signature.replace(parameters=[*own[:at], extra, *own[at:]])  # type: ignore[attr-defined]
-    return wrapper
+def _set_name(metric: Metric, name: str | None = None) -> None:
+    if name:
+        metric.name = str(name)
 
 
 class ElementwiseActivation(Activation):

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbdl import Layer
+from nbdl import Layer, Metric, Optimizer, Schedule
 from nbdl.registry import ALSO, Entry, registry
 
 PACKAGE = Path(__file__).resolve().parent.parent / "nbdl"
@@ -50,10 +50,8 @@ EXPORTED = {
 }
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
-COMMON = {
-    "name": "str | None", "input_shape": "int | Sequence[int] | None", "input_dim": "int | None",
-    "trainable": "bool | None", "activity_regularizer": "Any",
-}  # fmt: skip
+# Kinds whose constructors take arguments that all of the kind have, which are not in their text.
+COMMON = (Layer, Metric, Optimizer, Schedule)
 PLAIN = {"int", "float", "str", "bool", "None", "Any", "Callable", "Sequence", "list", "tuple", "dict"}
 WIDTH = 120
 
@@ -80,8 +78,7 @@ def arguments_of(unit: type) -> list[Argument]:
     for parameter in list(inspect.signature(unit.__init__).parameters.values())[1:]:  # type: ignore[misc]
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise SystemExit(f"{unit.__name__}: *args and **kwargs cannot be written into a stub")
-        common = issubclass(unit, Layer) and parameter.kind is parameter.KEYWORD_ONLY and parameter.name in COMMON
-        annotation = COMMON[parameter.name] if common else annotation_text(parameter.annotation)
+        annotation = annotation_text(parameter.annotation)
         default = "" if parameter.default is parameter.empty else default_text(parameter.default)
         found.append(Argument(parameter.name, annotation, default, parameter.kind is parameter.KEYWORD_ONLY))
     return found
@@ -180,10 +177,10 @@ def unit(entry: Entry) -> Iterator[str]:
     target, names = entry.target, names_of(entry)
     scalar = getattr(sys.modules[target.__module__], target.__name__, None) is not target
     base, first = KINDS[entry.kind], names[0]
-    if not scalar and target.__name__ in names and not issubclass(target, Layer) and not target.renamed:
+    if not scalar and target.__name__ in names and not issubclass(target, COMMON) and not target.renamed:
         first = target.__name__
         yield f"from {target.__module__} import {first} as {first}"
-    elif scalar or issubclass(target, Layer) or target.renamed:
+    elif scalar or issubclass(target, COMMON) or target.renamed:
         if not scalar:
             base = f"_{target.__name__}"
             yield f"from {target.__module__} import {target.__name__} as {base}"
@@ -257,8 +254,9 @@ def datasets() -> str:
 
 def core() -> str:
     """The stub of `nbdl.layers.core`, where Keras 1 kept its layers."""
-    names = sorted({name for entry in own_entries("layers") for name in names_of(entry)})
-    return HEADER + "\n" + "\n".join(f"from nbdl.layers import {name} as {name}" for name in names) + "\n"
+    names = {name for entry in own_entries("layers") for name in names_of(entry)}
+    in_order = sorted(names, key=lambda name: (not name.isupper(), name.lower()))  # as the linter sorts them
+    return HEADER + "\n" + "\n".join(f"from nbdl.layers import {name} as {name}" for name in in_order) + "\n"
 
 
 def stubs() -> dict[Path, str]:

@@ -123,6 +123,17 @@ def test_an_unknown_figure_in_the_name_says_which_there_are(tmp_path: Path) -> N
         fit(net(), ModelCheckpoint(tmp_path / "{val_acuracy}.nbdl"))
 
 
+@pytest.mark.parametrize(
+    "callback", [EarlyStopping, ReduceLROnPlateau, lambda: ModelCheckpoint("x", save_best_only=True)]
+)
+def test_epochs_without_validation_are_passed_over(callback: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    history = fit(net(), callback(), epochs=4, validation_freq=2)
+    assert (len(history["loss"]), len(history["val_loss"])) in ((4, 2), (2, 1))
+    with pytest.raises(ConfigError, match="there is no figure 'val_loss'"):
+        fit(net(), callback(), validation_split=0.0)
+
+
 # -- CSVLogger ----------------------------------------------------------------------------------------------
 
 

@@ -472,7 +472,7 @@ class Rescaling(_Rescaling):
 class Reshape(_Reshape):
     def __init__(
         self,
-        target_shape: Sequence[int],
+        target_shape: int | Sequence[int],
         *,
         name: str | None = None,
         input_shape: int | Sequence[int] | None = None,

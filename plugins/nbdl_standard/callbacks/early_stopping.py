@@ -58,7 +58,7 @@ class EarlyStopping(Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         figure = self.figure(logs)
-        if epoch < self.start_from_epoch:
+        if figure is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)  # so that there is always something to give back

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbdl import Callback, hookimpl
-from nbdl.callback import BATCH_HOOKS
+from nbdl.callback import BATCH_HOOKS, EVALUATION_HOOKS
 from nbdl.errors import ConfigError
 
 Hook = Callable[..., Any] | None
@@ -22,7 +22,9 @@ class LambdaCallback(Callback):
         on_train_begin, on_train_end: functions of (logs).
         on_train_batch_begin, on_train_batch_end: functions of (batch, logs); they make a slice of each step.
         on_batch_begin, on_batch_end: the same, under their older names.
-        on_test_begin, on_test_end: functions of (logs), around a validation.
+        on_test_begin, on_test_end, on_predict_begin, on_predict_end: functions of (logs), around `evaluate`, a
+            validation, `predict`.
+        on_test_batch_begin, on_test_batch_end, on_predict_batch_begin, on_predict_batch_end: of (batch, logs).
         on_progress: a function of (step, steps, logs), about every 50 ms.
 
     Raises:
@@ -46,6 +48,12 @@ class LambdaCallback(Callback):
         on_batch_end: Hook = None,
         on_test_begin: Hook = None,
         on_test_end: Hook = None,
+        on_test_batch_begin: Hook = None,
+        on_test_batch_end: Hook = None,
+        on_predict_begin: Hook = None,
+        on_predict_end: Hook = None,
+        on_predict_batch_begin: Hook = None,
+        on_predict_batch_end: Hook = None,
         on_progress: Hook = None,
     ) -> None:
         self._given = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
@@ -56,6 +64,9 @@ class LambdaCallback(Callback):
 
     def wants_batches(self) -> bool:
         return any(name in self._given for name in BATCH_HOOKS)
+
+    def wants_evaluation_batches(self) -> bool:
+        return any(name in self._given for name in EVALUATION_HOOKS)
 
 
 @hookimpl

@@ -93,9 +93,12 @@ class ModelCheckpoint(Monitor):
 
     def _save(self, logs: dict[str, Any]) -> None:
         if self.save_best_only:
-            before = self.best
-            if not self.improves(self.figure(logs)):
-                return self._say(f"{self.monitor} did not improve from {before:.5f}")
+            before, figure = self.best, self.figure(logs)
+            if figure is None:
+                return
+            if not self.improves(figure):
+                self._say(f"{self.monitor} did not improve from {before:.5f}")
+                return
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ class ModelCheckpoint(Monitor):
             self.model.save_weights(path)
         else:
             self.model.save(path)
-        return self._say(f"saved to {path}")
+        self._say(f"saved to {path}")
 
     def _path(self, logs: dict[str, Any]) -> Path:
         known = {"epoch": self.epoch + 1, **logs}

@@ -50,8 +50,8 @@ class Monitor(Callback):
         """Whether one figure is better than another by more than `min_delta`."""
         return self.sign * figure < self.sign * other - self.min_delta
 
-    def figure(self, logs: Logs | None) -> float:
-        """The figure that is watched, under any of its metric's names.
+    def figure(self, logs: Logs | None) -> float | None:
+        """The figure that is watched, under any of its metric's names; None in an epoch that was not validated.
 
         Raises:
             ConfigError: it is not there; the names that are there follow.
@@ -60,6 +60,9 @@ class Monitor(Callback):
         name = spelling(self.monitor, logs)
         if name is not None:
             return logs[name]
+        waits = self.params.get("do_validation") and not any(other.startswith("val_") for other in logs)
+        if self.monitor.startswith("val_") and waits:  # validation_freq
+            return None
         hint = did_you_mean(self.monitor, logs)
         if self.monitor.startswith("val_"):
             hint += " For a val_ figure give fit validation_data or validation_split."

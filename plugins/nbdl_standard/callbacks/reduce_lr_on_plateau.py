@@ -67,6 +67,8 @@ class ReduceLROnPlateau(Monitor):
         figure, rate = self.figure(logs), rate_of(self)
         if logs is not None:
             logs["learning_rate"] = rate
+        if figure is None:
+            return
         if self.cooling:
             self.cooling -= 1
             self.wait = 0

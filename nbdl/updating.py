@@ -50,7 +50,7 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     for weight in trained:
         if weight.constraint is not None:
             with r.recording(weight.name, "constrain"):
-                r.map(same, weight.constraint.project(r, weight.tensor), into=[weight.tensor])
+                r.write(weight.constraint.project(r, weight.tensor), weight.tensor)
 
 
 class Slots:

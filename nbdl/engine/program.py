@@ -408,6 +408,19 @@ class Recorder:
         """A new value for a state without gradient, written in the update phase."""
         self.assignments.append((state, value))
 
+    def write(self, value: Tensor, place: Tensor) -> None:
+        """Put a value, which nobody else reads, into a place of the same size.
+
+        The map that made it writes there itself, if that was recorded last and reads of the place what it writes.
+        """
+        last, made = self._operations[-1] if self._operations else None, value.storage
+        if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
+            inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
+            if all(tensor.features == place.features for tensor in inside):
+                last.outputs = (replace(place, shape=made.shape),)
+                return
+        self.map(same, value, into=[place])
+
     # -- for the engine ---------------------------------------------------------------------------------
 
     def input(self, shape: Shape, name: str) -> Tensor:

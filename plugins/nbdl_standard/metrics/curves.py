@@ -49,21 +49,22 @@ def histogram(y: Any, p: Any, levels: Any, width: Any, counts: Any) -> None:
 
 
 def histogram_cuda(row: int, thread: int, threads: int, y: Any, p: Any, levels: Any, width: Any, counts: Any) -> None:
-    """The same, where each thread looks for some of the levels."""
+    """The same, where each thread counts some of the levels: every one looks at all predictions."""
     half, columns = int(levels[0]), int(width[0])
-    last = levels[0] - 1.0
+    last, start = levels[0] - 1.0, row * 2 * half
     j = thread
     while j < 2 * half:
-        total = 0.0
-        for column in range(columns):
-            level = level_of(p[row * columns + column], last)
-            place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
-            if y[row * columns + column] == 0.0:
-                place += half
-            if place == j:
-                total += 1.0 + 0.0 * level
-        counts[row * 2 * half + j] = total
+        counts[start + j] = 0.0
         j += threads
+    column = row * columns
+    while column < (row + 1) * columns:
+        level = level_of(p[column], last)
+        place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
+        if y[column] == 0.0:
+            place += half
+        if place % threads == thread:
+            counts[start + place] += 1.0 + 0.0 * level
+        column += 1
 
 
 def in_column(x: float, column: float, class_id: float) -> float:

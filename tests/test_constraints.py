@@ -168,3 +168,34 @@ def test_what_the_orthogonal_regularizer_refuses() -> None:
             OrthogonalRegularizer(**arguments)
     with pytest.raises(ConfigError, match=r"is for matrices; this weight has shape \(7,\)"):
         trained(bias_regularizer="orthogonal_regularizer")
+
+
+def constrained(device: str = "cpu") -> Sequential:
+    model = Sequential(
+        [
+            Dense(6, input_dim=5, activation="tanh", kernel_constraint=MaxNorm(0.8), bias_constraint="non_neg"),
+            Dense(3, activation="softmax", kernel_constraint=UnitNorm(axis=1)),
+        ],
+        seed=1,
+    )
+    model.compile("adam", "categorical_crossentropy", device=device)
+    return model
+
+
+def test_a_projection_is_written_where_the_weight_lies() -> None:
+    found = [o for o in constrained().program("train").operations if o.phase == "constrain"]
+    assert all(o.outputs[0].space == "weight" for o in found if o.layer == "dense_1/bias")
+    copies = [o for o in found if o.kind == "map" and o.title == "map"]
+    assert not copies, "a projection is copied into the weight by an operation of its own"
+
+
+def test_constraints_are_the_same_on_a_gpu() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 5)).astype(np.float32), np.eye(3, dtype=np.float32)[rng.integers(0, 3, 20)]
+    cpu, gpu = constrained(), constrained("cuda")
+    for model in (cpu, gpu):
+        model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    for one, other in zip(cpu.get_weights(), gpu.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert np.linalg.norm(cpu.get_weights()[0], axis=0).max() <= 0.8 + 1e-5
+    np.testing.assert_allclose(np.linalg.norm(cpu.get_weights()[2], axis=1), 1.0, atol=1e-5)

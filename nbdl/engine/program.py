@@ -417,7 +417,7 @@ class Recorder:
         if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
             inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
             if all(tensor.features == place.features for tensor in inside):
-                last.outputs = (replace(place, shape=made.shape),)
+                last.outputs = (place if place.shape == made.shape else self.reshape(place, made.shape),)
                 return
         self.map(same, value, into=[place])
 

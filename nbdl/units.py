@@ -76,6 +76,11 @@ class Unit:
 
         def __setattr__(self, name: str, value: Any) -> None:
             renamed = type(self).renamed
+            if inspect.isfunction(getattr(type(self), name, None)) and not callable(value):
+                raise ConfigError(
+                    f"{type(self).__name__}: {name!r} is a method, which self.{name} = {value!r} would hide; call the "
+                    "attribute something else"
+                )
             super().__setattr__(renamed[name] if name in renamed and not hasattr(type(self), name) else name, value)
 
     @property

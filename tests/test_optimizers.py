@@ -640,3 +640,12 @@ def test_a_decay_that_is_no_number_is_refused_before_a_step() -> None:
     with pytest.raises(ConfigError, match="weight decay is not a finite number"):
         model.fit(*data(), verbose=0)
     assert np.array_equal(model.get_weights()[0], np.array(KERNEL, np.float32))
+
+
+def test_an_attribute_that_hides_a_method_is_refused() -> None:
+    class Shrinking(Optimizer):
+        def __init__(self, learning_rate: float = 0.1, shrinkage: float = 0.5) -> None:
+            self.learning_rate, self.shrinkage = learning_rate, shrinkage  # type: ignore[method-assign]
+
+    with pytest.raises(ConfigError, match="'shrinkage' is a method"):
+        Shrinking()

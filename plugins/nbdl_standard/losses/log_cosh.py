@@ -26,4 +26,4 @@ def df(y: float, p: float) -> float:
 
 @hookimpl
 def register_losses(register: Any) -> None:
-    register("log_cosh", f, df)
+    register("log_cosh", f, df, aliases=("log_cosh_error",))

@@ -87,6 +87,11 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
             except ModuleNotFoundError as error:
                 if error.name != f"nbdl.{name}":
                     raise
+                from nbdl.registry import registry
+
+                entry = registry.find("layers", name)  # Keras has its first layer at the top
+                if entry is not None and name in (entry.name, *entry.aliases):
+                    return entry.target
                 raise AttributeError(f"module 'nbdl' has no attribute {name!r}") from None
         globals()[name] = value
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -51,7 +52,11 @@ class LossMetric(Metric):
                 f"the metric {self.loss.unit_name!r} compares targets of shape {wanted}, those of the loss have shape "
                 f"{y.shape}: labels and one-hot targets go with different units"
             )
-        return self.loss.values(r, y, p)
+        values, counted = self.loss.values(r, y, p), self.loss.counted(r, y)
+        return values if counted is None else (values, counted)
+
+    def result(self, sums: Any, rows: float) -> float:
+        return float(sums[0]) / (rows if len(sums) == 1 else max(float(sums[1]), 1.0))
 
 
 class WeightedMetric(Metric):
@@ -70,7 +75,7 @@ class WeightedMetric(Metric):
         return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0
 
 
-def unit_of(metric: Metric) -> Unit:
+def unit_of(metric: Metric) -> Metric | Loss:
     """The registered unit behind a metric that compile made: the loss, or the metric that is weighted."""
     if isinstance(metric, WeightedMetric):
         return unit_of(metric.metric)
@@ -92,8 +97,27 @@ def own_loss(given: Any) -> Any:
             "whose mean over a row's outputs is the loss, and df(y, p), the derivative of f by p"
         )
     if isinstance(given, tuple | list):
-        return _of_functions("losses", tuple(given), "compile's loss")
+        loss = _of_functions("losses", tuple(given), "compile's loss")
+        _compare_slope(*given)
+        return loss
     return given
+
+
+def _compare_slope(f: Callable[..., Any], df: Callable[..., Any]) -> None:
+    """Warn where df is not the derivative of f by p, at most of some points: kinks may lie at a few."""
+    step, right, seen = 1e-4, 0, 0
+    for y, p in itertools.product((0.0, 1.0, 0.3), (0.11, 0.42, 0.87)):
+        try:
+            slope, wanted = df(y, p), (f(y, p + step) - f(y, p - step)) / (2.0 * step)
+        except (ArithmeticError, ValueError):  # outside of what the functions are for
+            continue
+        seen, right = seen + 1, right + (abs(slope - wanted) <= 1e-2 * max(abs(slope), abs(wanted)) + 1e-3)
+    if 2 * right < seen:
+        warnings.warn(
+            f"compile's loss: {df.__name__} is not the derivative of {f.__name__} by its second argument, the "
+            f"prediction: right at {right} of {seen} points",
+            stacklevel=4,
+        )
 
 
 def _is_function(given: Any) -> bool:
@@ -144,7 +168,7 @@ def _named(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
     named: list[tuple[str, Metric]] = []
     for metric in metrics:
         made = _metric(metric)
-        written = metric if isinstance(metric, str) else made.name
+        written = metric if isinstance(metric, str) else unit_of(made).name
         own = unit_of(made).unit_name
         taken = {"loss", *(name for name, _ in named)}
         if written in taken:

@@ -284,7 +284,9 @@ class RowsFit(Fit):
         self.left = self.in_order[:0]  # of the pass under way, where an epoch ends before it
 
     def begin(self) -> None:
-        self.passes = self.state.epochs
+        """Where the epochs so far have come to, within a pass too, so that a saved model goes on as it would have."""
+        self.passes, done = divmod(self.state.epochs * self.each, self.per_pass)
+        self.left = self._pass()[done:].copy() if done else self.in_order[:0]
 
     def run(self, first: int, many: int, hooks: CallbackList) -> None:
         training, each = self.training, self.each

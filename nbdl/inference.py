@@ -110,7 +110,7 @@ def predict(
 
 def _first(model: Sequential, x: Any, batch_size: int | None, steps: int | None) -> Any:
     """The rows of so many steps, checked."""
-    rows = given.inputs(x, model.input_shape, given.integer_limit(model.layers))
+    rows = given.inputs(x, model.input_shape, model.layers)
     if not model.built:
         model.build(rows.shape[1:] if model.input_shape is None else None)
     return limited([rows], batch_size, steps)[0]
@@ -281,10 +281,11 @@ class Tally:
         """loss (penalties included, as in Keras) and metrics."""
         if self.rows == 0:
             return {}
-        loss = self.sums[self.places["loss"]][0]
+        counted = self.sums[self.places["counted"]][0] if "counted" in self.places else self.rows
+        loss = self.sums[self.places["loss"]][0] / max(counted, 1.0)
         if "penalty" in self.places:
-            loss += self.sums[self.places["penalty"]][0]
-        figures = {"loss": float(loss / self.rows)}
+            loss += self.sums[self.places["penalty"]][0] / self.rows
+        figures = {"loss": float(loss)}
         for name, metric in self.metrics:
-            figures[name] = metric.result(self.sums[self.places[f"metric {name}"]], self.rows)
+            figures[name] = float(metric.result(self.sums[self.places[f"metric {name}"]], self.rows))
         return figures

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 import warnings
 from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 
 PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
 CHUNK = 1 << 20  # elements looked at together
+LARGEST = 3.4e38  # of float32
 EXACT = 1 << 24  # integers above are not exact in float32
 
 
@@ -32,9 +34,16 @@ def count(value: Any, name: str, default: int, least: int) -> int:
     """An integer argument of at least `least`; None stands for the default."""
     if value is None:
         return default
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not _is_at_least(value, least):
         raise ConfigError(f"{name} is an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def _is_at_least(value: Any, least: int) -> bool:
+    try:
+        return operator.index(value) >= least
+    except TypeError:  # an array of many
+        return False
 
 
 def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
@@ -43,7 +52,7 @@ def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: b
     array = as_array(x, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    rows = inputs(array, model.input_shape, integer_limit(model.layers), looks)
+    rows = inputs(array, model.input_shape, model.layers, looks)
     columns = targets(y, compiled.loss, model.output_shape, len(rows))
     return [rows, columns, row_weights(sample_weight, len(rows))]
 
@@ -118,12 +127,6 @@ def check_finite(array: Array, what: str) -> tuple[float, float]:
     return low, high
 
 
-def integer_limit(layers: Sequence[Layer]) -> int | None:
-    """What the integers are below that the first layer takes; None if it takes any numbers."""
-    first = next((layer for layer in layers if not layer.moves_only), None)
-    return None if first is None else first.input_limit
-
-
 def _check_integers(rows: Array, low: float, high: float, limit: int) -> None:
     """Refuse what are not integers from 0 to below the limit."""
     if low < 0 or high >= limit:
@@ -137,8 +140,10 @@ def _check_integers(rows: Array, low: float, high: float, limit: int) -> None:
             raise DataError(f"x holds {value:g} in row {row}, column {column}; the first layer takes integers")
 
 
-def inputs(x: Any, shape: Shape | None, limit: int | None = None, looks: bool = True) -> Array:
-    """x as rows × features, integers below a limit if there is one; `looks` warns of pixels that are not scaled."""
+def inputs(x: Any, shape: Shape | None, layers: Sequence[Layer] = (), looks: bool = True) -> Array:
+    """x as rows × features, and as the first of these layers wants it; `looks` warns of pixels that are not scaled."""
+    first = next((layer for layer in layers if not layer.moves_only), None)
+    limit, scaled = (None, False) if first is None else (first.input_limit, first.rescales)
     array = as_array(x, "x")
     if shape is None:
         shape = array.shape[1:] or (1,)
@@ -146,15 +151,22 @@ def inputs(x: Any, shape: Shape | None, limit: int | None = None, looks: bool = 
     low, high = check_finite(rows, "x") if rows.size else (0.0, 0.0)
     if limit is not None:
         _check_integers(rows, low, high, limit)
-    elif looks and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16):
+    elif (
+        looks and not scaled and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16)
+    ):
         warnings.warn(
             f"x goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
             "divide by 255",
             stacklevel=4,
         )
-    if max(abs(low), abs(high)) > 3.4e38:
-        raise DataError(f"x holds values up to {max(abs(low), abs(high)):g}, more than float32 can hold; scale it")
+    _check_size(low, high, "x")
     return rows
+
+
+def _check_size(low: float, high: float, what: str) -> None:
+    size = max(abs(low), abs(high))
+    if size > LARGEST:
+        raise DataError(f"{what} holds values up to {size:g}, more than float32 can hold; scale it")
 
 
 def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
@@ -168,6 +180,7 @@ def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
     low = high = 0.0
     if array.size:
         low, high = check_finite(array, "y")
+        _check_size(low, high, "y")
         if array.dtype.kind in "iu" and max(abs(low), abs(high)) > EXACT:
             raise DataError(f"y holds integers up to {high:g}; float32 is exact only up to {EXACT}")
         problem = loss.check_targets(array, output_shape)
@@ -187,7 +200,8 @@ def row_weights(weights: Any, rows: int) -> NDArray[np.float32]:
     array = as_array(weights, "sample_weight")
     if array.shape not in ((rows,), (rows, 1)):
         raise DataError(f"sample_weight has one number for each of the {rows} rows, got shape {array.shape}")
-    check_finite(array, "sample_weight")
+    if rows:
+        _check_size(*check_finite(array, "sample_weight"), "sample_weight")
     return np.require(array.reshape(-1), np.float32, ["C", "A"])
 
 

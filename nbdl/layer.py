@@ -64,6 +64,7 @@ class Layer(Unit):
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
     input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
+    rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
     moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
     _model: weakref.ref[Sequential] | None = None  # whose weights this layer names, once they exist
     _made: dict[str, Any] = {}  # the units that the constructor set

@@ -62,6 +62,7 @@ from nbdl.losses import kl_divergence as kl_divergence
 from nbdl.losses import kld as kld
 from nbdl.losses import kullback_leibler_divergence as kullback_leibler_divergence
 from nbdl.losses import log_cosh as log_cosh
+from nbdl.losses import log_cosh_error as log_cosh_error
 from nbdl.losses import mae as mae
 from nbdl.losses import mape as mape
 from nbdl.losses import mean_absolute_error as mean_absolute_error

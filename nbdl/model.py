@@ -214,6 +214,11 @@ class Sequential(Trainer):
                 done[id(layer)] = (shape, layer.outputs(Builder(layer, weights), shape))
             elif done[id(layer)][0] != shape:
                 raise ConfigError(f"layer {layer.name!r} is used twice, with inputs {done[id(layer)][0]} and {shape}")
+            if layer.input_limit is not None and not all(earlier.moves_only for earlier in self._layers[: len(shapes)]):
+                raise ConfigError(
+                    f"{type(layer).__name__} {layer.name!r} takes integers, which a layer before it does not give: put "
+                    "it first"
+                )
             shape = done[id(layer)][1]
             shapes.append(shape)
         self._fill(Store(weights))

@@ -25,14 +25,24 @@ class Dataset:
         return f"<dataset {self.name}: {self.description}>"
 
 
+def _get(kind: str, given: Any, where: str = "") -> Any:
+    """A unit by name, config, class or instance; of a kind that stands in for it where there is none."""
+    name = given.get("name") if isinstance(given, dict) else given
+    if isinstance(name, str) and kind in ALSO and registry.find(kind, name) is None and registry.find(ALSO[kind], name):
+        kind = ALSO[kind]
+    return registry.make(kind, given, where)
+
+
 def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a module that offers every registered unit of a kind."""
 
     def attribute(name: str) -> Any:
+        if name == "__all__":  # of `from nbdl.layers import *`
+            return [one for one in names() if one.isidentifier()]
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if name == "get":
-            return functools.partial(registry.make, kind)
+            return functools.partial(_get, kind)
         also = registry.find(ALSO[kind], name) if kind in ALSO and registry.find(kind, name) is None else None
         entry = also or registry.get(kind, name)
         return Dataset(entry) if kind == "datasets" else entry.target

@@ -7,6 +7,8 @@ clipping, averages of the weights, accumulation) are recorded around it by `nbdl
 from __future__ import annotations
 
 import inspect
+import math
+import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -36,6 +38,9 @@ COMMON: dict[str, tuple[str, Any]] = {
     "decay": ("float", 0.0),
     "name": ("str", ""),
 }
+# What rules call by these names lies between.
+BELOW_ONE = math.nextafter(1.0, 0.0)
+RANGES = {"beta_1": (0.0, BELOW_ONE), "beta_2": (0.0, BELOW_ONE), "rho": (0.0, 1.0), "epsilon": (0.0, math.inf)}
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 # Slots and scalars of the common arguments; no rule's are called so, since its scalars are names of arguments.
@@ -282,21 +287,36 @@ class Optimizer(Unit):
         return unit
 
 
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= float(value) <= high
+
+
 def _set_common(optimizer: Optimizer, **values: Any) -> None:
     for name, value in values.items():
         setattr(optimizer, name, value)
     who = type(optimizer).__name__
+    rate = vars(optimizer).get("learning_rate", 0.0)
+    if not callable(rate) and not _is_number(rate, 0.0, math.inf):
+        raise ConfigError(f"{who}: learning_rate is a number of at least 0, or a schedule, got {rate!r}")
+    for name, (low, high) in RANGES.items():
+        value = vars(optimizer).get(name, low)
+        if not _is_number(value, low, high):
+            raise ConfigError(f"{who}: {name} lies between {low:g} and {high:g}, got {value!r}")
     clips = [name for name in CLIPS if getattr(optimizer, name) is not None]
     if len(clips) > 1:
         raise ConfigError(f"{who}: give only one of {', '.join(CLIPS)}; got {' and '.join(clips)}")
     for name in clips:
-        if not getattr(optimizer, name) > 0.0:
+        if not _is_number(getattr(optimizer, name), math.ulp(0.0), math.inf):
             raise ConfigError(f"{who}: {name} is a positive number, got {getattr(optimizer, name)!r}")
-    if optimizer.weight_decay is not None and not optimizer.weight_decay >= 0.0:
+    if optimizer.weight_decay is not None and not _is_number(optimizer.weight_decay, 0.0, math.inf):
         raise ConfigError(
             f"{who}: weight_decay is None or a number that is not negative, got {optimizer.weight_decay!r}"
         )
-    if not 0.0 <= optimizer.ema_momentum <= 1.0:
+    if not _is_number(optimizer.decay, 0.0, math.inf):
+        raise ConfigError(f"{who}: decay is a number of at least 0, got {optimizer.decay!r}")
+    if optimizer.ema_overwrite_frequency is not None and not optimizer.use_ema:
+        raise ConfigError(f"{who}: ema_overwrite_frequency is for averages: give use_ema=True too, or leave it out")
+    if not _is_number(optimizer.ema_momentum, 0.0, 1.0):
         raise ConfigError(f"{who}: ema_momentum lies between 0 and 1, got {optimizer.ema_momentum!r}")
     for name, least in (("gradient_accumulation_steps", 2), ("ema_overwrite_frequency", 1)):
         value = getattr(optimizer, name)

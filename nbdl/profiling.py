@@ -105,7 +105,7 @@ def _data(model: Sequential, x: Any, y: Any, what: str) -> list[Any]:
         return checked_data(model, x, y, None)
     array = given.as_array(x, "x")
     model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    return [given.inputs(array, model.input_shape, given.integer_limit(model.layers))]
+    return [given.inputs(array, model.input_shape, model.layers)]
 
 
 class Measurement:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
     from nbdl.nets.net import Net
 
+EXECUTORS = 16  # that a model keeps
 WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
 GPU_WORK_FLOATS = 1 << 26  # a GPU has no such cache, and is idle with few rows
 
@@ -71,8 +72,16 @@ def executor(
     found: executors.Executor | None = model._executors.get(key)
     if found is None:
         make = executors.make_checked if checked else executors.make
+        _forget_older(model)
         found = model._executors[key] = make(recorded(model, what), model.store, rows, gathered, slots, *on)
     return found
+
+
+def _forget_older(model: Sequential) -> None:
+    """Keep the last few executors: each has memory for its rows, and there may be batches of any number of them."""
+    kept = [key for key in model._executors if key[0] in ("train", "evaluate", "predict", "derivative")]
+    for key in kept[: 1 - EXECUTORS]:
+        del model._executors[key]
 
 
 def net(model: Sequential, derivatives: bool = False) -> Net:

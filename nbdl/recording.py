@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.functions import add, nothing, per, same, times
+from nbdl.engine.functions import add, nothing, per, per_any, same, times
 from nbdl.engine.program import Program, Recorder, Shape, Tensor
 from nbdl.errors import ConfigError
 from nbdl.optimizer import Optimizer
@@ -119,6 +119,8 @@ class _Objective:
         self.r, self.loss, self.y = r, loss, y
         self.nodes = list(nodes)
         self.p = nodes[-1].y if nodes else x
+        with r.recording("loss", "loss"):
+            self.counted = loss.counted(r, y)
         self.pair: Pair | None = None
         last = nodes[-1] if nodes else None
         if last is not None and isinstance(last.unit, Activation) and not last.unit.arguments:
@@ -137,7 +139,10 @@ class _Objective:
         """The derivative of the mean over the weighted rows, and the nodes that are left to go back through."""
         r = self.r
         with r.recording("loss", "backward"):
-            share = r.map(per, weights, r.rows)
+            if self.counted is None:
+                share = r.map(per, weights, r.rows)
+            else:
+                share = r.map(per_any, weights, r.sum(same, self.counted))
             if self.pair is None:
                 return r.map(times, self.loss.gradient(r, self.y, self.p), share), self.nodes
             gradient = self.pair.gradient(r, self.y, self.last.x, self.p, self.last.saved)
@@ -161,6 +166,8 @@ def _report(
             total = functools.reduce(lambda total, value: r.map(add, total, value), penalties)
             r.map(same, total, into=[place])
             losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
+        if objective.counted is not None:
+            r.sum(same, objective.counted, into=r.log("counted"))
         for name, metric in metrics:
             with r.recording(name, "loss"):
                 metric.log(r, f"metric {name}", objective.y, objective.p, weights)

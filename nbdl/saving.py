@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +51,18 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1, ensure_ascii=False).encode()
 
 
-def _owners(model: Sequential) -> list[Owner]:
+def why_not_resumable(model: Sequential) -> str:
+    """Why a file cannot hold how the model is trained: functions of its author's own; "" if it can."""
+    try:
+        _owners(model)
+        if model.compiled is not None:
+            _training_config(model)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _owners(model: Sequential, with_compiled: bool = True) -> list[Owner]:
     """Who offers the units that the model is made of."""
     found: dict[str, Owner] = {}
     seen: set[tuple[int, bool]] = set()
@@ -73,7 +86,7 @@ def _owners(model: Sequential) -> list[Owner]:
         visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
     visit(model.layers)
-    if model.compiled is not None:
+    if with_compiled and model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
         visit([unit_of(metric) for _, metric in model.compiled.metrics])
     return sorted(found.values(), key=lambda owner: owner.distribution)
@@ -90,18 +103,28 @@ def _versions() -> dict[str, str]:
 def model_bytes(model: Sequential) -> bytes:
     """The whole model as the bytes of a file."""
     model.build()
+    owners = _owners(model, with_compiled=False)  # layers that a file cannot name are an error
+    problem = why_not_resumable(model)
+    if problem:
+        warnings.warn(
+            f"the model is saved without optimizer, loss and metrics; compile it again once it is loaded: {problem}",
+            stacklevel=4,
+        )
     parts: dict[str, bytes] = {
         "nbdl.json": _json(
             {
                 "format": FORMAT,
                 "versions": _versions(),
-                "plugins": [{"distribution": o.distribution, "version": o.version} for o in _owners(model)],
+                "plugins": [
+                    {"distribution": o.distribution, "version": o.version}
+                    for o in (owners if problem else _owners(model))
+                ],
             }
         ),
         "config.json": _json(model.get_config()),
         "weights.npz": _npz({weight.name: weight.value for weight in model.weights}),
     }
-    if model.compiled is not None:
+    if model.compiled is not None and not problem:
         parts["training.json"] = _json(_training_config(model))
         state = model.training_state
         if state is not None:
@@ -392,6 +415,9 @@ def load_weights(model: Sequential, path: str | Path) -> None:
 
 def clone_with_weights(model: Sequential) -> Sequential:
     """An independent copy: config, weights, training state, device."""
-    copy = model_from_bytes(model_bytes(model))
+    with warnings.catch_warnings(action="ignore"):  # what a file cannot hold is copied below
+        copy = model_from_bytes(model_bytes(model))
     copy._place = model._place
+    if copy.compiled is None and model.compiled is not None:
+        copy.compiled, copy.training_state = deepcopy((model.compiled, model.training_state))
     return copy

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from nbdl.engine.functions import same
-from nbdl.errors import PluginError
+from nbdl.errors import ConfigError, PluginError
 from nbdl.units import Unit, with_common_arguments
 
 if TYPE_CHECKING:
@@ -56,12 +56,21 @@ class Activation(Unit):
         return shape
 
 
+NAMED: dict[str, tuple[str, Any]] = {"name": ("str | None", None)}
+
+
+def _set_name(unit: Any, name: str | None = None) -> None:
+    if name:
+        unit.name = str(name)
+
+
 class Loss(Unit):
     """One value per row, to be minimised; the reported loss is its mean over the rows.
 
     Attributes:
         pairs: by activation name, the `Pair` that replaces this loss and that activation by one formula.
         targets: what targets outside of a range are a mistake: "probabilities", "signs", "positive".
+        name: what it is reported under as a metric, which any loss takes as an argument.
         from_logits: whether predictions are what an activation of `pairs` would have been given. Such a loss has no
             pairs of its own, and is refused after that activation.
 
@@ -72,6 +81,15 @@ class Loss(Unit):
     pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""
     from_logits: bool = False
+    name: str = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "__init__" in cls.__dict__:
+            cls.__init__ = with_common_arguments(cls.__init__, NAMED, _set_name)  # type: ignore[method-assign]
+        super().__init_subclass__(**options)
+
+    def __init__(self, *, name: str | None = None) -> None:
+        _set_name(self, name)
 
     def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         """Record the loss of each row: rows × 1."""
@@ -84,6 +102,10 @@ class Loss(Unit):
     def prepare(self, r: Recorder, y: Tensor, outputs: int) -> Tensor:
         """Record the targets as the formulas take them: what a loss and its pairs do first."""
         return y
+
+    def counted(self, r: Recorder, y: Tensor) -> Tensor | None:
+        """Record which rows count, 1 or 0: the mean is over these. None, the usual: all do."""
+        return None
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one row of targets, given the shape of one row of predictions."""
@@ -155,9 +177,6 @@ class Initializer(Unit):
         raise self.unwritten("__call__")
 
 
-NAMED = {"name": ("str | None", None)}
-
-
 class Metric(Unit):
     """A figure over an epoch: sums of per-row values, finished in Python.
 
@@ -180,8 +199,7 @@ class Metric(Unit):
         super().__init_subclass__(**options)
 
     def __init__(self, *, name: str | None = None) -> None:
-        if name:
-            self.name = str(name)
+        _set_name(self, name)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Record the values of each row: rows × width, or a tuple of such."""
@@ -190,6 +208,14 @@ class Metric(Unit):
     def result(self, sums: np.ndarray, rows: int) -> float:
         """The figure, from the sums over all rows, one after the other; by default the mean of the first."""
         return float(sums[0]) / rows
+
+    def refuse_labels(self, y: Tensor, p: Tensor) -> None:
+        """Refuse targets of another width than the predictions: what compares the two element by element says so."""
+        if y.features != p.features:
+            raise ConfigError(
+                f"the metric {self.unit_name!r} compares predictions of shape {p.shape} with targets of that shape; "
+                f"those of the loss have shape {y.shape}: labels and one-hot targets go with different units"
+            )
 
     def log(self, r: Recorder, name: str, y: Tensor, p: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
         """Record the values, which are returned, and their sums over the rows as one entry of the log.
@@ -208,11 +234,6 @@ class Metric(Unit):
             r.sum(same, part, into=replace(place, shape=(part.features,), offset=start))
             start += part.features
         return parts
-
-
-def _set_name(metric: Metric, name: str | None = None) -> None:
-    if name:
-        metric.name = str(name)
 
 
 class ElementwiseActivation(Activation):

@@ -38,7 +38,9 @@ def alone(model: Sequential) -> Iterator[None]:
     """Two fits on one model at once would mix their updates."""
     with _fitting:
         if model.__dict__.get("_in_fit"):
-            raise ConfigError("this model is being fitted by another thread; one fit at a time")
+            raise ConfigError(
+                "this model is in a fit already, of another thread or the one whose callback this is; one at a time"
+            )
         model.__dict__["_in_fit"] = True
     try:
         yield
@@ -213,9 +215,8 @@ class Training:
             finding, where = None, f"in the gradients; the step could not be replayed: {error}"
         if finding is not None:
             layer = finding.operation.layer
-            where = (
-                f"first in layer {layer!r}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
-            )
+            place = f"layer {layer!r}" if layer else "the data"
+            where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
         raise DivergenceError(
             f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
             "that step. Usual remedies: a smaller learning rate, scaled inputs",

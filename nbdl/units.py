@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl.errors import ConfigError, did_you_mean
@@ -39,6 +40,39 @@ INSTEAD: dict[str, str] = {
     "output_shape": "known to the model: see model.output_shape and model.summary()",
     "output": "not there: see model.explain() for how values flow",
 }
+
+
+# Values of these that say what nbdl does anyway, and are let pass.
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "reduction": ("sum_over_batch_size", "auto"),
+    "axis": (-1,),
+    "loss_scale_factor": (None,),
+    "loss_weights": (None,),
+    "run_eagerly": (None, False),
+    "jit_compile": (None, "auto", True, False),
+    "steps_per_execution": (None, "auto", 1),
+    "auto_scale_loss": (True, False),
+    "noise_shape": (None,),
+    "dtype": (None, "float32"),
+    "autocast": (True,),
+    "weights": (None,),
+    "seed": (None,),
+    "workers": (1,),
+    "use_multiprocessing": (False,),
+    "max_queue_size": (10,),
+}
+
+
+def without_harmless(arguments: Mapping[str, Any], known: Container[str], where: str) -> dict[str, Any]:
+    """The arguments without Keras's that say what nbdl does anyway; a seed is left out with a warning."""
+    kept = {}
+    for name, value in arguments.items():
+        harmless = HARMLESS.get(name, ()) if name not in known else ()
+        if name == "seed" and name not in known and value is not None:
+            warnings.warn(f"{where}: seed={value!r} is not used; seed is {INSTEAD['seed']}", stacklevel=4)
+        elif not any(value is one or (type(value) is type(one) and value == one) for one in harmless):
+            kept[name] = value
+    return kept
 
 
 # The base class of each kind of unit that is a class, by kind; a base class enters itself by naming its kind.
@@ -127,10 +161,12 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name not in known and name in INSTEAD:
+        for name in kwargs.keys() - known:
+            if name in INSTEAD and name in without_harmless(kwargs, known, function.__name__):
                 raise TypeError(f"{function.__name__}: {name}= is {INSTEAD[name]}")
-        return function(*args, **kwargs)
+            if name not in HARMLESS:
+                raise TypeError(f"{function.__name__} has no argument {name!r}.{did_you_mean(name, known)}")
+        return function(*args, **without_harmless(kwargs, known, function.__name__))
 
     return wrapper
 
@@ -175,6 +211,7 @@ def remembering(init: Any) -> Any:
             init(self, *args, **kwargs)
             return
         kwargs = translate(self.renamed, kwargs, type(self).__name__)
+        kwargs = without_harmless(kwargs, signature.parameters, type(self).__name__)
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:

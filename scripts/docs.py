@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbdl import Layer, Metric, Optimizer, Schedule
+from nbdl import Layer, Loss, Metric, Optimizer, Schedule
 from nbdl.registry import ALSO, Entry, registry
 
 PACKAGE = Path(__file__).resolve().parent.parent / "nbdl"
@@ -51,7 +51,7 @@ EXPORTED = {
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 # Kinds whose constructors take arguments that all of the kind have, which are not in their text.
-COMMON = (Layer, Metric, Optimizer, Schedule)
+COMMON = (Layer, Loss, Metric, Optimizer, Schedule)
 PLAIN = {"int", "float", "str", "bool", "None", "Any", "Callable", "Sequence", "list", "tuple", "dict"}
 WIDTH = 120
 

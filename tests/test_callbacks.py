@@ -130,7 +130,7 @@ def test_epochs_without_validation_are_passed_over(callback: Any, tmp_path: Path
     monkeypatch.chdir(tmp_path)
     history = fit(net(), callback(), epochs=4, validation_freq=2)
     assert (len(history["loss"]), len(history["val_loss"])) in ((4, 2), (2, 1))
-    with pytest.raises(ConfigError, match="there is no figure 'val_loss'"):
+    with pytest.raises(ConfigError, match="there will be no figure 'val_loss'"):
         fit(net(), callback(), validation_split=0.0)
 
 

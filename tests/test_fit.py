@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
@@ -822,3 +823,28 @@ def test_the_split_keeps_the_shares_of_classes() -> None:
 def test_splits_that_are_refused(arrays: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         train_test_split(*arrays, **options)
+
+
+# -- going on within a pass ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [2, 3, 7])
+@pytest.mark.parametrize("shuffle", [True, False, "batch"])
+def test_epochs_that_end_within_a_pass_are_gone_on_with(steps: int, shuffle: Any) -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(96, 4)).astype(np.float32)
+    y = x[:, :2].copy()
+
+    def made() -> Sequential:
+        model = Sequential([Dense(6, input_dim=4, activation="tanh"), Dense(2)], seed=1)
+        model.compile("adam", "mse")
+        return model
+
+    options = {"steps_per_epoch": steps, "batch_size": 20, "shuffle": shuffle, "verbose": 0}
+    straight, stopped = made(), made()
+    straight.fit(x, y, epochs=4, **options)
+    stopped.fit(x, y, epochs=2, **options)
+    again = pickle.loads(pickle.dumps(stopped))
+    again.fit(x, y, epochs=4, initial_epoch=2, **options)
+    for one, other in zip(straight.get_weights(), again.get_weights(), strict=True):
+        assert one.tobytes() == other.tobytes()

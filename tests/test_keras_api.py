@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -1208,11 +1209,14 @@ def test_a_schedule_is_saved(tmp_path: Path, halving: type[nbdl.Schedule]) -> No
 
 
 @pytest.mark.parametrize("rate", [lambda step: 0.1, Halving()], ids=["function", "not registered"])
-def test_a_rate_that_a_file_cannot_hold_is_refused(rate: Any, tmp_path: Path) -> None:
+def test_a_rate_that_a_file_cannot_hold_is_left_out_with_a_warning(rate: Any, tmp_path: Path) -> None:
     for model in (small(SGD(rate)), small(SGD())):
         model.optimizer.learning_rate = rate
-        with pytest.raises(ConfigError, match=r"(SGD: its learning_rate|Halving\(\)) is .*register"):
+        with pytest.warns(UserWarning, match=r"without optimizer.*(SGD: its learning_rate|Halving\(\)) is .*register"):
             model.save(tmp_path / "net.nbdl")
+        again = load_model(tmp_path / "net.nbdl")
+        assert again.compiled is None
+        assert same_weights(model, again)
 
 
 def test_momentum_that_comes_later_is_no_silent_change(tmp_path: Path) -> None:
@@ -1262,3 +1266,80 @@ def test_files_from_before_with_a_rate_of_their_own_load(tmp_path: Path) -> None
     for one in (model, again):
         one.fit(x, y, verbose=0)
     assert same_weights(model, again)
+
+
+# -- what pasted programs do ----------------------------------------------------------------------------------
+
+
+def test_keras_first_layer_is_at_the_top() -> None:
+    model = nbdl.Sequential([nbdl.Input(shape=(4,)), Dense(2)])
+    assert model.output_shape == (2,)
+    with pytest.raises(AttributeError, match="no attribute 'Modell'"):
+        _ = nbdl.Modell
+
+
+def test_stars_bring_every_unit() -> None:
+    scope: dict[str, Any] = {}
+    exec("from nbdl.layers import *\nfrom nbdl.callbacks import *", scope)
+    assert scope["Dense"] is Dense
+    assert scope["EarlyStopping"] is EarlyStopping
+
+
+def test_arguments_that_say_what_nbdl_does_anyway_pass() -> None:
+    assert "dtype" not in Dense(3, dtype="float32").get_config()
+    nbdl.losses.MeanSquaredError(reduction="sum_over_batch_size")
+    nbdl.optimizers.Adam(loss_scale_factor=None)
+    small().compile("sgd", "mse", run_eagerly=False, jit_compile="auto", steps_per_execution=1)
+    with pytest.warns(UserWarning, match="seed=1 is not used"):
+        nbdl.initializers.HeNormal(seed=1)
+    with pytest.raises(TypeError, match="dtype= is not needed"):
+        Dense(3, dtype="float64")
+    with pytest.raises(TypeError, match="run_eagerly= is not there"):
+        small().compile("sgd", "mse", run_eagerly=True)
+
+
+def test_misspelt_arguments_of_methods_are_named() -> None:
+    with pytest.raises(TypeError, match=r"'epoch'.*epochs"):
+        small().fit(*rows(8), epoch=3)  # type: ignore[call-arg]
+
+
+def test_losses_take_a_name_which_metrics_are_reported_under() -> None:
+    model = small()
+    model.compile("sgd", "mse", metrics=[nbdl.metrics.MeanSquaredError(name="q"), nbdl.metrics.get("mae")])
+    assert model.metrics_names == ["loss", "q", "mean_absolute_error"]
+
+
+def test_links_stay_and_devices_are_not_replaced(tmp_path: Path) -> None:
+    model, target, link = small(), tmp_path / "real.nbdl", tmp_path / "link.nbdl"
+    model.save(target)
+    link.symlink_to(target)
+    model.save(link)
+    assert link.is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="not an ordinary file"):
+        model.save(tmp_path / "pipe")
+
+
+def test_integers_are_taken_by_the_first_layer_alone() -> None:
+    from nbdl.layers import Embedding
+
+    with pytest.raises(ConfigError, match="takes integers, which a layer before it does not give"):
+        Sequential([Dense(3, input_dim=2), Embedding(5, 4)])
+
+
+def test_older_executors_are_forgotten() -> None:
+    model = small()
+    for size in range(20, 60):
+        model.fit(*rows(size), batch_size=size, verbose=0)
+    assert len([key for key in model._executors if key[0] == "train"]) <= 16
+
+
+def test_scaling_layers_take_pixels_without_a_warning() -> None:
+    from nbdl.layers import Rescaling
+
+    x = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    model = Sequential([Rescaling(1 / 255, input_dim=30), Dense(2)])
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(x, np.zeros((20, 2)), verbose=0)

@@ -92,6 +92,16 @@ def test_verdict(measure, explained, verdict):
     assert result.failed == (verdict == "MISS")
 
 
+def test_weights_that_hardly_move_say_nothing():
+    measures = {"weights, 50 steps": Measure(1e-7, 1e-7, 1e-3)}
+    result = Result("case", "optimizers", measures, moved=0.002)
+    assert result.verdict == "WEAK"
+    assert result.failed
+    assert "weights move by 2e-03 only" in "\n".join(table.misses([result]))
+    assert Result("case", "optimizers", measures, moved=math.nan).failed
+    assert Result("case", "optimizers", measures, moved=0.02).verdict == "ok"
+
+
 def test_an_error_is_never_explained():
     assert Result("case", "losses", explained="because", error="TypeError").failed
 

@@ -210,7 +210,7 @@ def test_a_plain_function_does_the_same(optimizer: Any) -> None:
 
 
 def test_a_plain_function_cannot_be_saved(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"SGD: its learning_rate is .*Schedule"):
+    with pytest.warns(UserWarning, match=r"SGD: its learning_rate is .*Schedule"):
         fitted(lambda step: 0.1).save(tmp_path / "model.nbdl")
 
 

@@ -75,6 +75,10 @@ def _activation(text: str, start: int, name: str) -> str:
     if found is None:
         known = registry.names("activations")
         raise _error(text, start, f"unknown activation {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    try:
+        found.target()
+    except TypeError as error:
+        raise _error(text, start, f"{found.name} cannot be named alone here: {error}") from None
     return found.name
 
 

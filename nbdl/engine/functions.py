@@ -28,6 +28,11 @@ def per(a: float, b: float) -> float:
     return a / b
 
 
+def per_any(a: float, count: float) -> float:
+    """a / count, and a of none."""
+    return a / max(count, 1.0)
+
+
 def is_column(label: float, column: float) -> float:
     """1 where a label names the column, else 0."""
     return 1.0 if label == column else 0.0

@@ -41,7 +41,8 @@ def training(case: Training) -> Result:
         floor, against = (net.train(task.permuted()), truth), "Keras"
     at = worst(ours.last, truth.last)[1]
     name = ours.names[at] if at >= 0 else ""
-    return Result(case.title, case.family, trained(ours, truth, floor), against, name, case.explained)
+    moved = worst(ours.last, ours.start)[0] if case.steps else None
+    return Result(case.title, case.family, trained(ours, truth, floor), against, name, moved, case.explained)
 
 
 def figure(case: Figure) -> Result:
@@ -60,6 +61,7 @@ def draw(case: Draw) -> Result:
     """Two samples."""
     from parity import keras_side
 
+    keras_side.keras.utils.set_random_seed(1)
     measures = drawn(case.draw(nbdl_side.SIDE), case.draw(keras_side.SIDE))
     return Result(case.title, case.family, measures, explained=case.explained)
 

@@ -75,6 +75,13 @@ def worst_of(group: Sequence[Result], name: str) -> str:
 
 def misses(results: Sequence[Result]) -> Iterator[str]:
     """Each case that is not within its goals, and why."""
+    reasons = {
+        "floor": lambda one: "chaotic: Keras against itself misses the goal too",
+        "explained": lambda one: one.explained,
+        "MISS": lambda one: f"**not explained** (most in {one.worst})" if one.worst else "**not explained**",
+        "WEAK": lambda one: f"**weights move by {one.moved:.0e} only, so the goal says nothing**",
+        "ERROR": lambda one: f"**{one.error}**",
+    }
     missed = [one for one in results if one.verdict != "ok"]
     yield "## Not within the goals"
     yield ""
@@ -82,10 +89,7 @@ def misses(results: Sequence[Result]) -> Iterator[str]:
         yield "None."
     for one in missed:
         figures = [f"{name} {shown(measure)}" for name, measure in one.measures.items() if not measure.met]
-        reason = {"floor": "chaotic: Keras against itself misses the goal too", "explained": one.explained,
-                  "MISS": "**not explained**", "ERROR": f"**{one.error}**"}[one.verdict]  # fmt: skip
-        where = f" (most in {one.worst})" if one.worst and one.verdict == "MISS" else ""
-        yield f"- {one.title}: {', '.join(figures)}{where}{': ' if figures else ''}{reason}"
+        yield f"- {one.title}: {', '.join(figures)}{': ' if figures else ''}{reasons[one.verdict](one)}"
 
 
 def table(group: Sequence[Result]) -> Iterator[str]:
@@ -94,10 +98,16 @@ def table(group: Sequence[Result]) -> Iterator[str]:
     for one in group:
         by_names.setdefault(tuple(one.measures), []).append(one)
     for number, (names, some) in enumerate(by_names.items()):
+        moves = any(one.moved is not None for one in some)
         if number:
             yield ""
-        yield "| case | " + " | ".join([*names, "verdict"]) + " |"
-        yield "|---|" + "---:|" * len(names) + "---|"
+        yield "| case | " + " | ".join([*names, *["moved"] * moves, "verdict"]) + " |"
+        yield "|---|" + "---:|" * (len(names) + moves) + "---|"
         for one in some:
+            moved = ["" if one.moved is None else f"{one.moved:.0e}"] * moves
             verdict = one.verdict + (", beside NumPy" if one.against == "NumPy" else "")
-            yield f"| {one.title} | " + " | ".join([*(shown(one.measures[name]) for name in names), verdict]) + " |"
+            yield (
+                f"| {one.title} | "
+                + " | ".join([*(shown(one.measures[name]) for name in names), *moved, verdict])
+                + " |"
+            )

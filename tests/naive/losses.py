@@ -130,9 +130,8 @@ def categorical_focal_gradient(
 
 
 def counted(y: Array, ignore_class: int | None) -> Array:
-    """What a row counts: 0, or so much more that the mean over all rows is that over the rows that count."""
-    weights = (y[:, 0] != ignore_class).astype(float)
-    return weights * len(y) / max(1.0, weights.sum())
+    """What a row counts: 0 or 1."""
+    return (y[:, 0] != ignore_class).astype(float)
 
 
 def sparse(y: Array, p: Array, ignore_class: int | None = None, **options: Any) -> Array:

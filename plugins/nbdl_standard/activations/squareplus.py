@@ -15,9 +15,14 @@ from typing import Any
 
 from nbdl import hookimpl
 
+HUGE = 1e9  # the root of b is nothing beside it
+
 
 def f(x: float, b: float = 4.0) -> float:
-    s = math.sqrt(x * x + b) + abs(x)
+    a = min(abs(x), HUGE)  # x² would be infinite
+    s = math.sqrt(a * a + b) + a
+    if x > HUGE:
+        return x
     return 0.5 * s if x >= 0.0 else 0.5 * b / s  # x + √(x² + b) cancels below 0
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nbdl import Callback, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, FileFormatError
+from nbdl.saving import why_not_resumable
 
 PREFIX = "epoch-"
 
@@ -42,6 +43,9 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._ended = False
+        problem = why_not_resumable(self.model)
+        if problem:
+            raise ConfigError(f"BackupAndRestore: there is nothing that training could go on from: {problem}")
         found = self._backups()
         if not found:
             return
@@ -74,7 +78,11 @@ class BackupAndRestore(Callback):
         """Bring the model to where the backup's was, in place: the run that has begun knows the memory."""
         from nbdl import load_model
 
-        saved, model = load_model(path), self.model
+        model = self.model
+        try:
+            saved = load_model(path)
+        except FileFormatError as error:
+            raise ConfigError(f"BackupAndRestore: {error}; remove the file to begin anew") from None
         state, kept = model.training_state, saved.training_state
         assert state is not None
         same = saved.get_config()["layers"] == model.get_config()["layers"]

@@ -37,6 +37,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self._columns: list[str] = []
         path = Path(self.filename)
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._goes_on = self.append and path.is_file() and path.stat().st_size > 0
         self._file = path.open("a" if self._goes_on else "w", newline="")
         self._writer = csv.writer(self._file, delimiter=self.separator)

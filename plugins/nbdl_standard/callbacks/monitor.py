@@ -31,6 +31,14 @@ class Monitor(Callback):
         Args:
             best: what the figure must be better than at first.
         """
+        validated = vars(self).get("params", {}).get("do_validation", True)
+        if self.monitor.startswith("val_") and not validated:
+            figures = self.model.metrics_names
+            if spelling(self.monitor.removeprefix("val_"), dict.fromkeys(figures)) is not None:
+                raise ConfigError(
+                    f"{type(self).__name__}: there will be no figure {self.monitor!r}: give fit validation_data or "
+                    f"validation_split, or watch one of {', '.join(figures)}"
+                )
         self.sign = -1.0 if self._maximise() else 1.0
         self._best = math.inf if best is None else self.sign * best
 

@@ -69,6 +69,7 @@ class BatchNormalization(Layer):
     0.99
     """
 
+    rescales = True
     renamed = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
 
     def __init__(

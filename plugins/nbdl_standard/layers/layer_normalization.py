@@ -47,6 +47,8 @@ class LayerNormalization(Layer):
     0.001
     """
 
+    rescales = True
+
     def __init__(
         self,
         axis: Any = -1,

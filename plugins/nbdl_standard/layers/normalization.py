@@ -38,6 +38,8 @@ def restored(x: float, mean: float, deviation: float) -> float:
 class Known(Initializer):
     """Values that are known."""
 
+    rescales = True
+
     def __init__(self, values: Any) -> None:
         self.values = values
 

@@ -35,6 +35,8 @@ class Rescaling(Layer):
     -1.0
     """
 
+    rescales = True
+
     def __init__(self, scale: float, offset: float = 0.0) -> None:
         for name, value in (("scale", scale), ("offset", offset)):
             if not isinstance(value, numbers.Real):

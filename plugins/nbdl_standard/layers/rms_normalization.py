@@ -42,6 +42,8 @@ class RMSNormalization(Layer):
     1e-06
     """
 
+    rescales = True
+
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6) -> None:
         if not epsilon >= 0.0:
             raise ConfigError(f"RMSNormalization: epsilon must not be negative, got {epsilon!r}")

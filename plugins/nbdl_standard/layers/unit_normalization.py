@@ -41,6 +41,8 @@ class UnitNormalization(Layer):
     -1
     """
 
+    rescales = True
+
     def __init__(self, axis: Any = -1) -> None:
         self.axis = axis
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
-from nbdl.engine.functions import same, times
+from nbdl.engine.functions import times
+from nbdl.errors import ConfigError
 from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy
 
 if TYPE_CHECKING:
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
 
 def counts(label: float, ignored: float) -> float:
     return 0.0 if label == ignored else 1.0
-
-
-def weight(counted: float, rows: float, count: float) -> float:
-    return rows / count if counted > 0.0 else 0.0
 
 
 class SparseTargets(Loss):
@@ -65,10 +63,12 @@ class SparseCategoricalCrossentropy(SparseTargets, CategoricalCrossentropy):
     Args:
         from_logits: whether predictions are logits; the model then ends without a softmax. (PyTorch's
             CrossEntropyLoss always takes logits.)
-        ignore_class: a label, one of the classes or not, whose rows do not count: of each batch the mean is over the
-            other rows. (PyTorch's `ignore_index` is -100 unless it is set, here nothing is ignored by default.)
+        ignore_class: a label, one of the classes or not, whose rows do not count: means are over the other rows, of a
+            batch in training, of all rows in figures. (Keras's figures are means of its batches' means. PyTorch's
+            `ignore_index` is -100 unless it is set, here nothing is ignored by default.)
 
     Raises:
+        ConfigError: ignore_class is no integer.
         DataError: labels that are not of that shape, or not those of a class.
 
     Source: Keras 3, losses/losses.py and losses/loss.py.
@@ -79,14 +79,22 @@ class SparseCategoricalCrossentropy(SparseTargets, CategoricalCrossentropy):
 
     def __init__(self, from_logits: bool = False, ignore_class: int | None = None) -> None:
         super().__init__(from_logits)
+        if ignore_class is not None and (
+            not isinstance(ignore_class, numbers.Real) or ignore_class != int(ignore_class)
+        ):
+            raise ConfigError(
+                f"SparseCategoricalCrossentropy: ignore_class is an integer label or None, got {ignore_class!r}"
+            )
         self.ignore_class = ignore_class
 
     def prepare(self, r: Recorder, y: Tensor, outputs: int) -> Tensor:
         ones = r.one_hot(y, outputs)
         if self.ignore_class is None:
             return ones
-        counted = r.map(counts, y, self.ignore_class)
-        return r.map(times, ones, r.map(weight, counted, r.rows, r.sum(same, counted)))
+        return r.map(times, ones, r.map(counts, y, self.ignore_class))
+
+    def counted(self, r: Recorder, y: Tensor) -> Tensor | None:
+        return None if self.ignore_class is None else r.map(counts, y, self.ignore_class)
 
 
 @hookimpl

@@ -31,6 +31,7 @@ class BinaryAccuracy(Metric):
         self.threshold = float(threshold)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        self.refuse_labels(y, p)
         return r.mean(same_side, y, p, self.threshold)
 
 

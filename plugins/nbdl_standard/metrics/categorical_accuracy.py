@@ -31,6 +31,7 @@ class CategoricalAccuracy(Metric):
     greater_is_better = True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        self.refuse_labels(y, p)
         return r.map(equal, largest(r, y), largest(r, p))
 
 

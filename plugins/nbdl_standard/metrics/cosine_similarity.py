@@ -26,6 +26,7 @@ class CosineSimilarity(Metric):
     greater_is_better = True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        self.refuse_labels(y, p)
         return r.map(negative, Loss().values(r, y, p))
 
 

@@ -49,6 +49,7 @@ class R2Score(Metric):
         self.class_aggregation, self.num_regressors = class_aggregation, int(num_regressors)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
+        self.refuse_labels(y, p)
         return y, r.map(times, y, y), r.map(squared_difference, y, p)
 
     def result(self, sums: np.ndarray, rows: int) -> float:

@@ -23,6 +23,7 @@ class RootMeanSquaredError(Metric):
     """
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
+        self.refuse_labels(y, p)
         return r.mean(squared_difference, y, p)
 
     def result(self, sums: np.ndarray, rows: int) -> float:

@@ -22,4 +22,4 @@ def gradient(w: float, l1: float = 0.01) -> float:
 
 @hookimpl
 def register_regularizers(register: Any) -> None:
-    register("l1", penalty, gradient, kinks=(0.0,))
+    register("l1", penalty, gradient, aliases=("activity_l1",), kinks=(0.0,))

@@ -22,4 +22,4 @@ def gradient(w: float, l1: float = 0.0, l2: float = 0.0) -> float:
 
 @hookimpl
 def register_regularizers(register: Any) -> None:
-    register("l1_l2", penalty, gradient, kinks=(0.0,), examples=({"l1": 0.02, "l2": 0.03},))
+    register("l1_l2", penalty, gradient, aliases=("activity_l1l2",), kinks=(0.0,), examples=({"l1": 0.02, "l2": 0.03},))

@@ -22,4 +22,4 @@ def gradient(w: float, l2: float = 0.01) -> float:
 
 @hookimpl
 def register_regularizers(register: Any) -> None:
-    register("l2", penalty, gradient)
+    register("l2", penalty, gradient, aliases=("activity_l2",))

@@ -49,14 +49,16 @@ def engine(work: Training, threads: int) -> Repetition:
 
     model = model_of(work)
     x, y, _ = training_data(work)
-    run = training.Fit(model, [x, y, np.ones(work.rows, np.float32)], None, work.batch, work.shuffled, threads)
+    run = training.Training(model, threads)
+    run.look_up(work.batch, ["float32" if work.shuffled else None] * 3)
+    sources = run.executor.prepare([x, y, np.ones(work.rows, np.float32)])
     order = np.random.default_rng(1).permutation(work.rows)
     steps, _, log = inference.tables(work.rows, work.batch, order, 1, run.program.log_width)
 
     def repetition() -> float:
         for _ in range(work.epochs):
             steps[:, 2] = run.state.iterations + 1 + np.arange(len(steps))
-            run.executor.run(Batches(steps, run._scalars(steps), log, run.data, None, model.seed), threads)
+            run.executor.run(Batches(steps, run._scalars(steps), log, sources, None, model.seed), threads)
             run.state.iterations += len(steps)
         assert order.size  # the tables hold its address, so it must live
         return float(log[:, 0].sum() / work.rows)

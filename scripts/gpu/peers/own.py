@@ -113,7 +113,8 @@ class Engine(Fit):
         from nbdl import inference, training
 
         data = [self.x, self.y, np.ones(work.rows, np.float32)]
-        self.run = training.Fit(self.model, data, None, work.batch, True, None)
+        self.run = training.Training(self.model)
+        self.run.look_up(work.batch, ["float32"] * len(data))
         self.sources = self.run.executor.prepare(data)
         self.run.executor.push()
         self.random = np.random.default_rng(1)

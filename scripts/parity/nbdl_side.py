@@ -36,22 +36,17 @@ SIDE = Nbdl()
 
 
 class Watch(Callback):
-    """Each step's loss, and the weights after the first; only what Keras's callbacks tell too."""
+    """Each step's loss, and the weights after the first, where a step is an epoch."""
 
     def __init__(self, weights: list[Any]) -> None:
         self.weights = weights
-        self.means: list[float] = []
+        self.losses: list[float] = []
         self.first: list[Array] = []
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.means.append(logs["loss"])
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.losses.append(logs["loss"])
         if not self.first:
             self.first = values(self.weights)
-
-    def losses(self) -> Array:
-        """The logs hold the mean since the epoch began."""
-        sums = np.array(self.means) * np.arange(1, len(self.means) + 1)
-        return np.diff(sums, prepend=0.0)
 
 
 def values(weights: list[Any]) -> list[Array]:
@@ -88,11 +83,11 @@ def train(case: Training, task: Task, start: list[Array] | None = None) -> Traje
     if case.steps:
         options = {} if task.class_weight is None else {"class_weight": task.class_weight}
         model.fit(
-            task.x, task.y, batch_size=BATCH, epochs=1, shuffle=False, verbose=0, callbacks=[watch],
-            sample_weight=task.sample_weight, **options,
+            task.x, task.y, batch_size=BATCH, steps_per_epoch=1, epochs=len(task.x) // BATCH, shuffle=False, verbose=0,
+            callbacks=[watch], sample_weight=task.sample_weight, **options,
         )  # fmt: skip
     names = [weight.name for weight in weights]
-    return Trajectory(watch.losses(), start, watch.first, values(weights), model.predict(task.probe), names)
+    return Trajectory(np.array(watch.losses), start, watch.first, values(weights), model.predict(task.probe), names)
 
 
 def figure(case: Figure, order: Array) -> Array:

@@ -140,9 +140,14 @@ def _check_integers(rows: Array, low: float, high: float, limit: int) -> None:
             raise DataError(f"x holds {value:g} in row {row}, column {column}; the first layer takes integers")
 
 
+def acting(layers: Sequence[Layer]) -> Layer | None:
+    """The first layer that does more with its inputs than to move them."""
+    return next((layer for layer in layers if not layer.moves_only), None)
+
+
 def inputs(x: Any, shape: Shape | None, layers: Sequence[Layer] = (), looks: bool = True) -> Array:
     """x as rows × features, and as the first of these layers wants it; `looks` warns of pixels that are not scaled."""
-    first = next((layer for layer in layers if not layer.moves_only), None)
+    first = acting(layers)
     limit, scaled = (None, False) if first is None else (first.input_limit, first.rescales)
     array = as_array(x, "x")
     if shape is None:

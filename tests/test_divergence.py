@@ -215,7 +215,10 @@ def test_an_update_that_overflows_in_the_last_step_is_noticed() -> None:
 
 @pytest.mark.parametrize("rate", [math.nan, math.inf, 1e300])
 def test_a_learning_rate_that_is_no_float32_is_refused(rate: float) -> None:
-    model, x = plain(nbdl.optimizers.SGD(rate))
+    with pytest.raises(ConfigError, match="learning_rate is a number of at least 0"):
+        nbdl.optimizers.SGD(-rate)
+    model, x = plain(nbdl.optimizers.SGD(0.1))
+    model.optimizer.learning_rate = rate
     before = model.get_weights()
     with pytest.raises(ConfigError, match="learning_rate is not a finite number"):
         model.fit(x, x[:, :1], verbose=0)

@@ -117,7 +117,7 @@ def test_two_fits_on_one_model_at_once_are_refused() -> None:
     first.start()
     assert waits.arrived.wait(60)
     try:
-        with pytest.raises(ConfigError, match="fitted by another thread"):
+        with pytest.raises(ConfigError, match="in a fit already"):
             model.fit(x, y, verbose=0)
         model.predict(x)  # this is allowed
     finally:

@@ -303,10 +303,11 @@ def self_test(model: Sequential, program: CProgram, names: dict[str, str]) -> st
 
     from nbdl.engine.c_source import literal
     from nbdl.engine.random import uniform
-    from nbdl.inputs import integer_limit
+    from nbdl.inputs import acting
 
     shape = model.input_shape or ()
-    drawn, limit = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32), integer_limit(model.layers)
+    drawn, first = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32), acting(model.layers)
+    limit = None if first is None else first.input_limit
     x = (2 * TEST_RANGE * drawn - TEST_RANGE if limit is None else np.floor(limit * drawn)).reshape(TEST_ROWS, *shape)
     x[0] = 0.0
     predicted = np.asarray(model.predict(x))

@@ -68,7 +68,7 @@ def losses(seconds: float) -> Iterator[Cost]:
         loss = entry.target()
         y, p = loss_data(loss, entry.options, BATCH, SIZES[-1], np.random.default_rng(0))
         probabilities = p.min() >= 0.0 and np.allclose(p.sum(axis=1), 1.0, atol=1e-3)
-        last = next(iter(loss.pairs), "softmax" if probabilities else "linear")
+        last = next(iter(loss.pairs), "softmax" if probabilities else "softplus" if p.min() >= 0.0 else "linear")
         profile = profiled(seconds, loss=loss, last=last, y=y)
         yield cost(f"{entry.name} after {last}", profile, (one for one in profile.operations if one.layer == "loss"))
 
@@ -102,12 +102,14 @@ def layers(seconds: float) -> Iterator[Cost]:
 def metrics(seconds: float) -> Iterator[Cost]:
     """Each beside crossentropy, on one-hot targets."""
     from nbdl.registry import registry
+    from nbdl.testing.suite import subjects
 
     for entry in own(registry.entries("metrics")):
         if entry.options.get("targets", "one-hot") != "one-hot":
             continue
-        profile = profiled(seconds, metrics=[entry.name])
-        yield cost(entry.name, profile, (one for one in profile.operations if one.layer == entry.name))
+        subject = subjects(entry)[0]  # with its defaults, or an example where it needs arguments
+        profile = profiled(seconds, metrics=[entry.target(**subject.arguments, name="metric")])
+        yield cost(str(subject), profile, (one for one in profile.operations if one.layer == "metric"))
 
 
 def own(entries: Iterable[Any]) -> list[Any]:

@@ -83,16 +83,17 @@ def fit(
             run.validation = data.validation(size, validation_steps, hooks)
         params["do_validation"] = run.validation is not None
         model.history, model.stop_training = history, False
-        hooks.call("on_train_begin", {})
         before = run.state.iterations
         try:
-            run.epochs(params["initial_epoch"], last, hooks)
+            hooks.call("on_train_begin", {})
+            try:
+                run.epochs(params["initial_epoch"], last, hooks)
+            except DivergenceError as error:
+                if not any(hooks.call("on_divergence", error)):
+                    raise
+                model.stop_training = True
             if run.state.iterations > before:
                 finalize(model)
-        except DivergenceError as error:
-            if not any(hooks.call("on_divergence", error)):
-                raise
-            model.stop_training = True
         finally:
             # Whoever ended the run, even Ctrl-C: callbacks restore the best weights here.
             hooks.call("on_train_end", run.logs)

@@ -100,8 +100,9 @@ class Training:
 
     @property
     def current(self) -> bool:
-        """Whether this still is how the model is trained: not if it was compiled again, or has other layers."""
-        return self.state is self.model.training_state
+        """Whether this still is how the model is trained: not if it was compiled again, or keeps other slots."""
+        state = self.model.training_state
+        return self.state is state and state.slot_names == self.model.optimizer.all_slots()
 
     def look_up(self, rows: int, kinds: Sequence[str | None]) -> None:
         """Have the executor for batches of up to so many rows, gathered from these dtypes, of the model as it is.

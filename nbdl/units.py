@@ -60,6 +60,17 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "workers": (1,),
     "use_multiprocessing": (False,),
     "max_queue_size": (10,),
+    "batch_size": (None,),
+    "data_format": (None, "channels_last"),
+    "mode": (0,),
+    "renorm": (False,),
+    "synchronized": (False,),
+    "multi_label": (False,),
+    "double_checkpoint": (False,),
+    "profile_batch": (0,),
+    "write_graph": (True, False),
+    "write_images": (False,),
+    "write_steps_per_second": (False,),
 }
 
 
@@ -212,6 +223,8 @@ def remembering(init: Any) -> Any:
             return
         kwargs = translate(self.renamed, kwargs, type(self).__name__)
         kwargs = without_harmless(kwargs, signature.parameters, type(self).__name__)
+        if "epsilon" in kwargs and kwargs["epsilon"] is None:  # Keras 2's way to say the default
+            del kwargs["epsilon"]
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:

@@ -427,3 +427,60 @@ def test_without_its_package_tensorboard_says_what_to_install(monkeypatch: pytes
     for arguments in ({"update_freq": 0}, {"histogram_freq": -1}):
         with pytest.raises(ConfigError, match=next(iter(arguments))):
             TensorBoard(**arguments)
+
+
+# -- combinations -------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_need_no_validation(tmp_path: Path) -> None:
+    fit(net(), ModelCheckpoint(tmp_path / "{epoch}.nbdl"), validation_split=0.0, epochs=2)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_base_rate_is_what_callbacks_read_and_write() -> None:
+    from nbdl.optimizers import SGD
+
+    model = net(optimizer=SGD(0.1, decay=0.1))
+    history = fit(model, LearningRateScheduler(), epochs=4)
+    assert model.optimizer.learning_rate == 0.1
+    assert history["learning_rate"] == pytest.approx([0.1] * 4)
+
+
+def test_a_schedules_rate_is_that_of_the_last_step_with_accumulation_too() -> None:
+    from nbdl.optimizers import SGD
+    from nbdl.schedules import PiecewiseConstantDecay
+
+    schedule = PiecewiseConstantDecay([5], [0.1, 0.01])  # 4 steps an epoch
+    history = fit(net(optimizer=SGD(schedule, gradient_accumulation_steps=2)), ShowRate(), epochs=3)
+    assert history["rate"] == pytest.approx([0.1, 0.01, 0.01])
+
+
+class ShowRate(Callback):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        from nbdl_standard.callbacks.learning_rate import rate_of
+
+        logs["rate"] = rate_of(self)
+
+
+def test_a_quiet_end_takes_the_averages_too() -> None:
+    from nbdl.optimizers import SGD
+
+    model = Sequential([Dense(7, input_dim=5), Dense(3)], seed=1)
+    model.compile(SGD(2.0, use_ema=True), "mse")
+    fit(model, TerminateOnNaN(), epochs=99)
+    state, store = model.training_state, model.store
+    assert state is not None
+    weight = store.weights[0]
+    assert np.array_equal(weight.value, store.view(state.slots[: store.trainable_size], weight))
+
+
+def test_a_callback_that_fails_at_the_beginning_leaves_the_others_their_end() -> None:
+    seen: list[str] = []
+
+    class Fails(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fit(net(), LambdaCallback(on_train_end=lambda logs: seen.append("end")), Fails())
+    assert seen == ["end"]

@@ -848,3 +848,13 @@ def test_epochs_that_end_within_a_pass_are_gone_on_with(steps: int, shuffle: Any
     again.fit(x, y, epochs=4, initial_epoch=2, **options)
     for one, other in zip(straight.get_weights(), again.get_weights(), strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def test_train_on_batch_sees_an_optimizer_that_needs_other_slots() -> None:
+    model = Sequential([Dense(2, input_dim=4)], seed=1)
+    model.compile(SGD(0.1), "mse")
+    x = np.ones((8, 4), np.float32)
+    model.train_on_batch(x, x[:, :2])
+    model.optimizer.momentum = 0.9
+    with pytest.raises(ConfigError, match="compile the model again"):
+        model.train_on_batch(x, x[:, :2])

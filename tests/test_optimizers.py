@@ -649,3 +649,7 @@ def test_an_attribute_that_hides_a_method_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="'shrinkage' is a method"):
         Shrinking()
+
+
+def test_none_stands_for_the_default_as_in_keras_2() -> None:
+    assert Adam(lr=0.01, epsilon=None, decay=0.0, amsgrad=False).epsilon == 1e-7  # type: ignore[call-arg, arg-type]

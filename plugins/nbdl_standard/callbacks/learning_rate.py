@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 def rate_of(callback: Callback) -> float:
-    """The learning rate of the next step, of a schedule too."""
-    state = callback.model.training_state
-    return float(callback.model.optimizer.rate(1 + (state.iterations if state else 0)))
+    """The optimizer's learning rate: the number that it was given, or what its schedule said of the last step."""
+    optimizer, state = callback.model.optimizer, callback.model.training_state
+    if not callable(optimizer.learning_rate):
+        return float(optimizer.learning_rate)
+    steps = max(1, state.iterations if state else 0)
+    return float(optimizer.rate(-(-steps // (optimizer.gradient_accumulation_steps or 1))))
 
 
 def set_rate(callback: Callback, rate: float) -> None:

@@ -71,7 +71,8 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch"
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.start(self.initial_value_threshold)
+        if self.save_best_only:
+            self.start(self.initial_value_threshold)
         self.epoch = self.waited = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -19,6 +19,9 @@ class BinaryAccuracy(Metric):
 
     Formula: mean over a row's outputs of [(p > threshold) = (y > threshold)].
 
+    Targets are cut at the threshold too, so labels of -1 and 1 and soft labels count as one would expect; Keras
+    compares the cut predictions with the targets as they are.
+
     Args:
         threshold: default 0.5.
 

@@ -29,7 +29,7 @@ class SGD(Optimizer):
 
     Args:
         learning_rate: η, a number or a schedule. Default 0.01.
-        momentum: μ, 0 ≤ μ < 1. Default 0.
+        momentum: μ, 0 ≤ μ ≤ 1. Default 0.
         nesterov: whether momentum looks ahead. Default False.
 
     PyTorch scales differently: v ← μ·v + g, w ← w - η·v. scikit-learn's defaults are η = 0.001, μ = 0.9, Nesterov.

@@ -146,13 +146,21 @@ def test_permuted_batches_hold_the_same_rows():
     assert (other.probe == task.x[:BATCH]).all()
 
 
-def test_losses_of_steps_from_means_of_the_epoch():
+def test_each_step_has_its_own_loss():
+    from nbdl import Sequential
+    from nbdl.layers import Dense
     from parity.nbdl_side import Watch
 
-    watch = Watch([])
-    for batch, mean in enumerate([4.0, 3.0, 5.0]):
-        watch.on_train_batch_end(batch, {"loss": mean})
-    assert watch.losses().tolist() == [4.0, 2.0, 9.0]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 2))
+    model = Sequential([Dense(2, input_dim=3)], seed=1)
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.0
+    watch = Watch(model.weights)
+    model.fit(x, y, batch_size=4, steps_per_epoch=1, epochs=3, shuffle=False, verbose=0, callbacks=[watch])
+    wanted = [model.evaluate(x[start : start + 4], y[start : start + 4]) for start in (0, 4, 8)]
+    assert watch.losses == pytest.approx(wanted, rel=1e-6)
+    assert len(watch.first) == 2
 
 
 def test_differences_are_the_derivative():

@@ -147,9 +147,10 @@ def test_permuted_batches_hold_the_same_rows():
 
 
 def test_each_step_has_its_own_loss():
+    from parity.nbdl_side import Watch
+
     from nbdl import Sequential
     from nbdl.layers import Dense
-    from parity.nbdl_side import Watch
 
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 2))

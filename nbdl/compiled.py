@@ -145,7 +145,7 @@ def _metric(given: Any) -> Metric:
         return cast(Metric, _of_functions("metrics", (given,), "compile's metrics"))
     is_loss = isinstance(given, Loss) or (isinstance(given, type) and issubclass(given, Loss))
     if isinstance(given, str):
-        is_loss = registry.find("metrics", given) is None and registry.find("losses", given) is not None
+        is_loss = registry.kind_of("metrics", given) == "losses"
     if is_loss:
         return LossMetric(registry.make("losses", given))
     return cast(Metric, registry.make("metrics", given, "compile's metrics"))

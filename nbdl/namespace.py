@@ -28,9 +28,7 @@ class Dataset:
 def _get(kind: str, given: Any, where: str = "") -> Any:
     """A unit by name, config, class or instance; of a kind that stands in for it where there is none."""
     name = given.get("name") if isinstance(given, dict) else given
-    if isinstance(name, str) and kind in ALSO and registry.find(kind, name) is None and registry.find(ALSO[kind], name):
-        kind = ALSO[kind]
-    return registry.make(kind, given, where)
+    return registry.make(registry.kind_of(kind, name) if isinstance(name, str) else kind, given, where)
 
 
 def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -43,8 +41,7 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if name == "get":
             return functools.partial(_get, kind)
-        also = registry.find(ALSO[kind], name) if kind in ALSO and registry.find(kind, name) is None else None
-        entry = also or registry.get(kind, name)
+        entry = registry.get(registry.kind_of(kind, name), name)
         return Dataset(entry) if kind == "datasets" else entry.target
 
     def names() -> list[str]:

@@ -121,6 +121,12 @@ class Registry:
         found = self._names[kind].get(normalise(name))
         return None if found is None else self._entries[kind][found]
 
+    def kind_of(self, kind: str, name: str) -> str:
+        """The kind itself, or the one that stands in for it where only that one knows the name."""
+        also = ALSO.get(kind)
+        known = also is None or self.find(kind, name) is not None or self.find(also, name) is None
+        return kind if known or also is None else also
+
     def entry_of(self, unit: Unit) -> Entry | None:
         """The entry that a unit was made from, or None: a subclass would come back as its base."""
         entry = self.find(unit.kind, unit.unit_name) if unit.kind and unit.unit_name else None

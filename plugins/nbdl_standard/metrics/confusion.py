@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric
 from nbdl.errors import ConfigError
-from nbdl_standard.metrics.largest import k_largest
+from nbdl_standard.metrics.largest import LEFT_OUT, k_largest
 from nbdl_standard.spread import numbers
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nbdl.engine.program import Recorder, Tensor
 
 
@@ -35,6 +37,14 @@ def columns(r: Recorder, y: Tensor, p: Tensor) -> Tensor:
     return r.one_hot(y, p.features) if y.features == 1 < p.features else y
 
 
+def check_class(metric: Metric, class_id: int | None, p: Tensor) -> None:
+    """Refuse a `class_id` that is no column of the predictions."""
+    if class_id is not None and not 0 <= class_id < p.features:
+        raise ConfigError(
+            f"{type(metric).__name__}: class_id is a column, 0 to {p.features - 1} here, got {class_id!r}"
+        )
+
+
 def ratio(part: float, whole: float) -> float:
     """part/whole, and 0 of nothing."""
     return float(part / whole) if whole else 0.0
@@ -57,7 +67,7 @@ def one_threshold(thresholds: Any, who: str, default: float) -> float:
 
 
 class ConfusionMetric(Metric):
-    """Base of metrics that count decisions over all rows and columns.
+    """Base of metrics that count decisions over all rows and columns; itself the number of one kind of them.
 
     Class attributes:
         counted: what is counted: scalar functions of this module.
@@ -68,14 +78,30 @@ class ConfusionMetric(Metric):
     top_k: int | None = None
     class_id: int | None = None
 
+    def __init__(self, thresholds: float | None = None) -> None:
+        self.threshold = one_threshold(thresholds, type(self).__name__, 0.5)
+
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
         y = columns(r, y, p)
-        if self.class_id is not None and not 0 <= self.class_id < p.features:
-            raise ConfigError(
-                f"{type(self).__name__}: class_id is a column, 0 to {p.features - 1} here, got {self.class_id!r}"
-            )
+        check_class(self, self.class_id, p)
         chosen = p if self.top_k is None else k_largest(r, p, self.top_k, type(self).__name__)
         column, class_id = numbers(p.features), -1.0 if self.class_id is None else self.class_id
         return tuple(
             r.sum(count, y, chosen, self.threshold, column, class_id, over="features") for count in self.counted
         )
+
+    def result(self, sums: np.ndarray, rows: int) -> float:
+        return float(sums[0])
+
+
+class RatioMetric(ConfusionMetric):
+    """Base of the share of the first of two kinds of decisions."""
+
+    greater_is_better = True
+
+    def __init__(self, thresholds: float | None = None, top_k: int | None = None, class_id: int | None = None) -> None:
+        self.threshold = one_threshold(thresholds, type(self).__name__, 0.5 if top_k is None else LEFT_OUT)
+        self.top_k, self.class_id = top_k, class_id
+
+    def result(self, sums: np.ndarray, rows: int) -> float:
+        return ratio(sums[0], sums[0] + sums[1])

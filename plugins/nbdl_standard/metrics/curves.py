@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Metric
 from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
-from nbdl_standard.metrics.confusion import columns
+from nbdl_standard.metrics.confusion import check_class, columns
 from nbdl_standard.spread import numbers
 
 if TYPE_CHECKING:
@@ -93,11 +93,8 @@ class CurveMetric(Metric):
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         y = columns(r, y, p)
+        check_class(self, self.class_id, p)
         if self.class_id is not None:
-            if not 0 <= self.class_id < p.features:
-                raise ConfigError(
-                    f"{type(self).__name__}: class_id is a column, 0 to {p.features - 1} here, got {self.class_id!r}"
-                )
             column = numbers(p.features)
             y, p = (r.sum(in_column, x, column, self.class_id, over="features") for x in (y, p))
         sizes = r.map(same, float(self.num_thresholds)), r.map(same, float(p.features))

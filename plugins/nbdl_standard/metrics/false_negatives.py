@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbdl import hookimpl
-from nbdl_standard.metrics.confusion import ConfusionMetric, false_negative, one_threshold
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbdl_standard.metrics.confusion import ConfusionMetric, false_negative
 
 
 class FalseNegatives(ConfusionMetric):
@@ -29,12 +26,6 @@ class FalseNegatives(ConfusionMetric):
 
     greater_is_better = False
     counted = (false_negative,)
-
-    def __init__(self, thresholds: float | None = None) -> None:
-        self.threshold = one_threshold(thresholds, "FalseNegatives", 0.5)
-
-    def result(self, sums: np.ndarray, rows: int) -> float:
-        return float(sums[0])
 
 
 @hookimpl

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbdl import hookimpl
-from nbdl_standard.metrics.confusion import ConfusionMetric, false_positive, one_threshold, ratio, true_positive
-from nbdl_standard.metrics.largest import LEFT_OUT
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbdl_standard.metrics.confusion import RatioMetric, false_positive, true_positive
 
 
-class Precision(ConfusionMetric):
+class Precision(RatioMetric):
     """The share of positive decisions that are right.
 
     Formula: TP/(TP + FP), over all rows and columns of the epoch; 0 if nothing is positive. Positive is
@@ -35,15 +31,7 @@ class Precision(ConfusionMetric):
     0.7
     """
 
-    greater_is_better = True
     counted = (true_positive, false_positive)
-
-    def __init__(self, thresholds: float | None = None, top_k: int | None = None, class_id: int | None = None) -> None:
-        self.threshold = one_threshold(thresholds, "Precision", 0.5 if top_k is None else LEFT_OUT)
-        self.top_k, self.class_id = top_k, class_id
-
-    def result(self, sums: np.ndarray, rows: int) -> float:
-        return ratio(sums[0], sums[0] + sums[1])
 
 
 @hookimpl

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbdl import hookimpl
-from nbdl_standard.metrics.confusion import ConfusionMetric, one_threshold, true_negative
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbdl_standard.metrics.confusion import ConfusionMetric, true_negative
 
 
 class TrueNegatives(ConfusionMetric):
@@ -29,12 +26,6 @@ class TrueNegatives(ConfusionMetric):
 
     greater_is_better = True
     counted = (true_negative,)
-
-    def __init__(self, thresholds: float | None = None) -> None:
-        self.threshold = one_threshold(thresholds, "TrueNegatives", 0.5)
-
-    def result(self, sums: np.ndarray, rows: int) -> float:
-        return float(sums[0])
 
 
 @hookimpl

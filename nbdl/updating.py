@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nbdl.engine.functions import add, same
+from nbdl.engine.functions import add, same, square
 from nbdl.engine.program import Recorder, Shape, Tensor
 from nbdl.engine.source import compose
 from nbdl.engine.store import aligned_zeros, end_of
@@ -178,10 +178,6 @@ class Around:
 # -- norms ------------------------------------------------------------------------------------------------
 
 
-def _square(g: float) -> float:
-    return g * g
-
-
 def _mean_square(g: float, accumulated: float, share: float) -> float:
     mean = (accumulated + g) * share
     return mean * mean
@@ -204,7 +200,7 @@ def _scales(
                 accumulated = slots.part(ACCUMULATED, weight.tensor.offset, gradient.shape)
                 squares[weight] = r.total(_mean_square, gradient, accumulated, r.scalar(SHARE))
             else:
-                squares[weight] = r.total(_square, gradient)
+                squares[weight] = r.total(square, gradient)
     if optimizer.global_clipnorm is not None:
         with r.recording("gradients", "clip"):
             squares = dict.fromkeys(gradients, functools.reduce(functools.partial(r.map, add), squares.values()))

@@ -23,6 +23,16 @@ def times(a: float, b: float) -> float:
     return a * b
 
 
+def square(a: float) -> float:
+    """a²."""
+    return a * a
+
+
+def sign(a: float) -> float:
+    """1, -1 or 0, or NaN where there is NaN."""
+    return 1.0 if a > 0.0 else (-1.0 if a < 0.0 else 0.0 * a)
+
+
 def per(a: float, b: float) -> float:
     """a / b."""
     return a / b

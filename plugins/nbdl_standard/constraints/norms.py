@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbdl import Constraint
-from nbdl.engine.functions import times
+from nbdl.engine.functions import square, times
 from nbdl.errors import ConfigError
 from nbdl_standard.spread import spread
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
-
-
-def square(w: float) -> float:
-    return w * w
 
 
 class NormConstraint(Constraint):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from nbdl import elementwise_pair, hookimpl
 from nbdl.specs import ElementwiseLoss
+from nbdl_standard.activations.sigmoid import f as logistic
 from nbdl_standard.losses.binary_crossentropy import df as plain_df
 from nbdl_standard.losses.binary_crossentropy import f as plain_f
 from nbdl_standard.losses.binary_crossentropy import f_logits as plain_f_logits
@@ -28,11 +28,6 @@ def df(y: float, p: float, one: float, zero: float, gamma: float) -> float:
     miss = max(share(y, 1.0 - p, p), TINY)
     slope = gamma * miss ** (gamma - 1.0) * (1.0 - 2.0 * y) * plain_f(y, p)
     return share(y, one, zero) * (slope + miss**gamma * plain_df(y, p))
-
-
-def logistic(z: float) -> float:
-    e = math.exp(-abs(z))
-    return (1.0 if z >= 0.0 else e) / (1.0 + e)
 
 
 def f_logits(y: float, z: float, one: float, zero: float, gamma: float) -> float:

@@ -10,10 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-
-
-def sign(x: float) -> float:
-    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0 * x)
+from nbdl.engine.functions import sign
 
 
 def f(y: float, p: float) -> float:

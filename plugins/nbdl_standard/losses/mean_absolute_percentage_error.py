@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl_standard.losses.mean_absolute_error import sign
+from nbdl.engine.functions import sign
 
 EPSILON = 1e-7
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Optimizer, hookimpl
+from nbdl.engine.functions import square
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
@@ -34,10 +35,6 @@ def update(
 ) -> tuple[float, float, float]:
     step = size * direction(g, m, v, beta_1, beta_2, first, second, epsilon)
     return w - step, m + (g - m) * (1.0 - beta_1), v + (g * g - v) * (1.0 - beta_2)
-
-
-def square(x: float) -> float:
-    return x * x
 
 
 def trust(learning_rate: float, weight: float, step: float) -> float:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import Optimizer, hookimpl
+from nbdl.engine.functions import sign
 from nbdl.errors import ConfigError
-
-
-def sign(x: float) -> float:
-    return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0 * x)  # NaN passes
 
 
 def update(w: float, g: float, m: float, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Optimizer, hookimpl
+from nbdl.engine.functions import square, times
 from nbdl_standard.optimizers.adam import update as adam
 
 if TYPE_CHECKING:
@@ -29,20 +30,12 @@ def nesterov(g: float, m: float, momentum: float) -> float:
     return g + momentum * (momentum * m + g)
 
 
-def square(x: float) -> float:
-    return x * x
-
-
 def normalized(x: float, squares: float) -> float:
     return x / (math.sqrt(squares) + 1e-7)
 
 
 def weighted(x: float, y: float, a: float, b: float) -> float:
     return a * x + b * y
-
-
-def times(x: float, a: float) -> float:
-    return x * a
 
 
 class Muon(Optimizer):

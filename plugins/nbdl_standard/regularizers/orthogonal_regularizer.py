@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Regularizer, hookimpl
-from nbdl.engine.functions import same, times
+from nbdl.engine.functions import same, square, times
 from nbdl.errors import ConfigError
 from nbdl_standard.spread import numbers, spread
 
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
-
-
-def square(w: float) -> float:
-    return w * w
 
 
 def inverse_norm(squares: float) -> float:

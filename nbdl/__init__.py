@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from nbdl.layer import Layer
     from nbdl.model import Sequential
     from nbdl.optimizer import Optimizer, Schedule
-    from nbdl.registry import register
     from nbdl.saving import load_model, model_from_json
     from nbdl.seeding import set_random_seed
+    from nbdl.session import register
     from nbdl.specs import (
         Activation,
         Constraint,
@@ -63,7 +63,7 @@ _HOME = {
     "hookimpl": "hookspecs",
     "load_model": "saving",
     "model_from_json": "saving",
-    "register": "registry",
+    "register": "session",
     "set_random_seed": "seeding",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NbdlError(Exception):
@@ -16,6 +17,24 @@ class DataError(NbdlError, ValueError):
 
 class ConfigError(NbdlError, ValueError):
     """A model, an argument or a file asks for something that does not fit."""
+
+
+class KernelError(ConfigError):
+    """A scalar function or a hand-written body does what a kernel cannot.
+
+    Attributes:
+        kernel: the layer and the operation.
+        function: the author's function.
+        plugin: distribution and version of its package; "this session" where it is in none.
+        file, line: the author's line.
+    """
+
+    def __init__(self, message: str, kernel: str, function: str, plugin: str, file: str, line: int) -> None:
+        super().__init__(message)
+        self.kernel, self.function, self.plugin, self.file, self.line = kernel, function, plugin, file, line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.kernel, self.function, self.plugin, self.file, self.line)
 
 
 class UnknownNameError(ConfigError, AttributeError):

@@ -24,21 +24,32 @@ import pluggy
 
 Register = Callable[..., None]
 
-hookspec = pluggy.HookspecMarker("nbdl")
+VERSION = "1.0"  # of this page: its first number grows when a plugin must change, its second when something is added
+
 hookimpl = pluggy.HookimplMarker("nbdl")
 
 
-@hookspec(historic=True)
+def hookspec(since: str, **options: Any) -> Callable[[Register], Register]:
+    """A specification of this page, and the page's version that brought it."""
+
+    def specified(function: Register) -> Register:
+        function.since = since  # type: ignore[attr-defined]
+        return pluggy.HookspecMarker("nbdl")(function, historic=True, **options)
+
+    return specified
+
+
+@hookspec(since="1.0")
 def register_layers(register: Register) -> None:
     """`register("Dense", Dense)`: a subclass of `nbdl.Layer`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_activations(register: Register) -> None:
     """`register("relu", f, df)`: scalar `f(x, ...)` and `df(x, y, ...)`; or a subclass of `Activation`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_losses(register: Register) -> None:
     """`register("mse", f, df)`: scalar `f(y, p, ...)` and `df(y, p, ...)`; or a subclass of `Loss`.
 
@@ -46,42 +57,42 @@ def register_losses(register: Register) -> None:
     `targets="probabilities"` refuses targets outside 0..1, "signs" outside -1..1, "positive" below 0."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_optimizers(register: Register) -> None:
     """`register("Adam", Adam)`: a subclass of `Optimizer`; `default=True` for what `compile()` takes."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_regularizers(register: Register) -> None:
     """`register("l2", penalty, gradient)`: scalar `penalty(w, ...)` and `gradient(w, ...)`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_initializers(register: Register) -> None:
     """`register("glorot_uniform", GlorotUniform)`: a subclass of `Initializer`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_constraints(register: Register) -> None:
     """`register("non_neg", project)`: scalar `project(w, ...)`; or a subclass of `Constraint`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_metrics(register: Register) -> None:
     """`register("accuracy", Accuracy)`: a subclass of `Metric`; or scalar `f(y, p, ...)`, for its mean."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_callbacks(register: Register) -> None:
     """`register("EarlyStopping", EarlyStopping)`: a subclass of `nbdl.Callback`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_schedules(register: Register) -> None:
     """`register("ExponentialDecay", ExponentialDecay)`: a subclass of `Schedule`: learning rate by step."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_datasets(register: Register) -> None:
     """`register("digits", load, task=..., classes=..., description=..., recipe=...)`.
 
@@ -89,17 +100,17 @@ def register_datasets(register: Register) -> None:
     line's defaults for it."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_readers(register: Register) -> None:
     """`register("csv", read, suffixes=(".csv",))`: `read(source, **options)` returns a `Table` or `Arrays`."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_exporters(register: Register) -> None:
     """`register("c", export, suffixes=(".c",))`: `export(model, path, **options)` writes a file."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
 def register_recipes(register: Register) -> None:
     """`register("dense_classifier", recipe, default_for="classification", epochs=200, ...)`: what
     `nbdl train` does where the user leaves the choice.
@@ -107,7 +118,14 @@ def register_recipes(register: Register) -> None:
     `recipe(request)` turns a `nbdl.cli.recipe.Request` into a `Plan`; the options are default settings."""
 
 
-@hookspec(historic=True)
+@hookspec(since="1.0")
+def register_templates(register: Register) -> None:
+    """`register("activation", write, description="...")`: a package for `nbdl plugins new --kind activation`.
+
+    `write(request)` takes a `nbdl.scaffold.Request` and returns the texts of files by their relative names."""
+
+
+@hookspec(since="1.0")
 def register_commands(register: Register) -> None:
     """`register("name", "module:object", help="...")`: a click command, imported when it is called."""
 

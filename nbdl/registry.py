@@ -10,72 +10,39 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-import os
-import pkgutil
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from nbdl import hookspecs
-from nbdl.errors import PluginError, UnknownNameError, did_you_mean
+from nbdl import discovery, hookspecs
+from nbdl.discovery import GROUP, Plugin
+from nbdl.entries import SESSION, Broken, Entry, Owner, normalise, singular
+from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
 from nbdl.optimizer import Optimizer, Schedule  # noqa: F401 - base classes enter themselves in BASES
+from nbdl.options import unknown_option
 from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 
-GROUP = "nbdl"
 ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of the first is asked for
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Who registered a unit: the entry point, its distribution, and that one's version."""
+def kind_named(given: str) -> str:
+    """A kind by its name or its singular: "activations" for both.
 
-    plugin: str
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}".strip()
-
-
-SESSION = Owner("session", "this session", "")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One registered unit: `target` is a class, or for data and commands a function."""
-
-    kind: str
-    name: str
-    target: Any
-    owner: Owner
-    module: str
-    aliases: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A plugin module that could not be used, and why."""
-
-    owner: Owner
-    module: str
-    reason: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"plugin {self.owner.plugin!r} of {self.owner} ({self.module}): {self.reason}. {self.remedy}"
-
-
-def normalise(name: str) -> str:
-    """Names are compared without case, underscores and dashes."""
-    return name.lower().replace("_", "").replace("-", "")
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    known = {spelling: kind for kind in hookspecs.KINDS for spelling in (kind, singular(kind))}
+    if given not in known:
+        raise ConfigError(f"no kind {given!r}.{did_you_mean(given, known)} Kinds: {', '.join(hookspecs.KINDS)}")
+    return known[given]
 
 
 class _Manager(pluggy.PluginManager):
@@ -88,22 +55,31 @@ class _Manager(pluggy.PluginManager):
 
 
 class Registry:
-    """All units by kind and name; plugins are loaded at the first look-up."""
+    """All units by kind and name; plugins are loaded at the first look-up.
+
+    Attributes, once they are loaded:
+        broken: plugin modules that could not be used.
+        switched_off: plugins that the environment keeps from being loaded.
+        unmatched: names in the environment that nothing installed answers to.
+        seconds: how long each plugin took to load.
+    """
 
     def __init__(self) -> None:
         self.broken: list[Broken] = []
+        self.switched_off: list[Owner] = []
+        self.unmatched: list[str] = []
+        self.seconds: dict[Owner, float] = {}
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in hookspecs.KINDS}
         self._names: dict[str, dict[str, str]] = {kind: {} for kind in hookspecs.KINDS}
         self._manager = _Manager(GROUP)
         self._manager.add_hookspecs(hookspecs)
-        self._owner = Owner("", "", "")
-        self._module = ""
-        self._pending: list[Entry] | None = None
+        self._owner, self._module = SESSION, ""
+        self._journal: list[tuple[Entry, Entry | None]] | None = None
         self._loaded = self._loading = False
         self._lock = threading.RLock()
         for kind in hookspecs.KINDS:
             hook = getattr(self._manager.hook, f"register_{kind}")
-            hook.call_historic(kwargs={"register": self._registrar(kind)})
+            hook.call_historic(kwargs={"register": functools.partial(self.add, kind)})
 
     # -- looking up -----------------------------------------------------------------------------------
 
@@ -131,6 +107,11 @@ class Registry:
         """The entry that a unit was made from, or None: a subclass would come back as its base."""
         entry = self.find(unit.kind, unit.unit_name) if unit.kind and unit.unit_name else None
         return entry if entry is not None and entry.target is type(unit) else None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind, in the order of the hooks."""
+        return hookspecs.KINDS
 
     def names(self, kind: str) -> list[str]:
         """The registered names of a kind, in order."""
@@ -163,20 +144,23 @@ class Registry:
         name = given.get("name") if isinstance(given, dict) else given
         if isinstance(name, str):
             try:
-                target = self.get(kind, name).target
+                entry = self.get(kind, name)
             except UnknownNameError as error:
                 raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
-            return target() if given is name else target.from_config(given.get("config", {}))
+            try:
+                return entry.target() if given is name else entry.target.from_config(given.get("config", {}))
+            except Exception as error:
+                error.__dict__.setdefault("made_from", entry)  # for who reads a file: whose version is it?
+                raise
         raise UnknownNameError(
             f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}"
         )
 
     def _unknown(self, kind: str, name: str) -> str:
         known = self.names(kind)
-        singular = {"losses": "loss"}.get(kind, kind.rstrip("s"))
         also = ALSO.get(kind, "")
         spellings = self._all_names(kind) + (self._all_names(also) if also else [])
-        text = f"unknown {singular} {name!r}.{did_you_mean(name, spellings)}"
+        text = f"unknown {singular(kind)} {name!r}.{did_you_mean(name, spellings)}"
         if not known:
             return (
                 f"{text} No plugin offers any: the standard units are found through the package's metadata, "
@@ -195,15 +179,64 @@ class Registry:
 
     # -- registering ----------------------------------------------------------------------------------
 
-    def _registrar(self, kind: str) -> Callable[..., None]:
-        def register(name: str, *parts: Any, aliases: tuple[str, ...] = (), **options: Any) -> None:
-            entry = self._checked(kind, name, parts, tuple(aliases), options)
-            if self._pending is None:
-                self._add(entry)
-            else:
-                self._pending.append(entry)
+    def add(self, kind: str, name: str, *parts: Any, aliases: tuple[str, ...] = (), **options: Any) -> Entry:
+        """Register one unit, as its hook's `register` does.
 
-        return register
+        Raises:
+            PluginError: an invalid unit, or a taken name.
+        """
+        with self._lock:
+            entry = self._checked(kind, name, parts, tuple(aliases), options)
+            self._add(entry)
+            return entry
+
+    def register_module(self, module: ModuleType | Any, owner: Owner | None = None) -> None:
+        """Register the hooks of one module or object: all of what it registers, or nothing.
+
+        Raises:
+            PluginError: a misspelt hook, a taken name, an invalid unit.
+        """
+        with self._lock:
+            if self._manager.is_registered(module):
+                return
+            name = getattr(module, "__name__", type(module).__name__)
+            with self.owned(owner or self._owner, name):
+                try:
+                    self._manager.register(module, name=f"{self._owner.plugin}:{name}:{id(module)}")
+                    self._refuse_unknown_hooks(module)
+                except BaseException:
+                    if self._manager.is_registered(module):
+                        self._manager.unregister(module)
+                    raise
+
+    @contextmanager
+    def owned(self, owner: Owner, module: str) -> Iterator[None]:
+        """What is registered within belongs to an owner; all of it is taken back if an error is raised."""
+        with self._lock:
+            before = self._owner, self._module, self._journal
+            self._owner, self._module, self._journal = owner, module, []
+            try:
+                yield
+                if before[2] is not None:
+                    before[2].extend(self._journal)
+            except BaseException:
+                for entry, replaced in reversed(self._journal):
+                    self._remove(entry)
+                    if replaced is not None:
+                        self._put(replaced)
+                raise
+            finally:
+                self._owner, self._module, self._journal = before
+
+    def has_hooks(self, module: Any) -> bool:
+        """Whether a registered module or object implements any hook."""
+        return bool(self._manager.get_hookcallers(module))
+
+    def _refuse_unknown_hooks(self, module: Any) -> None:
+        for caller in self._manager.get_hookcallers(module) or []:
+            if not caller.has_spec():
+                hint = did_you_mean(caller.name, hookspecs.specifications())
+                raise PluginError(f"there is no hook {caller.name!r}.{hint}")
 
     def _checked(
         self, kind: str, name: str, parts: tuple[Any, ...], aliases: tuple[str, ...], options: dict[str, Any]
@@ -212,10 +245,13 @@ class Registry:
             raise PluginError(f"register_{kind}: a name is letters, digits and underscores, got {name!r}")
         if not parts:
             raise PluginError(f"register_{kind}: nothing was given for {name!r}")
+        if problem := unknown_option(kind, options):
+            raise PluginError(f"{name!r}: {problem}")
         target = parts[0]
         if kind in BASES:
             target = self._unit_class(kind, name, parts, options)
-        return Entry(kind, name, target, self._owner, self._module, aliases, options)
+        module = self._module or getattr(target, "__module__", "")
+        return Entry(kind, name, target, self._owner, module, aliases, options)
 
     def _unit_class(self, kind: str, name: str, parts: tuple[Any, ...], options: dict[str, Any]) -> type[Unit]:
         base, first = BASES[kind], parts[0]
@@ -236,18 +272,33 @@ class Registry:
         return unit
 
     def _add(self, entry: Entry) -> None:
-        names = self._names[entry.kind]
+        replaced = None
         for name in (entry.name, *entry.aliases):
-            taken = names.get(normalise(name))
+            taken = self._names[entry.kind].get(normalise(name))
             if taken is None:
                 continue
             known = self._entries[entry.kind][taken]
-            again = known.name == entry.name and known.owner == entry.owner == SESSION  # a cell that is run again
-            if not again and (known.name != entry.name or known.target is not entry.target):
+            again = known.name == entry.name and known.owner == entry.owner and not known.owner.installed
+            if again:  # a cell that is run again
+                replaced = known
+            elif known.name != entry.name or known.target is not entry.target:
                 raise PluginError(f"{entry.kind} {name!r} is already registered by {known.owner}")
+        if replaced is not None:
+            self._remove(replaced)
+        self._put(entry)
+        if self._journal is not None:
+            self._journal.append((entry, replaced))
+
+    def _put(self, entry: Entry) -> None:
         for name in (entry.name, *entry.aliases):
-            names[normalise(name)] = entry.name
+            self._names[entry.kind][normalise(name)] = entry.name
         self._entries[entry.kind][entry.name] = entry
+
+    def _remove(self, entry: Entry) -> None:
+        if self._entries[entry.kind].get(entry.name) is entry:
+            del self._entries[entry.kind][entry.name]
+            for name in (entry.name, *entry.aliases):
+                self._names[entry.kind].pop(normalise(name), None)
 
     # -- loading --------------------------------------------------------------------------------------
 
@@ -260,139 +311,72 @@ class Registry:
                 return
             self._loading = True
             try:
-                self._load()
+                found = discovery.discover()
+                self.switched_off = [plugin.owner for plugin in found.switched_off]
+                self.unmatched = found.unmatched
+                for plugin in found.plugins:
+                    started = time.perf_counter()
+                    self._load_plugin(plugin)
+                    self.seconds[plugin.owner] = time.perf_counter() - started
                 self._loaded = True  # only now: other threads wait until all units are there
             finally:
                 self._loading = False
 
-    def _load(self) -> None:
-        disabled = _listed("NBDL_DISABLE_PLUGINS") or []
-        wanted = _listed("NBDL_LOAD_PLUGINS")
-        points = sorted(
-            importlib.metadata.entry_points(group=GROUP),
-            # The standard units come from the core's own distribution; who comes later must not take their names.
-            key=lambda point: (point.dist is None or point.dist.name != __package__, point.name),
-        )
-        for point in points:
-            own = point.dist is not None and point.dist.name == __package__
-            if point.name in disabled or not (own or wanted is None or point.name in wanted):
-                continue
-            self._load_entry_point(point)
-
-    def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
-        distribution = point.dist.name if point.dist else "unknown distribution"
-        version = point.dist.version if point.dist else ""
-        owner = Owner(point.name, distribution, version)
-        for name in self._modules(point, owner):
-            self._guarded(owner, name, functools.partial(self._import_and_register, name, owner))
+    def _load_plugin(self, plugin: Plugin) -> None:
+        asked = discovery.unmet(plugin)
+        owner, module = plugin.owner, plugin.point.module
+        if asked:
+            error = PluginError(f"it needs {asked}, and this is {GROUP} {importlib.metadata.version(GROUP)}")
+            newer = f"`pip install -U {owner.distribution}` may bring a version of it for this {GROUP}"
+            self._refuse(owner, module, error, f"`pip install '{asked}'` brings what it needs, {newer}")
+        elif self._guarded(owner, module, lambda: importlib.import_module(module)) is not None:
+            for name in discovery.modules(module):
+                self._guarded(owner, name, functools.partial(self._import_and_register, name, owner))
 
     def _import_and_register(self, name: str, owner: Owner) -> None:
-        self.register_module(importlib.import_module(name), owner)
-
-    def _modules(self, point: importlib.metadata.EntryPoint, owner: Owner) -> Iterator[str]:
-        """The entry point's module and, if it is a package, every module in it."""
-        package = self._guarded(owner, point.module, lambda: importlib.import_module(point.module))
-        if package is None:
-            return
-        yield point.module
-        if hasattr(package, "__path__"):
-            yield from _walk(list(package.__path__), f"{point.module}.")
+        with self.owned(owner, name):
+            self.register_module(importlib.import_module(name), owner)
 
     def _guarded(self, owner: Owner, module: str, action: Callable[[], Any]) -> Any:
         """Run one step of loading; whatever a plugin does wrong (even exiting) is reported, not raised."""
         try:
-            return action()
+            with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
+                return action()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if os.environ.get("NBDL_STRICT_PLUGINS") == "1":
-                raise
-            reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            remedy = (
-                f"Update or remove {owner.distribution} (`pip install -U {owner.distribution}`), or set "
-                f"NBDL_DISABLE_PLUGINS={owner.plugin}"
-            )
-            broken = Broken(owner, module, reason.strip() or type(error).__name__, remedy)
-            self.broken.append(broken)
-            warnings.warn(str(broken), stacklevel=2)
+            self._refuse(owner, module, error)
             return None
 
-    def register_module(self, module: ModuleType | Any, owner: Owner | None = None) -> None:
-        """Register the hooks of one module or object: all of what it registers, or nothing.
-
-        Raises:
-            PluginError: a misspelt hook, a taken name, an invalid unit.
-        """
-        with self._lock:
-            if self._manager.is_registered(module):
-                return
-            previous = self._owner, self._module
-            self._owner = owner or SESSION
-            self._module = getattr(module, "__name__", type(module).__name__)
-            self._pending = []
-            try:
-                self._manager.register(module, name=f"{self._owner.plugin}:{self._module}:{id(module)}")
-                self._refuse_unknown_hooks(module)
-                for entry in self._pending:
-                    self._add(entry)
-            except BaseException:
-                if self._manager.is_registered(module):
-                    self._manager.unregister(module)
-                self._forget(module)
-                raise
-            finally:
-                self._owner, self._module = previous
-                self._pending = None
-
-    def has_hooks(self, module: Any) -> bool:
-        """Whether a registered module or object implements any hook."""
-        return bool(self._manager.get_hookcallers(module))
-
-    def _refuse_unknown_hooks(self, module: Any) -> None:
-        for caller in self._manager.get_hookcallers(module) or []:
-            if not caller.has_spec():
-                hint = did_you_mean(caller.name, hookspecs.specifications())
-                raise PluginError(f"there is no hook {caller.name!r}.{hint}")
-
-    def _forget(self, module: Any) -> None:
-        """Take back what a module registered before it failed."""
-        for entry in self._pending or []:
-            if self._entries[entry.kind].get(entry.name) is entry:
-                del self._entries[entry.kind][entry.name]
-                names = self._names[entry.kind]
-                for name in [name for name, target in names.items() if target == entry.name]:
-                    del names[name]
-
-
-NOT_READ = ("__main__", "tests", "conftest")
-
-
-def _walk(paths: list[str], prefix: str) -> Iterator[str]:
-    for info in sorted(pkgutil.iter_modules(paths, prefix), key=lambda info: info.name):
-        name = info.name.rpartition(".")[2]
-        if name in NOT_READ or name.startswith("test_"):
-            continue
-        yield info.name
-        if info.ispkg:
-            package = sys.modules.get(info.name)
-            yield from _walk(list(package.__path__) if package else [], f"{info.name}.")
-
-
-def _listed(variable: str) -> list[str] | None:
-    value = os.environ.get(variable)
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+    def _refuse(self, owner: Owner, module: str, error: BaseException, remedy: str = "") -> None:
+        """Take note of what is wrong with a plugin, and warn; raise it instead where authors ask for that."""
+        if discovery.strict():
+            raise error
+        reason = " ".join(
+            (str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}").split()
+        )
+        remedy = remedy or f"Update or remove {owner.distribution} (`pip install -U {owner.distribution}`)"
+        broken = Broken(
+            owner,
+            module,
+            reason.strip() or type(error).__name__,
+            f"{remedy}, or set {discovery.DISABLE}={owner.plugin}",
+        )
+        self.broken.append(broken)
+        warnings.warn(str(broken), stacklevel=2)
 
 
 registry = Registry()
 
-
-def register(*modules: Any) -> None:
-    """Register modules or objects with hooks in this session, without a package."""
-    registry.load()
-    for module in modules:
-        registry.register_module(module)
-        if not registry.has_hooks(module):
-            raise PluginError(
-                f"{module!r} has no hooks, so nothing was registered: decorate its register_... functions with "
-                "@nbdl.hookimpl"
-            )
+__all__ = [
+    "ALSO",
+    "SESSION",
+    "Broken",
+    "Entry",
+    "Owner",
+    "Registry",
+    "kind_named",
+    "normalise",
+    "registry",
+    "singular",
+]

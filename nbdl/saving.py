@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
-from nbdl.errors import ConfigError, FileFormatError, UnknownNameError
-from nbdl.registry import SESSION, Owner, registry
+from nbdl.entries import Entry
+from nbdl.errors import ConfigError, FileFormatError, NbdlError, UnknownNameError
+from nbdl.needs import needs_of, other_version, refuse_missing, remedy
+from nbdl.registry import registry
 from nbdl.units import Unit, explained, serialize
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def _json(value: Any) -> bytes:
 def why_not_resumable(model: Sequential) -> str:
     """Why a file cannot hold how the model is trained: functions of its author's own; "" if it can."""
     try:
-        _owners(model)
+        _units(model)
         if model.compiled is not None:
             _training_config(model)
     except ConfigError as error:
@@ -62,9 +64,9 @@ def why_not_resumable(model: Sequential) -> str:
     return ""
 
 
-def _owners(model: Sequential, with_compiled: bool = True) -> list[Owner]:
-    """Who offers the units that the model is made of."""
-    found: dict[str, Owner] = {}
+def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
+    """The registered units that the model is made of."""
+    found: list[Entry] = []
     seen: set[tuple[int, bool]] = set()
 
     def visit(value: Any, named: bool = True) -> None:
@@ -76,7 +78,7 @@ def _owners(model: Sequential, with_compiled: bool = True) -> list[Owner]:
         seen.add((id(value), named))
         entry = registry.entry_of(value)
         if entry is not None:
-            found[entry.owner.distribution] = entry.owner
+            found.append(entry)
         elif named:
             raise ConfigError(
                 f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
@@ -89,7 +91,7 @@ def _owners(model: Sequential, with_compiled: bool = True) -> list[Owner]:
     if with_compiled and model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
         visit([unit_of(metric) for _, metric in model.compiled.metrics])
-    return sorted(found.values(), key=lambda owner: owner.distribution)
+    return found
 
 
 def _versions() -> dict[str, str]:
@@ -103,7 +105,7 @@ def _versions() -> dict[str, str]:
 def model_bytes(model: Sequential) -> bytes:
     """The whole model as the bytes of a file."""
     model.build()
-    owners = _owners(model, with_compiled=False)  # layers that a file cannot name are an error
+    units = _units(model, with_compiled=False)  # layers that a file cannot name are an error
     problem = why_not_resumable(model)
     if problem:
         warnings.warn(
@@ -115,10 +117,7 @@ def model_bytes(model: Sequential) -> bytes:
             {
                 "format": FORMAT,
                 "versions": _versions(),
-                "plugins": [
-                    {"distribution": o.distribution, "version": o.version}
-                    for o in (owners if problem else _owners(model))
-                ],
+                "plugins": needs_of(units if problem else _units(model)),
             }
         ),
         "config.json": _json(model.get_config()),
@@ -314,27 +313,18 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
             f"{name} has format {head['format']}, written by nbdl {written}; this version reads up to {FORMAT}: "
             "pip install -U nbdl"
         )
+    needs = head.get("plugins", [])
     try:
+        refuse_missing(needs, name)
         return _restored(archive)
-    except UnknownNameError as error:
-        raise ConfigError(f"{name}: {error}{_missing(head.get('plugins', []))}") from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except UnknownNameError as error:  # in a file that does not list its units
+        raise ConfigError(f"{name}: {error}{''.join(remedy(need) for need in needs)}") from None
+    except (NbdlError, KeyError, TypeError, AttributeError) as error:
+        if hint := other_version(needs, error):
+            raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
+        if isinstance(error, NbdlError):
+            raise
         raise FileFormatError(f"{name} is damaged: {type(error).__name__}: {error}") from None
-
-
-def _missing(plugins: list[dict[str, str]]) -> str:
-    """Which packages the model needs and this environment lacks."""
-    import importlib.metadata
-
-    lacking = []
-    if any(plugin["distribution"] == SESSION.distribution for plugin in plugins):
-        return ". The model has units of its author's own: define them and call nbdl.register(...) before loading"
-    for plugin in plugins:
-        try:
-            importlib.metadata.version(plugin["distribution"])
-        except importlib.metadata.PackageNotFoundError:
-            lacking.append("==".join(filter(None, (plugin["distribution"], plugin["version"]))))
-    return f". The model needs: pip install {' '.join(lacking)}" if lacking else ""
 
 
 def _restored(archive: _Archive) -> Sequential:

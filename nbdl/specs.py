@@ -313,30 +313,41 @@ class ElementwisePair(Pair):
         return r.share(self.functions[1], self.loss.prepare(r, y, z.features), z, *self.parameters.values())
 
 
-# What the scalar functions of a kind are called, and the arguments that come before a unit's own.
-ELEMENTWISE: dict[str, tuple[type[Unit], tuple[tuple[str, int], ...]]] = {
-    "activations": (ElementwiseActivation, (("f", 1), ("df", 2))),
-    "losses": (ElementwiseLoss, (("f", 2), ("df", 2))),
-    "regularizers": (ElementwiseRegularizer, (("penalty", 1), ("gradient", 1))),
-    "constraints": (ElementwiseConstraint, (("project", 1),)),
-    "metrics": (ElementwiseMetric, (("f", 2),)),
+# What the scalar functions of a kind are called, and their arguments before a unit's own.
+ELEMENTWISE: dict[str, tuple[type[Unit], tuple[tuple[str, tuple[str, ...]], ...]]] = {
+    "activations": (ElementwiseActivation, (("f", ("x",)), ("df", ("x", "y")))),
+    "losses": (ElementwiseLoss, (("f", ("y", "p")), ("df", ("y", "p")))),
+    "regularizers": (ElementwiseRegularizer, (("penalty", ("w",)), ("gradient", ("w",)))),
+    "constraints": (ElementwiseConstraint, (("project", ("w",)),)),
+    "metrics": (ElementwiseMetric, (("f", ("y", "p")),)),
 }
 
 
 def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Unit]:
     """A class for a unit given as scalar functions; raises PluginError where their signatures do not fit."""
     base, roles = ELEMENTWISE[kind]
-    wanted = " and ".join(f"{role} with {count} leading argument(s)" for role, count in roles)
+    wanted = " and ".join(f"{role}({', '.join(leading)}, ...)" for role, leading in roles)
     if len(functions) != len(roles):
         raise PluginError(f"{name!r}: {kind} take {wanted}; {len(functions)} function(s) were given")
-    own = [_own_parameters(function, count) for function, (_, count) in zip(functions, roles, strict=True)]
-    for (role, count), function, parameters in zip(roles, functions, own, strict=True):
+    own = [_own_parameters(one, len(leading)) for one, (_, leading) in zip(functions, roles, strict=True)]
+    for (role, leading), function, parameters in zip(roles, functions, own, strict=True):
         if parameters is None:
-            raise PluginError(f"{name!r}: {role} must take at least {count} argument(s): {function!r}")
+            raise PluginError(f"{name!r}: {role} must take at least {len(leading)} argument(s): {function!r}")
         if list(parameters) != list(own[0] or ()):
             first = f"{roles[0][0]}: {list(own[0] or ())}"
             raise PluginError(f"{name!r}: {role} must have the same own arguments as {first}")
     return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
+
+
+def kind_of_functions(functions: tuple[Scalar, ...]) -> str:
+    """The kind of unit that scalar functions make, by the names of their first arguments; "" if these do not tell."""
+    named = [tuple(inspect.signature(function).parameters) for function in functions]
+    for kind, (_, roles) in ELEMENTWISE.items():
+        if len(roles) == len(named) and all(
+            names[: len(leading)] == leading for names, (_, leading) in zip(named, roles, strict=True)
+        ):
+            return kind
+    return ""
 
 
 def elementwise_pair(f: Scalar, df: Scalar) -> type[Pair]:

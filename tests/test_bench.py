@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import peers, referee, report, works  # noqa: E402
+from benchmarks import peers, plugins, referee, report, works  # noqa: E402
 
 
 def result(peer, samples, work="tiny", threads=2, busy=False):
@@ -116,3 +117,36 @@ def test_a_small_run_writes_the_report_and_the_samples(tmp_path):
     assert 0.0 < measured["loss"] < 0.7  # it trained: chance would be ln 2
     assert "| **nbdl** `fit` |" in done.stdout
     assert content["left_out"] == []
+
+
+# -- a third party's units ----------------------------------------------------------------------------------
+
+
+def test_copies_of_units_are_a_third_partys(tmp_path):
+    site = plugins.packages(tmp_path / "site", 2)
+    code = """
+        import json
+        from nbdl.registry import registry
+        registry.load()
+        assert not registry.broken, registry.broken
+        print(json.dumps([[e.kind, e.name] for e in registry.entries() if e.owner.distribution != "nbdl"]))
+    """
+    found = json.loads(plugins.child(site, textwrap.dedent(code)))
+    wanted = [[kind, plugins.theirs(name, number)] for kind, name in plugins.UNITS.items() for number in range(2)]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_copies_train_to_the_same_bits_and_a_changed_one_does_not(tmp_path):
+    site = plugins.packages(tmp_path / "site", 1)
+    code = """
+        from benchmarks import plugins
+        plugins.NETS = {"tiny": ((8, 6, 2), 4, 16)}
+        plugins.measure(1e-6, 3)
+    """
+    found = json.loads(plugins.child(site, textwrap.dedent(code)))
+    assert (found["same"], len(found["own"]), len(found["theirs"])) == (True, 3, 3)
+    copy = site / "nbdl_theirs_0" / "activations.py"
+    text = copy.read_text()
+    assert text.count("math.expm1(x)") == 1
+    copy.write_text(text.replace("math.expm1(x)", "math.expm1(1.001 * x)"))
+    assert not json.loads(plugins.child(site, textwrap.dedent(code)))["same"]

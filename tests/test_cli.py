@@ -547,7 +547,7 @@ def test_plugins_list() -> None:
     text = run("plugins", "list", "--kind", "datasets").stdout
     assert "digits" in text
     assert "layers" not in text
-    assert "Did you mean 'layers'?" in run("plugins", "list", "--kind", "layer", code=2).stderr
+    assert "Did you mean 'layers'?" in run("plugins", "list", "--kind", "layrs", code=2).stderr
     names = {unit["name"] for unit in json.loads(run("plugins", "list", "--json").stdout)}
     assert {"Dense", "relu", "digits"} <= names
 

@@ -5,6 +5,7 @@ What compares with Keras is skipped where Keras or JAX is not installed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
@@ -192,6 +193,47 @@ def test_a_planted_unit_without_a_case_is_reported(monkeypatch):
     entries = registry.entries
     monkeypatch.setattr(registry, "entries", lambda kind=None: entries(kind) + [planted] * (kind == "losses"))
     assert "no case covers losses/planted" in coverage.problems(cases())
+
+
+class TakenBack(Exception):
+    """Leaves the registry as it was."""
+
+
+@pytest.fixture
+def new_activation():
+    """An activation that somebody adds to nbdl, which Keras has not: nobody lists it anywhere."""
+
+    def f(x, a=1.0):
+        return x + a * x * abs(x)
+
+    def df(x, y, a=1.0):
+        return 1.0 + 2.0 * a * abs(x)
+
+    with contextlib.suppress(TakenBack), registry.owned(Owner("standard", "nbdl", ""), ""):
+        yield registry.add("activations", "newcomer", f, df, examples=({"a": 0.1},))
+        raise TakenBack
+
+
+def test_a_new_activation_gets_its_cases_by_itself(new_activation):
+    assert coverage.problems(cases()) == []
+    assert [case.title for case in cases() if "activations/newcomer" in case.units] == ["newcomer", "newcomer(a=0.1)"]
+
+
+@needs_keras
+def test_a_new_activation_stands_beside_its_own_functions(new_activation):
+    from parity.run import beside
+
+    case = next(case for case in cases() if case.title == "newcomer(a=0.1)")
+    by_title = {case.title: case for case in cases()}
+    assert [beside(by_title[title]) for title in ("softsign", "elu(alpha=0.5)")] == [None, None]
+    assert beside(by_title["hard_sigmoid(slope=0.2)"]) is not None  # Keras's takes no slope
+    assert beside(case) is case.otherwise.truth
+    result = outcome(case)
+    assert (result.verdict, result.against) == ("ok", "NumPy")
+    new_activation.target.functions = (new_activation.target.functions[0], lambda x, y, a=1.0: 1.0 + 2.1 * a * abs(x))
+    wrong = outcome(case)
+    assert wrong.verdict == "MISS"
+    assert wrong.measures["loss, 1 step"].met
 
 
 def test_a_unit_loses_its_cover_with_its_cases():

@@ -1,22 +1,32 @@
-"""The text of `--arch`: inputs, then layers of units with an activation, as in 784-500:sigmoid-10:softmax."""
+"""The text of `--arch`: inputs, then layers of units with an activation, as in 784-500:sigmoid-10:softmax.
+
+An activation may have arguments: 64-32:name(slope=0.1)-10.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl.cli import words
+from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
 
 EXAMPLE = "inputs-units[:activation]-units[:activation], such as 64-32:tanh-10"
-PART = re.compile(r"(?P<units>[0-9]*)(?P<activation>:[^:]*)?")
+PART = re.compile(r"(?P<units>[0-9]*)(?P<activation>:[^:(]*(?:\(.*)?)?")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One layer: its units, and its activation, or None where the text leaves that to the recipe."""
+    """One layer: its units, and its activation as text, or None where that is left to the recipe."""
 
     units: int
     activation: str | None = None
+
+    def unit(self) -> Any:
+        """Return a new activation, or None."""
+        return None if self.activation is None else words.unit("activations", self.activation)
 
     def __str__(self) -> str:
         return f"{self.units}:{self.activation}" if self.activation else str(self.units)
@@ -44,7 +54,7 @@ def parse(text: str) -> Net:
     (Stage(units=32, activation=None), Stage(units=10, activation=None))
     """
     start, stages = 0, []
-    for part in text.split("-"):
+    for part in _parts(text):
         stages.append(_stage(text, start, part))
         start += len(part) + 1
     if stages[0].activation is not None:
@@ -52,6 +62,21 @@ def parse(text: str) -> Net:
     if len(stages) < 2:
         raise _error(text, len(text), f"no layer follows the inputs; write {EXAMPLE}")
     return Net(stages[0].units, tuple(stages[1:]))
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text, cut at each "-" that is not within brackets.
+
+    >>> list(_parts("2-3:name(rate=-1)-4"))
+    ['2', '3:name(rate=-1)', '4']
+    """
+    start = depth = 0
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "-" and depth <= 0:
+            yield text[start:at]
+            start = at + 1
+    yield text[start:]
 
 
 def _stage(text: str, start: int, part: str) -> Stage:
@@ -68,18 +93,21 @@ def _stage(text: str, start: int, part: str) -> Stage:
     return Stage(units, _activation(text, start + match.start("activation") + 1, match["activation"][1:]))
 
 
-def _activation(text: str, start: int, name: str) -> str:
+def _activation(text: str, start: int, written: str) -> str:
+    """The activation with its registered name; it can be made."""
     from nbdl.registry import registry
 
-    found = registry.find("activations", name)
-    if found is None:
-        known = registry.names("activations")
-        raise _error(text, start, f"unknown activation {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
     try:
-        found.target()
-    except TypeError as error:
-        raise _error(text, start, f"{found.name} cannot be named alone here: {error}") from None
-    return found.name
+        found = words.entry("activations", written)
+        words.unit("activations", written)
+    except UnknownNameError:
+        name, known = written.partition("(")[0], registry.names("activations")
+        raise _error(
+            text, start, f"unknown activation {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
+        ) from None
+    except ConfigError as error:
+        raise _error(text, start, str(error)) from None
+    return found.name + "".join(written.partition("(")[1:])
 
 
 def _error(text: str, start: int, message: str) -> ConfigError:

@@ -14,6 +14,7 @@ from nbdl.cli.options import (
     json_option,
     load_model,
     model_argument,
+    plugin_file_option,
     precision_option,
     reading,
     reading_options,
@@ -30,6 +31,7 @@ from nbdl.cli.source import load
 @device_option
 @precision_option
 @json_option
+@plugin_file_option
 @debug_option
 def evaluate(
     model: str, source: str, threads: int | None, device: str, precision: str, as_json: bool, **options: Any

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbdl.cli.options import debug_option, load_model, model_argument
+from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
 from nbdl.errors import ConfigError
 
 
@@ -21,6 +21,7 @@ from nbdl.errors import ConfigError
     type=click.Path(exists=True, dir_okay=False),
     help="Only tell whether FILE is an export of MODEL as it is now.",
 )
+@plugin_file_option
 @debug_option
 def export(
     model: str, format: str | None, output: str | None, name: str | None, header: bool, check: str | None

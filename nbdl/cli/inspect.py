@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nbdl.cli.options import debug_option, load_model, model_argument
+from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
 
 if TYPE_CHECKING:
     from nbdl.data.encoding import Encoding
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="The layers of a model, and the data it is for.")
 @model_argument
+@plugin_file_option
 @debug_option
 def summary(model: str) -> None:
     """Print the layers of MODEL, their weights, and the data that it takes and gives."""
@@ -46,6 +47,7 @@ def described(encoding: Encoding) -> list[str]:
     help="Whose schedule: cpu, cuda, which takes no GPU here, or auto: a GPU's if there is one.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for.")
+@plugin_file_option
 @debug_option
 def explain(model: str, schedule: bool, device: str | None, batch_size: int) -> None:
     """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""

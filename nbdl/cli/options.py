@@ -58,6 +58,27 @@ debug_option = click.option(
 )
 
 
+def load_files(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -> None:
+    """Register the units of files, before anything else is looked at."""
+    if ctx.resilient_parsing:
+        return
+    from nbdl.session import register_file
+
+    for file in files:
+        register_file(file)
+
+
+plugin_file_option = click.option(
+    "--plugin-file",
+    metavar="FILE",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=load_files,
+    help="Also take units from a file of Python; may be repeated.",
+)
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]
     """A time to wait, in seconds."""
 

@@ -2,115 +2,156 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 import warnings
 from collections import Counter
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbdl.cli.app import COMMANDS
-from nbdl.cli.options import debug_option, json_option
+from nbdl.cli.app import COMMANDS, imported
+from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.errors import ConfigError, did_you_mean
 
+if TYPE_CHECKING:
+    from nbdl.entries import Entry, Owner
+    from nbdl.registry import Registry
 
-@click.group(invoke_without_command=True, short_help="What is installed, from which package, what is broken.")
+SUBCOMMANDS = {
+    "list": "nbdl.cli.plugin_list:list_units",
+    "info": "nbdl.cli.plugin_info:info",
+    "check": "nbdl.cli.plugin_check:check",
+    "doctor": "nbdl.cli.plugin_doctor:doctor",
+    "new": "nbdl.cli.plugin_new:new",
+    "docs": "nbdl.cli.plugin_docs:docs",
+}
+
+
+class Plugins(click.Group):
+    """The group; its commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return imported(SUBCOMMANDS[name]) if name in SUBCOMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in SUBCOMMANDS:
+            raise click.UsageError(f"no such command {name!r}.{hint(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def hint(name: str) -> str:
+    """Say what was meant by a word that is no command: a kind, a unit, or another command."""
+    from nbdl.hookspecs import KINDS
+    from nbdl.registry import kind_named
+
+    try:
+        return f" To list them: nbdl plugins list {kind_named(name)}"
+    except ConfigError:
+        pass
+    if any(loaded().find(kind, name) for kind in KINDS):
+        return f" It is a unit: nbdl plugins info {name}"
+    return did_you_mean(name, [*SUBCOMMANDS, *KINDS]) or " `nbdl plugins --help` lists them."
+
+
+@click.group(cls=Plugins, invoke_without_command=True, short_help="What is installed, what is broken; check, describe.")
+@plugin_file_option
 @json_option
 @debug_option
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool) -> None:
-    """List the installed plugins, the package each comes from, and broken ones with the reason."""
+    """List the installed plugins, the package each comes from, and broken ones with the reason.
+
+    \b
+    nbdl plugins list losses
+    nbdl plugins info adam
+    nbdl plugins check my_units.py
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # formulas are not ASCII, the terminal may be
+        sys.stdout.reconfigure(errors="backslashreplace")
     if ctx.invoked_subcommand is None:
         overview(as_json)
+    elif as_json:
+        name = ctx.invoked_subcommand
+        raise click.UsageError(f"write --json after the command: nbdl plugins {name} --json", ctx)
 
 
-@plugins.command("list", short_help="Every unit, or those of one kind.")
-@click.option("--kind", metavar="KIND", help="Only this kind: layers, activations, datasets, ...")
-@json_option
-@debug_option
-def list_units(kind: str | None, as_json: bool) -> None:
-    """List every registered unit with the package that it comes from."""
-    registry = loaded()
-    from nbdl.hookspecs import KINDS
-
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"no kind {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    entries = registry.entries(kind)
-    if as_json:
-        click.echo(json.dumps([unit(entry) for entry in entries], indent=2))
-        return
-    width = max((len(entry.name) for entry in entries), default=0)
-    for entry in entries:
-        description = entry.options.get("description", "")
-        click.echo(f"{entry.kind:<13} {entry.name:<{width}}  {entry.owner}  {description}".rstrip())
-
-
-def unit(entry: Any) -> dict[str, Any]:
-    """Return one unit for JSON."""
-    return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "aliases": list(entry.aliases),
-        "distribution": entry.owner.distribution,
-        "version": entry.owner.version,
-        "module": entry.module,
-    }
-
-
-def loaded() -> Any:
-    """Return the registry; that something is broken is told by the list rather than by a warning."""
+def loaded() -> Registry:
+    """Return the registry; what is broken is in it rather than a warning, or an error under NBDL_STRICT_PLUGINS."""
+    from nbdl.discovery import STRICT
     from nbdl.registry import registry
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        registry.load()
+    strict = os.environ.pop(STRICT, None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            registry.load()
+    finally:
+        if strict is not None:
+            os.environ[STRICT] = strict
     return registry
+
+
+def counted(registry: Registry) -> dict[Owner, Counter[str]]:
+    """Return how many units of each kind every owner has registered."""
+    found: dict[Owner, Counter[str]] = {}
+    for entry in registry.entries():
+        found.setdefault(entry.owner, Counter())[entry.kind] += 1
+    return found
+
+
+def numbers(kinds: Counter[str]) -> str:
+    """Write how many units of each kind there are."""
+    from nbdl.entries import singular
+
+    return ", ".join(f"{count} {kind if count > 1 else singular(kind)}" for kind, count in kinds.items())
+
+
+def hidden_commands(registry: Registry) -> list[Entry]:
+    """Return the commands that have the name of a built-in one."""
+    return [entry for entry in registry.entries("commands") if entry.name in COMMANDS]
 
 
 def overview(as_json: bool) -> None:
     """Print one block per plugin, then the broken ones."""
     registry = loaded()
-    found: dict[Any, Counter[str]] = {}
-    for entry in registry.entries():
-        found.setdefault(entry.owner, Counter())[entry.kind] += 1
-    shadowed = [entry for entry in registry.entries("commands") if entry.name in COMMANDS]
+    found = counted(registry)
     if as_json:
-        click.echo(json.dumps(overview_json(registry, found), indent=2))
+        plugins = [{**asdict(owner), "units": dict(kinds)} for owner, kinds in found.items()]
+        click.echo(json.dumps({"plugins": plugins, "broken": broken_json(registry)}, indent=2))
         return
     for owner, kinds in found.items():
         click.echo(f"{owner.plugin}  ({owner})")
-        click.echo(f"  {', '.join(f'{count} {kind}' for kind, count in kinds.items())}")
-    for entry in shadowed:
+        click.echo(f"  {numbers(kinds)}")
+    for entry in hidden_commands(registry):
         click.echo(f"The command {entry.name!r} of {entry.owner} is hidden by the built-in one.", err=True)
     if registry.broken:
         click.echo("\nBroken:")
+    for line in broken_lines(registry):
+        click.echo(line)
+
+
+def broken_lines(registry: Registry) -> list[str]:
+    """Write what is broken: the module, below it the reason and the remedy."""
+    text = []
     for broken in registry.broken:
-        click.echo(f"{broken.owner.plugin}  ({broken.owner}), module {broken.module}")
-        click.echo(f"  {broken.reason}")
-        click.echo(f"  {broken.remedy}")
+        text.append(f"{broken.owner.plugin}  ({broken.owner}), module {broken.module}")
+        text += [f"  {broken.reason}", f"  {broken.remedy}"]
+    return text
 
 
-def overview_json(registry: Any, found: dict[Any, Counter[str]]) -> dict[str, Any]:
-    """Return the overview for JSON."""
-    return {
-        "plugins": [
-            {
-                "plugin": owner.plugin,
-                "distribution": owner.distribution,
-                "version": owner.version,
-                "units": dict(kinds),
-            }
-            for owner, kinds in found.items()
-        ],
-        "broken": [
-            {
-                "plugin": broken.owner.plugin,
-                "distribution": broken.owner.distribution,
-                "version": broken.owner.version,
-                "module": broken.module,
-                "reason": broken.reason,
-                "remedy": broken.remedy,
-            }
-            for broken in registry.broken
-        ],
-    }
+def broken_json(registry: Registry) -> list[dict[str, Any]]:
+    """Return what is broken, for JSON."""
+    return [
+        {**asdict(broken.owner), "module": broken.module, "reason": broken.reason, "remedy": broken.remedy}
+        for broken in registry.broken
+    ]

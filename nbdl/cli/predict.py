@@ -16,6 +16,7 @@ from nbdl.cli.options import (
     device_option,
     load_model,
     model_argument,
+    plugin_file_option,
     precision_option,
     reading,
     reading_options,
@@ -41,6 +42,7 @@ ANSWER = "prediction"
 @threads_option
 @device_option
 @precision_option
+@plugin_file_option
 @debug_option
 def predict(
     model: str,

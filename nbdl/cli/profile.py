@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nbdl.cli import arch as nets
-from nbdl.cli.options import debug_option, json_option, load_model, threads_option
+from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
 from nbdl.cli.recipe import Request, choose, defaults_of, settle
 from nbdl.cli.warmup import compiled
 from nbdl.errors import ConfigError
@@ -46,6 +46,7 @@ ONLY_WITH_ARCH = ("loss", "optimizer", "task")
 )
 @threads_option
 @json_option
+@plugin_file_option
 @debug_option
 def profile(
     model: str | None,

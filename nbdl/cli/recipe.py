@@ -29,7 +29,7 @@ class Settings:
 
     Args:
         arch: The net as text, see `nbdl.cli.arch`. Without one the recipe chooses.
-        optimizer, loss: Names.
+        optimizer, loss: Names, or names with arguments; `nbdl.cli.words.unit` makes units of them.
         lr: Learning rate; without one the optimizer's own default.
         dropped: Share of the hidden units that is dropped at random while training.
         penalty: Factor of the penalty on squared weights.

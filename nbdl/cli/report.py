@@ -54,8 +54,10 @@ def outcome_line(model: Sequential, callbacks: Sequence[Any], settings: Settings
         text += f", {compiled} kernel{'s' * (compiled > 1)} compiled (kept in the cache)"
     best = next((callback.best_epoch for callback in callbacks if hasattr(callback, "best_epoch")), None)
     if done and best is not None and history is not None:
-        found = {name: values[best] for name, values in history.history.items() if name.startswith("val_")}
-        text += f"; best weights: epoch {best + 1} ({written(found)})"
+        text += f"; best weights: epoch {best + 1}"
+        if best < done:  # Ctrl-C may come before the history has the epoch
+            found = {name: values[best] for name, values in history.history.items() if name.startswith("val_")}
+            text += f" ({written(found)})"
     return text
 
 

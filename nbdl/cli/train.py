@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli import arch as nets
+from nbdl.cli import words
 from nbdl.cli.options import (
     Duration,
     debug_option,
     device_option,
+    plugin_file_option,
     precision_option,
     reading,
     reading_options,
@@ -60,7 +62,12 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option("--test", metavar="FILE", help="A file with the rows to test on.")
 @reading_options
 @click.option("--arch", metavar="NET", show_default=SEE_BELOW, help=f"The net: {nets.EXAMPLE}.")
-@click.option("--optimizer", metavar="NAME", show_default="the recipe's", help="How the weights are changed.")
+@click.option(
+    "--optimizer",
+    metavar="NAME",
+    show_default="the recipe's",
+    help='How the weights are changed; may have arguments, as any unit here: "name(learning_rate=0.01)".',
+)
 @click.option(
     "--lr",
     metavar="RATE",
@@ -140,6 +147,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print the layers.")
+@plugin_file_option
 @debug_option
 def train(source: str, output: str | None, quiet: bool, progress: str, **options: Any) -> None:
     """Train a net on SOURCE and save it.
@@ -183,11 +191,10 @@ def train(source: str, output: str | None, quiet: bool, progress: str, **options
 
 
 def check_names(options: dict[str, Any]) -> None:
-    """Refuse a misspelt name or net before any data is read."""
-    from nbdl.registry import registry
-
-    for kind, name in (("optimizers", options["optimizer"]), ("losses", options["loss"])):
-        if name is not None:
-            registry.get(kind, name)
+    """Refuse a misspelt name, wrong arguments or a wrong net before any data is read."""
+    if options["optimizer"] is not None:
+        words.unit("optimizers", options["optimizer"], learning_rate=options["lr"])
+    if options["loss"] is not None:
+        words.unit("losses", options["loss"])
     if options["arch"] is not None:
         nets.parse(options["arch"])

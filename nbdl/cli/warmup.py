@@ -16,7 +16,7 @@ import click
 
 from nbdl.cli.arch import Stage
 from nbdl.cli.figures import seconds
-from nbdl.cli.options import debug_option, device_option
+from nbdl.cli.options import debug_option, device_option, plugin_file_option
 from nbdl.cli.recipe import Plan, Recipe, Request, Settings, settle
 from nbdl.errors import ConfigError
 
@@ -31,6 +31,7 @@ INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 @click.command(short_help="Compile the kernels of all units now, so that later starts are fast.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each unit, and why one was left out.")
 @device_option
+@plugin_file_option
 @debug_option
 def warmup(verbose: bool, device: str) -> None:
     """Compile the kernels of all installed units into the cache folder.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from nbdl.engine.c_source import ATOM, INDENT, PRODUCT, SUM, UNARY, CFunctions, Translation, identifier, local
 
+GEMM = ("a", "b", "out", "transpose_a", "transpose_b", "accumulate")
 INTEGER = (ast.Add, ast.Sub, ast.Mult)
 
 
@@ -24,6 +25,7 @@ class BodyTranslation(Translation):
     Attributes:
         name: of the function, which depends on the sizes.
         reads: numbers of the arrays that the function takes: those of whose elements the body makes use.
+        multiplies: whether it calls `nbdl.kernels.gemm`, whose text is `gemm_text`.
     """
 
     def __init__(
@@ -31,11 +33,11 @@ class BodyTranslation(Translation):
         node: ast.FunctionDef,
         functions: CFunctions,
         constants: dict[str, str],
-        place: str,
         sizes: Sequence[tuple[int, int]],
         outputs: int,
     ) -> None:
-        self.functions, self.constants, self.place = functions, constants, place
+        self.begin(node, functions, constants)
+        self.multiplies = False
         names = [argument.arg for argument in node.args.args]
         self.sizes = dict(zip(names, sizes, strict=True))
         self.declared, self.unpacked = set[str](), 0
@@ -68,6 +70,8 @@ class BodyTranslation(Translation):
             return self._assign([node.target], ast.BinOp(_loaded(node.target), node.op, node.value))
         if isinstance(node, ast.Return):
             raise self.refused("has `return`")
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            return [self._gemm(node.value)]
         return super().statement(node)
 
     def _for(self, node: ast.For) -> list[str]:
@@ -118,6 +122,43 @@ class BodyTranslation(Translation):
         self.declared.add(target.id)
         return f"{local(target.id)} = {text};"
 
+    def _gemm(self, node: ast.Call) -> str:
+        given = dict(zip(GEMM, node.args, strict=False)) | {item.arg: item.value for item in node.keywords if item.arg}
+        flags = [given.get(name, ast.Constant(False)) for name in GEMM[3:]]
+        if ast.unparse(node.func) != "gemm" or not all(isinstance(one, ast.Constant) for one in flags):
+            raise self.refused(f"calls `{ast.unparse(node)}` for what it does to arrays")
+        transpose_a, transpose_b, accumulate = (bool(one.value) for one in flags if isinstance(one, ast.Constant))
+        (a, *size_a, lda), (b, *_, ldb), (out, m, n, ldc) = (self._view(given[name]) for name in GEMM[:3])
+        self.multiplies = True
+        strides_a, strides_b = f"{lda}, 1", f"{ldb}, 1"
+        if transpose_a:
+            strides_a = f"1, {lda}"
+        if transpose_b:
+            strides_b = f"1, {ldb}"
+        sizes = f"{m}, {n}, {size_a[0] if transpose_a else size_a[1]}"
+        called = f"{self.functions.prefix}_gemm"
+        return f"{called}({sizes}, {a}, {strides_a}, {b}, {strides_b}, {out}, {ldc}, {int(accumulate)});"
+
+    def _view(self, node: ast.expr) -> tuple[str, str, str, int]:
+        """Where an array or a slice of it starts; its rows, its columns, and elements from row to row."""
+        array, place = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, ast.Slice())
+        axes = place.elts if isinstance(place, ast.Tuple) else [place, ast.Slice()]
+        if not (isinstance(array, ast.Name) and array.id in self.sizes and len(axes) == 2):
+            raise self.refused(f"multiplies `{ast.unparse(node)}`")
+        rows, width = self.sizes[array.id]
+        self.read.add(array.id)
+        (top, height), (left, columns) = (self._extent(*one, node) for one in zip(axes, (rows, width), strict=True))
+        start = [f"{grouped(top)} * {width}"] * (top != "0") + [grouped(left)] * (left != "0")
+        return " + ".join([local(array.id), *start]), height, columns, width
+
+    def _extent(self, axis: ast.expr, size: int, node: ast.expr) -> tuple[str, str]:
+        """First element and number of elements of an axis."""
+        if not isinstance(axis, ast.Slice) or axis.step is not None:
+            raise self.refused(f"multiplies `{ast.unparse(node)}`, which has not two axes")
+        first = "0" if axis.lower is None else self._as(axis.lower, True)
+        end = str(size) if axis.upper is None else self._as(axis.upper, True)
+        return first, end if first == "0" else f"{end} - {grouped(first)}"
+
     # Expressions ------------------------------------------------------------------------------------------
 
     def _integer(self, node: ast.expr) -> bool:
@@ -162,6 +203,9 @@ class BodyTranslation(Translation):
             return local(node.id), ATOM
         if isinstance(node, ast.Subscript):
             return self._element(node), ATOM
+        if node is not None and _is_call(node, "np.float32"):
+            assert isinstance(node, ast.Call)
+            return f"(float){self.value(node.args[0], ATOM)}", UNARY
         if node is not None and _is_call(node, "int"):
             assert isinstance(node, ast.Call)
             return f"(int){self.value(node.args[0], ATOM)}", UNARY
@@ -190,6 +234,33 @@ class BodyTranslation(Translation):
         if width == 1:
             return f"{local(array.id)}[{self.value(row)}]"
         return f"{local(array.id)}[{self.value(row, PRODUCT)} * {width} + {self.value(column, SUM)}]"
+
+
+def gemm_text(prefix: str) -> str:
+    """The C function of `nbdl.kernels.gemm`: any strides; each element one sum in the order of p."""
+    macros = prefix.upper()
+    return f"""static void {prefix}_gemm(int m, int n, int k, const float *a, int a_row, int a_step, const float *b,
+    int b_step, int b_column, float *out, int out_row, int accumulate)
+{{
+    for (int i = 0; i < m; i++) {{
+        for (int j = 0; j < n; j++) {{
+            float total = accumulate ? out[i * out_row + j] : 0.0f;
+            for (int p = 0; p < k; p++) {{
+                total = {macros}_MULTIPLY_ADD(a[i * a_row + p * a_step], b[p * b_step + j * b_column], total);
+            }}
+            out[i * out_row + j] = total;
+        }}
+    }}
+}}"""
+
+
+def grouped(text: str) -> str:
+    """In parentheses, unless it is a name or a number.
+
+    >>> grouped("3"), grouped("i_ + 1")
+    ('3', '(i_ + 1)')
+    """
+    return text if text.isidentifier() or text.isdigit() else f"({text})"
 
 
 def _is_call(node: ast.expr, name: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbdl.engine.c_body import BodyTranslation
+from nbdl.engine.c_body import BodyTranslation, gemm_text
 from nbdl.engine.c_source import CFunctions, comment_text, identifier, literal
+from nbdl.engine.kernel_errors import naming
 from nbdl.engine.program import Operation, Program, Tensor, pattern
-from nbdl.engine.scalar import Emitter
-from nbdl.engine.source import ScalarError, describe
+from nbdl.engine.scalar import C, Emitter
+from nbdl.engine.source import describe
 from nbdl.errors import ConfigError
 
 START = {"sum": "0.0f", "max": "-INFINITY", "argmax": "-INFINITY"}
@@ -19,6 +20,7 @@ STEP = {
     "argmax": ["if (value > total) {", "    total = value;", "    best = j;", "}"],
 }
 REFUSED = {"uniform": "random numbers, which a function of one row alone cannot draw"}
+REFUSAL = "cannot be exported to C"
 UNROLLED = 4  # rows of a weight matrix per pass over the outputs, which are then loaded and stored less often
 
 
@@ -83,10 +85,8 @@ class CProgram:
     def _value(self, operation: Operation) -> str:
         """The scalar function of the operands' elements."""
         assert operation.function is not None
-        try:
+        with naming([operation], REFUSAL, self.where(operation)):
             signature = self.functions.function(operation.function)
-        except ScalarError as error:
-            raise ConfigError(f"{self.where(operation)}: {error}") from error
         return f"{signature.name}({', '.join(self._element(tensor, operation) for tensor in operation.inputs)})"
 
     def _map(self, operation: Operation) -> list[str]:
@@ -126,15 +126,15 @@ class CProgram:
     def _body(self, operation: Operation) -> list[str]:
         function, operands = operation.function, (*operation.inputs, *operation.outputs)
         assert function is not None
-        emitter, place = Emitter(), describe(function)
-        name = emitter.function(function, scalar=False)
+        emitter = Emitter(C)
         sizes = [(1, t.features) if t.rows else (t.shape[0], t.features // t.shape[0]) for t in operands]
-        try:
-            constants, node = self.functions.translated(emitter, place, name)
+        with naming([operation], REFUSAL, self.where(operation)):
+            name = emitter.function(function, scalar=False)
+            constants, node = self.functions.translated(emitter, name)
             assert node is not None
-            made = BodyTranslation(node, self.functions, constants, place, sizes, len(operation.outputs))
-        except ScalarError as error:
-            raise ConfigError(f"{self.where(operation)}: {operation.title}: {error}") from error
+            made = BodyTranslation(node, self.functions, constants, sizes, len(operation.outputs))
+        if made.multiplies:
+            self.loops[f"{self.prefix}_gemm"] = gemm_text(self.prefix)
         self.loops[made.name] = made.text
         return [f"{made.name}({', '.join(self._start(operands[number]) for number in made.reads)});"]
 

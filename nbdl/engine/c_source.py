@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 
 from nbdl.engine.c_primitives import LIBRARY, PRIMITIVES, with_prefix
-from nbdl.engine.scalar import Emitter
-from nbdl.engine.source import Function, ScalarError, describe
+from nbdl.engine.scalar import Emitter, Refusal, parts, statements
+from nbdl.engine.source import Function
 
 # What binds more strongly has the higher number.
 CHOICE, OR, AND, EQUAL, ORDER, SUM, PRODUCT, UNARY, ATOM = range(9)
@@ -22,6 +22,7 @@ CALLED = {ast.Mod: "modulo", ast.FloorDiv: "floor_divide", ast.Pow: "powf"}
 COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 TESTS = ("isfinite", "isinf", "isnan")  # primitives that give a truth value
 INDENT = "    "
+REMEDY = "see help(nbdl.kernels)"
 
 
 def literal(value: float) -> str:
@@ -103,12 +104,10 @@ class CFunctions:
         """
         emitter = Emitter()
         name = emitter.function(function)
-        self.translated(emitter, describe(function))
+        self.translated(emitter)
         return self._signatures[name]
 
-    def translated(
-        self, emitter: Emitter, place: str, apart: str = ""
-    ) -> tuple[dict[str, str], ast.FunctionDef | None]:
+    def translated(self, emitter: Emitter, apart: str = "") -> tuple[dict[str, str], ast.FunctionDef | None]:
         """Translate all functions that an emitter has collected, but one; return the constants and that one."""
         constants: dict[str, str] = {}
         left = None
@@ -119,7 +118,7 @@ class CFunctions:
             elif isinstance(statement, ast.FunctionDef) and statement.name == apart:
                 left = statement
             elif isinstance(statement, ast.FunctionDef) and statement.name not in self._signatures:
-                translation = Translation(statement, self, constants, place)
+                translation = Translation(statement, self, constants)
                 self._signatures[statement.name] = translation.signature
                 self._texts.append(translation.text)
         return constants, left
@@ -156,8 +155,8 @@ def _number(node: ast.expr) -> float:
 class Translation:
     """One scalar function of the emitted text as C."""
 
-    def __init__(self, node: ast.FunctionDef, functions: CFunctions, constants: dict[str, str], place: str) -> None:
-        self.functions, self.constants, self.place = functions, constants, place
+    def __init__(self, node: ast.FunctionDef, functions: CFunctions, constants: dict[str, str]) -> None:
+        self.begin(node, functions, constants)
         names = [argument.arg for argument in node.args.args]
         self.declared = set(names)
         self.unpacked = 0
@@ -175,9 +174,18 @@ class Translation:
         lines += self.block(node.body, INDENT)
         self.text = "\n".join([*lines, "}"])
 
-    def refused(self, why: str) -> ScalarError:
+    def begin(self, node: ast.FunctionDef, functions: CFunctions, constants: dict[str, str]) -> None:
+        """Remember what the author's lines are."""
+        self.functions, self.constants, self.part = functions, constants, parts[node.name]
+        self.line = self.part.lines[0]
+        self.lines = dict(zip(statements(node), self.part.lines, strict=True))
+
+    def refused(self, why: str) -> Refusal:
         """The error to raise."""
-        return ScalarError(f"{self.place} {why}, which cannot be written as C")
+        for name, value in self.constants.items():
+            why = why.replace(name, value.removesuffix("f"))
+        why = re.sub(r"\b(\w+)_[0-9a-f]{8}\b", r"\1", why)  # as the author named it
+        return Refusal(self.part.function, self.line, f"{why}, which cannot be written as C", REMEDY)
 
     def _results(self, node: ast.FunctionDef) -> int:
         sizes = set()
@@ -197,9 +205,13 @@ class Translation:
 
     # Statements -------------------------------------------------------------------------------------------
 
-    def block(self, statements: list[ast.stmt], indent: str) -> list[str]:
+    def block(self, block: list[ast.stmt], indent: str) -> list[str]:
         """The lines of a block."""
-        return [f"{indent}{line}" for statement in statements for line in self.statement(statement)]
+        lines = []
+        for one in block:
+            self.line = self.lines.get(one, self.line)
+            lines += [f"{indent}{line}" for line in self.statement(one)]
+        return lines
 
     def statement(self, node: ast.stmt) -> list[str]:
         """The lines of a statement."""

@@ -16,6 +16,7 @@ from nbdl.engine.batches import Batches, Report, Words
 from nbdl.engine.driver import parallel_driver, serial_driver
 from nbdl.engine.executors import HostMemory
 from nbdl.engine.kernel import address, load
+from nbdl.engine.kernel_errors import naming
 from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.schedule import Chain, Partition, plan_memory
 from nbdl.engine.store import Floats, Store, aligned_zeros
@@ -88,9 +89,10 @@ class Executor(HostMemory):
 
     def _descriptor(self, operation: Operation, chain: Chain) -> list[int]:
         """One row: kernel address, loop, operands (outputs first), and what else the kernel reads."""
-        text, operands, extra, slow = self._kernel(operation, chain)
+        with naming([operation]) as attempt:
+            attempt.text, operands, extra, slow = self._kernel(operation, chain)
+            compiled = load(attempt.text)
         self.slow |= slow
-        compiled = load(text)
         row = [address(compiled), -1 if operation.domain[0] is None else operation.domain[0], operation.domain[1]]
         for tensor, partial in operands:
             row += self._operand(tensor, partial)

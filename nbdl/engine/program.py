@@ -283,6 +283,8 @@ class Recorder:
     ) -> Any:
         """A hand-written body over rows: `body(*inputs, *outputs)` on arrays, rows × features or as fixed shapes lie.
 
+        `nbdl.kernels` says what a body is made of.
+
         Args:
             body: plain Python over arrays; it may be given any range of rows, so rows must be independent.
             operands: tensors, or numbers, which the body gets as arrays of one element.
@@ -294,7 +296,7 @@ class Recorder:
                 *outputs)` on flat arrays, where element j of a row is at row * features + j; without `rows`
                 `cuda(first, end, count, thread, threads, *inputs, *outputs)` for rows first to end of the outputs and
                 `count` rows of the batch. Threads share the work out (`j = thread`, then `j += threads`) and meet at
-                `nbdl.engine.cuda.bodies.barrier()`. Without it the layer runs on the CPU alone.
+                `nbdl.kernels.barrier()`. Without it the layer runs on the CPU alone.
 
         Returns:
             The output, or a tuple of them.
@@ -312,10 +314,15 @@ class Recorder:
         self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Random numbers in [0, 1) of the shape of a tensor with rows, drawn anew each step."""
-        result = Tensor(like.shape, True)
-        self._record("uniform", (), (result,), (None, like.features), site=self._sites)
+    def uniform(self, like: Tensor, shape: Shape | None = None) -> Tensor:
+        """Random numbers in [0, 1) for each row, drawn anew each step: the same on any number of threads.
+
+        Args:
+            like: a tensor with rows.
+            shape: of a row's numbers; by default that of `like`.
+        """
+        result = Tensor(tuple(shape or like.shape), True)
+        self._record("uniform", (), (result,), (None, result.features), site=self._sites)
         self._sites += 1
         return result
 

@@ -100,16 +100,7 @@ class ReferenceExecutor(HostMemory):
             return [drawn.astype(self.dtype)]
         if operation.kind == "check":
             return [] if np.isfinite(operands[0]).all() else None
-        fixed = operation.domain[0] is not None
-        sizes = [(t.shape[0], -1) if fixed else (self.rows, t.features) for t in operation.outputs]
-        outputs = [
-            np.zeros(t.features * (1 if fixed else self.rows), self.dtype).reshape(size)
-            for t, size in zip(operation.outputs, sizes, strict=True)
-        ]
-        assert operation.function is not None
-        arrays = [_matrix(t, v) for t, v in zip(operation.inputs, operands, strict=True)]
-        operation.function(*arrays, *outputs, *([0] if fixed else []))
-        return outputs
+        return body_results(operation, operands, self.rows, self.dtype)
 
     def _apply(self, operation: Operation, operands: list[Array], outputs: int) -> list[Array]:
         """A scalar function, element by element, in Python."""
@@ -179,6 +170,17 @@ class ReferenceExecutor(HostMemory):
         else:
             rows = self.rows if storage.rows else -1
             self.values[id(storage)] = flat.reshape(rows, storage.features) if storage.rows else flat
+
+
+def body_results(operation: Operation, operands: Sequence[Array], rows: int, dtype: Any) -> list[Array]:
+    """What a hand-written body makes of its operands, all rows at once."""
+    fixed = operation.domain[0] is not None
+    sizes = [(t.shape[0], t.features // t.shape[0]) if fixed else (rows, t.features) for t in operation.outputs]
+    outputs = [np.zeros(size, dtype) for size in sizes]
+    arrays = [_matrix(t, v) for t, v in zip(operation.inputs, operands, strict=True)]
+    assert operation.function is not None
+    reference_function(operation.function)(*arrays, *outputs, *([0] if fixed else []))
+    return outputs
 
 
 def _orders(batches: Batches) -> list[Array | None]:

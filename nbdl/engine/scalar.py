@@ -14,16 +14,18 @@ import ast
 import builtins
 import functools
 import hashlib
+import importlib
 import math
 import reprlib
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbdl.engine.source import Function, ScalarError, compose, definition, describe
+from nbdl.engine.source import Function, ScalarError, compose, definition
 
 # Modules of intrinsics: emitted text imports these by name, and its digest covers the whole modules.
 PRIMITIVES = ("nbdl.engine.bits", "nbdl.engine.intrinsics", "nbdl.engine.products")
@@ -37,24 +39,56 @@ class Target:
     Attributes:
         own_maths: whether nbdl's functions stand for those of `math`; else the text's `math` computes in float32.
         decorator: of every function; None where each has a policy of its own.
-        spelling: the attribute of a function that is spelt otherwise in the text.
+        spellings: attributes of a function that is spelt otherwise in the text: the first that it has.
     """
 
     name: str
     own_maths: bool
     decorator: str | None
-    spelling: str
+    spellings: tuple[str, ...]
 
 
-CPU = Target("CPU", True, None, "primitive")
-CUDA = Target("CUDA", False, "device", "cuda_name")
+SHARED_ARRAY = "cuda.shared.array"
+CPU = Target("CPU", True, None, ("primitive",))
+C = Target("C", True, None, ("c_name", "primitive"))
+CUDA = Target("CUDA", False, "device", ("cuda_name",))
+
+
+class Refusal(ScalarError):
+    """A function that cannot be emitted.
+
+    Attributes:
+        function: whose line is at fault.
+        line: of the file it is in.
+        why: completes "function ...".
+        remedy: what to do.
+    """
+
+    def __init__(self, function: Function, line: int, why: str, remedy: str) -> None:
+        code = function.__code__
+        super().__init__(f"{function.__name__} ({code.co_filename}:{line}) {why}: {remedy}")
+        self.function, self.line, self.why, self.remedy = function, line, why, remedy
+
+
+def remedy(scalar: bool) -> str:
+    """What functions are made of."""
+    if scalar:
+        return "a scalar function is made of arithmetic, `if`, abs/min/max, `math.*` and other such functions"
+    return "a body is made of loops over its arrays, arithmetic, `if`, `math.*`, nbdl.kernels and other such functions"
 
 
 @dataclass
 class Part:
-    """The text of one function, and what that text needs around it."""
+    """The text of one function, and what that text needs around it.
+
+    Attributes:
+        function: the author's.
+        lines: of the author's file, one for each statement of the text, in order; the first is the definition's.
+    """
 
     name: str
+    function: types.FunctionType
+    lines: list[int] = field(default_factory=list)
     text: str = ""
     imports: set[tuple[str, str]] = field(default_factory=set)
     constants: dict[str, str] = field(default_factory=dict)
@@ -142,6 +176,9 @@ def function_text(function: Function, decorator: str) -> str:
 
 _own_parts: dict[tuple[Function, bool, Target], Part] = {}
 
+parts: dict[str, Part] = {}
+"""All that was emitted, by its name in texts: so an error's line is found again in the author's file."""
+
 
 class _Progress(threading.local):
     """The functions that this thread is in the middle of."""
@@ -162,10 +199,12 @@ def _part(function: Any, scalar: bool, target: Target) -> Part:
     if known is not None:
         return known
     if function in _progress.functions:
-        raise ScalarError(f"{describe(function)} calls itself, which a scalar function cannot")
+        first = function.__code__.co_firstlineno
+        raise Refusal(function, first, "calls itself, which compiled code cannot", "write a loop in a body instead")
     _progress.functions.append(function)
     try:
         part = _Rewriter(function, scalar, target).part()
+        parts[part.name] = part
     finally:
         _progress.functions.pop()
     composed = function.__code__.co_filename.startswith("<")  # of authors' functions, whose constants may change
@@ -196,6 +235,20 @@ def _digest(module: str) -> str:
 
 
 _STATEMENTS = (ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.If, ast.Expr, ast.Pass)
+_IN_BODIES = (*_STATEMENTS, ast.For, ast.While, ast.Break, ast.Continue)
+_NO_NUMBERS = {
+    ast.List: "a list", ast.ListComp: "a list", ast.Dict: "a dict", ast.DictComp: "a dict", ast.Set: "a set",
+    ast.SetComp: "a set", ast.GeneratorExp: "a generator", ast.JoinedStr: "a string", ast.Lambda: "a lambda",
+    ast.Yield: "`yield`", ast.YieldFrom: "`yield`", ast.Await: "`await`",
+}  # fmt: skip
+
+
+def statements(node: ast.stmt) -> Iterator[ast.stmt]:
+    """A statement and all within it, in the order of the text."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield from statements(child)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -204,36 +257,51 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, function: types.FunctionType, scalar: bool, target: Target) -> None:
         self.function, self.scalar, self.target = function, scalar, target
         self.local = {*function.__code__.co_varnames, *function.__code__.co_cellvars}
-        self.result = Part(function.__name__)
+        self.own = (function.__module__ or "").startswith("nbdl.engine.")
+        self.line = function.__code__.co_firstlineno
+        self.result = Part(function.__name__, function)
 
     def part(self) -> Part:
         """The function rewritten. Its name ends in a digest of its text, so names never collide."""
         found = definition(self.function)
         body = [statement for statement in found.body if not _is_docstring(statement)]
-        node = ast.parse(ast.unparse(ast.FunctionDef("NAME", found.args, body, [], lineno=1))).body[0]
+        source = ast.FunctionDef("NAME", found.args, body or [ast.Pass()], [], lineno=found.lineno)
+        node = ast.parse(ast.unparse(source)).body[0]
         assert isinstance(node, ast.FunctionDef)
+        for before, statement in zip(statements(source), statements(node), strict=True):
+            statement.lineno = getattr(before, "lineno", self.line)
         if node.args.kwonlyargs or node.args.vararg or node.args.kwarg:
             self.refuse("has keyword-only arguments, `*` or `**`, which compiled code cannot be given")
         node.args.posonlyargs, node.args.args = [], [*node.args.posonlyargs, *node.args.args]
         for argument in node.args.args:
             argument.annotation = None
-        if self.scalar:
-            for inner in ast.walk(ast.Module(node.body, [])):
-                if isinstance(inner, ast.stmt) and not isinstance(inner, _STATEMENTS):
-                    self.refuse(f"has a `{type(inner).__name__.lower()}` statement")
         # Their values: what the text says was evaluated where the function was made, perhaps in another function.
         defaults = zip(reversed(node.args.args), reversed(self.function.__defaults__ or ()), strict=False)
         node.args.defaults = [self._default(value, argument.arg) for argument, value in defaults][::-1]
         node.body = [self.visit(statement) for statement in node.body]
+        policy = getattr(self.function, "policy", None)
         if self.target.decorator is not None:
             self.result.policy = self.target.decorator
-        elif any(isinstance(inner, ast.For | ast.While) for inner in ast.walk(node)):
-            self.result.policy = getattr(self.function, "policy", "inlined")
+        elif policy or any(isinstance(inner, ast.For | ast.While) for inner in ast.walk(node)):
+            self.result.policy = policy or "inlined"
+        self.result.lines = [statement.lineno for statement in statements(node)]
         text = ast.unparse(ast.fix_missing_locations(node))
         name = self.function.__name__ if self.function.__name__.isidentifier() else "function"
         self.result.name = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         self.result.text = text.replace("def NAME(", f"def {self.result.name}(", 1)
         return self.result
+
+    def visit(self, node: ast.AST) -> Any:
+        """As `ast.NodeTransformer.visit`, with what the language leaves out refused at its line."""
+        if isinstance(node, ast.stmt):
+            self.line = node.lineno
+            if isinstance(node, ast.FunctionDef):
+                self.refuse(f"has a function within it, {node.name}, which belongs beside it")
+            if not isinstance(node, _STATEMENTS if self.scalar else _IN_BODIES) and not self.own:
+                self.refuse(f"has a `{type(node).__name__.lower()}` statement")
+        elif type(node) in _NO_NUMBERS and not self.own:
+            self.refuse(f"has {_NO_NUMBERS[type(node)]}, `{ast.unparse(node)}`")
+        return super().visit(node)
 
     def _default(self, value: Any, argument: str) -> ast.expr:
         if not self.scalar and (value is None or isinstance(value, str)):
@@ -260,23 +328,27 @@ class _Rewriter(ast.NodeTransformer):
         return visited
 
     def refuse(self, why: str) -> None:
-        raise ScalarError(
-            f"{describe(self.function)} {why}: a scalar function is made of arithmetic, `if`, abs/min/max, "
-            "`math.*` and other such functions"
-        )
+        raise Refusal(self.function, self.line, why, remedy(self.scalar))
 
     # Literals ---------------------------------------------------------------------------------------------
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         value = node.value
+        if isinstance(value, str | bytes | complex) and not self.own:
+            self.refuse(f"has {value!r}, which is not a number")
         if isinstance(value, float) or (self.scalar and type(value) is int):
             return ast.Name(self._constant(value), ast.Load())
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        if not isinstance(node.value, ast.Constant):  # else a comment
+            self.generic_visit(node)
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return None
-        return self.visit(ast.Assign([node.target], node.value, lineno=1))
+        return self.visit(ast.Assign([node.target], node.value, lineno=node.lineno))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         if not self.scalar or not isinstance(node.op, ast.Pow):
@@ -292,7 +364,9 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if self.scalar and name in ("min", "max") and self._is_builtin(name):
+        if not self.own and not self.scalar and name == "float" and self._is_builtin(name):
+            return _call("float32" if self.target is CUDA else "np.float32", self._visited(node.args[0]))
+        if (self.scalar or not self.own) and name in ("min", "max") and self._is_builtin(name):
             pick = self._call_to(_minimum if name == "min" else _maximum)
             picked = self._visited(node.args[0])
             for argument in node.args[1:]:
@@ -304,6 +378,8 @@ class _Rewriter(ast.NodeTransformer):
             return _call(self._maths("trunc"), self._visited(node.args[0]))
         node.func = self._resolved(node.func)
         node.args = [self.visit(argument) for argument in node.args]
+        if ast.unparse(node.func) == SHARED_ARRAY:
+            node.args.append(ast.Name("float32", ast.Load()))
         node.keywords = [ast.keyword(item.arg, self.visit(item.value)) for item in node.keywords]
         return node
 
@@ -332,7 +408,10 @@ class _Rewriter(ast.NodeTransformer):
 
     def _value(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Attribute):
-            return getattr(self._value(node.value), node.attr)
+            value = self._value(node.value)
+            if not hasattr(value, node.attr):
+                self.refuse(f"uses {ast.unparse(node)}, which there is not")
+            return getattr(value, node.attr)
         assert isinstance(node, ast.Name)
         return self._lookup(node.id)
 
@@ -355,7 +434,7 @@ class _Rewriter(ast.NodeTransformer):
             return self.visit_Constant(ast.Constant(value))
         module = getattr(value, "__module__", "") or ""
         name = getattr(value, "__name__", "")
-        for own in PRIMITIVES if self.target is CPU else ():
+        for own in PRIMITIVES if self.target is not CUDA else ():
             last = said.rpartition(".")[2]
             plain = isinstance(value, types.FunctionType | int | float)
             if not plain and getattr(sys.modules.get(own), last, None) is value:
@@ -363,7 +442,7 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.Name(last, ast.Load())
         if module == "math" or (module == "numpy" and hasattr(math, name)) or getattr(math, name, None) is value:
             return ast.Name(self._maths(name), ast.Load())
-        if self.target is CPU and not self.scalar and module.split(".")[0] in ("numpy", "numba"):
+        if self.target is not CUDA and not self.scalar and module.split(".")[0] in ("numpy", "numba"):
             source = "numpy" if module.startswith("numpy") else module
             if getattr(sys.modules.get(source), name, None) is not value:
                 self.refuse(f"uses {said}, but only what {source} itself holds can be emitted by its name")
@@ -371,11 +450,16 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.Name(f"np.{name}", ast.Load())
             self.result.imports.add((source, name))
             return ast.Name(name, ast.Load())
-        spelt = getattr(value, self.target.spelling, None)
-        if spelt is not None:  # one of the engine's own functions that is spelt otherwise in compiled text
+        spelt = next((getattr(value, one) for one in self.target.spellings if hasattr(value, one)), None)
+        if spelt is not None:  # one of nbdl's own functions that is spelt otherwise in compiled text
+            source, _, spelt = spelt.rpartition(":")
+            if source:
+                return ast.Name(self._call_to(getattr(importlib.import_module(source), spelt), False), ast.Load())
             if self.target is CPU:
                 self.result.imports.add(("nbdl.engine.intrinsics", spelt))
             return ast.Name(spelt, ast.Load())
+        if module == "nbdl.kernels":
+            self.refuse(f"uses {said}, which is not for {self.target.name} kernels")
         if isinstance(getattr(value, "py_func", value), types.FunctionType):
             return ast.Name(self._call_to(value, self.scalar), ast.Load())
         if getattr(builtins, name, None) is value and name in (

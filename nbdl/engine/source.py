@@ -49,7 +49,9 @@ def definition(function: Function) -> ast.FunctionDef:
         if tuple(argument.arg for argument in (*node.args.posonlyargs, *node.args.args)) == names
         and (node.name if isinstance(node, ast.FunctionDef) else "<lambda>") == code.co_name
     ]
-    if text and not (found and _unchanged(code, text)):
+    if not text:
+        return _without_source(function)
+    if not (found and _unchanged(code, text)):
         raise ScalarError(f"{describe(function)}: its file changed since it was imported; import it again (or restart)")
     if len(found) > 1:  # lambdas on one line: the columns tell them apart
         places = set(code.co_positions())
@@ -61,6 +63,17 @@ def definition(function: Function) -> ast.FunctionDef:
         body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
         return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
     raise ScalarError(f"{describe(function)}: its source cannot be read; define it in a file or a notebook cell")
+
+
+def _without_source(function: Function) -> ast.FunctionDef:
+    from nbdl.engine import from_bytecode
+
+    try:
+        return from_bytecode.read(function)
+    except from_bytecode.Unreadable as error:
+        raise ScalarError(
+            f"{describe(function)} {error}, and its source cannot be read; define it in a file or a notebook cell"
+        ) from None
 
 
 @functools.lru_cache(maxsize=4096)

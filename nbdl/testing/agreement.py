@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from nbdl.testing.probe import Array, Outcome, Probe, assert_close, forced
-from nbdl.testing.suite import Subject, check
-
-RECORDING = ("layers", "activations", "losses", "regularizers", "constraints", "optimizers", "metrics")
+from nbdl.testing.suite import RECORDING, Subject, check
+from nbdl.testing.units import generator
 
 
 def same_bits(first: Outcome, second: Outcome, what: str) -> None:
@@ -38,16 +39,19 @@ def cut(array: Array, rows: int) -> Array:
     return np.ascontiguousarray(array[:rows])
 
 
+def _random(probe: Probe) -> bool:
+    return any(operation.kind == "uniform" for operation in probe.program.operations)
+
+
 def _by_row(subject: Subject) -> Iterator[Probe]:
     """Programs over rows, where no row's result may depend on the other rows."""
     for probe in subject.probes:
-        random = any(operation.kind == "uniform" for operation in probe.program.operations)
         over_rows = any(
             operation.kind in ("sum", "gemm") and any(t.space == "work" and not t.rows for t in operation.outputs)
             for operation in probe.program.operations
         )
         scaled = any(t.space == "scalar" for operation in probe.program.operations for t in operation.inputs)
-        if probe.sources and not (random or over_rows or scaled):
+        if probe.sources and not (_random(probe) or over_rows or scaled):
             yield probe
 
 
@@ -62,6 +66,65 @@ def any_batch_size(subject: Subject) -> None:
         executor = probe.executor("compiled", 40 * probe.rows)
         found = probe.run("compiled", executor=executor).output
         assert_close(found, whole.output, f"{probe.title}, a batch smaller than planned for", 1e-5, 1e-6)
+
+
+@check("empty batch", "layers", "activations", "losses", "metrics")
+def empty_batch(subject: Subject) -> None:
+    """No rows give no rows, and change no weights: a part of a batch that is cut for many threads may have none.
+
+    A hand-written body must neither look at a first row that may not be there, nor divide by the number of rows.
+    """
+    for probe in subject.probes:
+        none = [cut(source, 0) for source in probe.sources]
+        for how in ("compiled", "checked"):
+            found = probe.run(how, none, executor=probe.executor(how))
+            assert found.output.shape[0] == 0, f"{probe.title}: no rows give {found.output.shape[0]}"
+        with watching_bodies(probe) as calls:
+            probe.run("python")
+        for operation, arrays in calls:
+            tensors = (*operation.inputs, *operation.outputs)
+            given = [array[:0] if tensor.rows else array for tensor, array in zip(tensors, arrays, strict=False)]
+            body = operation.function
+            try:
+                with np.errstate(all="ignore"):
+                    body(*given, *arrays[len(tensors) :])
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                raise AssertionError(f"{probe.title}: the body {body.__name__}, given no rows: {what}") from error
+
+
+@contextmanager
+def watching_bodies(probe: Probe) -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
+    """Within, note each call of a hand-written body that Python makes: the operation, and copies of its arrays."""
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
+    kernels = [(operation, operation.function) for operation in probe.program.operations if operation.kind == "kernel"]
+    for operation, body in kernels:
+
+        def watched(*arrays: Any, operation: Any = operation, body: Any = body) -> None:
+            calls.append((operation, tuple(a.copy() if isinstance(a, np.ndarray) else a for a in arrays)))
+            body(*arrays)
+
+        operation.function = watched
+    try:
+        yield calls
+    finally:
+        for operation, body in kernels:
+            operation.function = body
+
+
+@check("rows in any order", "layers", "activations", "losses", "metrics")
+def rows_in_any_order(subject: Subject) -> None:
+    """Rows in another order give the same results in that order, and the same sums over them but for roundings.
+
+    What depends on the order, such as a total that is carried from row to row, depends on how a batch is cut.
+    """
+    for probe in subject.probes:
+        if _random(probe) or not probe.sources:
+            continue
+        order = generator().permutation(probe.rows)[::-1]
+        wanted, turned = probe.run("compiled"), [np.ascontiguousarray(source[order]) for source in probe.sources]
+        found, wanted.output = probe.run("compiled", turned), wanted.output[order]
+        close(found, wanted, f"{probe.title}, rows in another order", 2e-5, 2e-6)
 
 
 @check("any partition", *RECORDING)

@@ -1,10 +1,9 @@
-"""Good conduct: documented, a config that comes back, a file that comes back, inputs left alone."""
+"""Good conduct: a config that comes back, a file that comes back, inputs left alone."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,22 @@ import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl.model import Sequential
-from nbdl.registry import Entry, registry
-from nbdl.testing.agreement import RECORDING, same_bits
-from nbdl.testing.probe import Array
-from nbdl.testing.suite import UNITS, Subject, check
+from nbdl.registry import Entry, registry, singular
+from nbdl.testing.agreement import same_bits, watching_bodies
+from nbdl.testing.suite import RECORDING, UNITS, Subject, check
+from nbdl.testing.truths import is_its_functions
 from nbdl.testing.units import generator, layer_inputs
 from nbdl.units import serialize
 
 
-@check("documented")
-def documented(subject: Subject) -> None:
-    """The docstring says what the unit is, its formula ("Formula: ...") and where it comes from ("Source: ...")."""
-    text = inspect.getdoc(subject.entry.target) or ""
-    assert text.strip(), "there is no docstring"
-    for word in ("Formula", "Source"):
-        assert re.search(rf"^{word}\b[^\n]*:", text, re.MULTILINE), f'the docstring has no line "{word}: ..."'
+def _nothing_is_lost(subject: Subject) -> None:
+    """Assert that every argument is in the config, those too that no example gives: with their defaults."""
+    own = inspect.signature(inspect.unwrap(subject.entry.target.__init__)).parameters.values()
+    plain = (bool, int, float, str, tuple, list, dict)
+    defaults = {p.name: p.default for p in own if p.default is None or isinstance(p.default, plain)}
+    given = {**defaults, **subject.arguments}
+    missing = given.keys() - subject.entry.target(**given).get_config().keys()
+    assert not missing, f"the config lacks the arguments {sorted(missing)}"
 
 
 def through_json(config: Any) -> Any:
@@ -35,7 +35,7 @@ def through_json(config: Any) -> Any:
     return json.loads(json.dumps(config))
 
 
-@check("config comes back")
+@check("config comes back", *UNITS)
 def config_comes_back(subject: Subject) -> None:
     """`from_config(get_config())`, through JSON, gives a unit with the same config that does the same."""
     unit = subject.make()
@@ -44,8 +44,7 @@ def config_comes_back(subject: Subject) -> None:
     assert through_json(again.get_config()) == through_json(config), (
         f"config {config} comes back as {again.get_config()}"
     )
-    missing = {name for name in subject.arguments if name not in config}
-    assert not missing, f"the config lacks the arguments {sorted(missing)}"
+    _nothing_is_lost(subject)
     copied = Subject(subject.entry, through_json(config))
     if subject.kind == "layers":
         copied.arguments = {name: value for name, value in copied.arguments.items() if name != "name"}
@@ -79,32 +78,18 @@ def inputs_left_alone(subject: Subject) -> None:
 
 def _operands_left_alone(probe: Any) -> None:
     """Run hand-written bodies in Python and look at what they read."""
-    changed: list[str] = []
-    kernels = [operation for operation in probe.program.operations if operation.kind == "kernel"]
-    bodies = [operation.function for operation in kernels]
-    for operation in kernels:
-
-        def watched(*arrays: Array, operation: Any = operation, body: Any = operation.function) -> None:
-            inputs = [array.copy() for array in arrays[: len(operation.inputs)]]
-            body(*arrays)
-            for number, before in enumerate(inputs):
-                if not np.array_equal(arrays[number], before, equal_nan=True):
-                    changed.append(f"{probe.title}: the body {body.__name__} changes its operand {number}")
-
-        operation.function = watched
-    try:
+    with watching_bodies(probe) as calls:
         probe.run("python")
-    finally:
-        for operation, body in zip(kernels, bodies, strict=True):
-            operation.function = body
-    assert not changed, changed[0]
+    for operation, arrays in calls:
+        body, count = operation.function, len(operation.inputs)
+        before = [array.copy() for array in arrays[:count]]
+        body(*arrays)
+        for number, (array, old) in enumerate(zip(arrays[:count], before, strict=True)):
+            what = f"{probe.title}: the body {body.__name__} changes its operand {number}"
+            assert np.array_equal(array, old, equal_nan=True), what
 
 
 # -- files ------------------------------------------------------------------------------------------------
-
-
-def _singular(kind: str) -> str:
-    return kind.removesuffix("s")
 
 
 def host(kind: str) -> tuple[Any, str]:
@@ -112,7 +97,7 @@ def host(kind: str) -> tuple[Any, str]:
     best: tuple[int, Any, str] | None = None
     for entry in registry.entries("layers"):
         names = list(inspect.signature(entry.target).parameters)
-        fitting = [name for name in names if name == _singular(kind) or name.endswith(f"_{_singular(kind)}")]
+        fitting = [name for name in names if name == singular(kind) or name.endswith(f"_{singular(kind)}")]
         trained = [name for name in names if name.endswith("_initializer")]
         if fitting and trained and (best is None or len(names) < best[0]) and _has_a_matrix(entry):
             best = len(names), entry, fitting[0]
@@ -132,6 +117,25 @@ def _has_a_matrix(entry: Entry) -> bool:
     return any(len(weight.tensor.shape) == 2 for weight in model.weights)
 
 
+def registered_model(optimizers: Any = None, losses: Any = None, metrics: Any = None) -> Sequential:
+    """A small compiled model with these units, and else with registered ones: files can name all of it."""
+    entry, _ = host("activations")
+    model = Sequential([entry.target(**{**entry.options["examples"][0], "input_shape": (3,)})], seed=3)
+    default = registry.default("optimizers")
+    plain = next(one for one in registry.entries("losses") if _takes_any_numbers(one))
+    model.compile(
+        optimizer=optimizers or (default and default.target()),
+        loss=losses or plain.target(),
+        metrics=[metrics] if metrics else [],
+    )
+    return model
+
+
+def _takes_any_numbers(entry: Entry) -> bool:
+    """Whether a loss compares numbers of any size, element by element."""
+    return is_its_functions(entry) and entry.options.keys().isdisjoint({"targets", "predictions", "pairs"})
+
+
 def with_unit(subject: Subject) -> Sequential:
     """A small model that holds the unit, made of registered units only."""
     from nbdl.testing.units import built
@@ -148,16 +152,7 @@ def with_unit(subject: Subject) -> Sequential:
         layer = entry.target(**{**entry.options["examples"][0], argument: subject.make(), "input_shape": (3,)})
         model.add(layer)
     else:
-        entry, _ = host("activations")
-        model.add(entry.target(**{**entry.options["examples"][0], "input_shape": (3,)}))
-        losses = [one for one in registry.entries("losses") if not one.target.pairs]
-        made = subject.make()
-        default = registry.default("optimizers")
-        model.compile(
-            optimizer=made if subject.kind == "optimizers" else default.target() if default else None,
-            loss=made if subject.kind == "losses" else losses[0].target(),
-            metrics=[made] if subject.kind == "metrics" else [],
-        )
+        model = registered_model(**{subject.kind: subject.make()})
     model.build()
     return model
 

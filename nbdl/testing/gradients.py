@@ -62,14 +62,23 @@ def activation_derivative(subject: Subject) -> None:
     kinks = subject.options.get("kinks", ())
     for at in (x, away_from(kinks, large(*x.shape)).astype(np.float64)):
         dx = output(backward, [at, dy])
-        agree(dx, lambda moved: dy * output(forward, [moved]), at, "derivative")
+        agree(dx, lambda moved: dy * output(forward, [moved]), at, "dx")
 
 
 @check("derivative", "layers")
 def layer_derivatives(subject: Subject) -> None:
-    """dx and the gradient of every weight agree with differences of y, for a random dy."""
+    """dx and the gradient of every weight agree with differences of y, at ordinary and at large inputs."""
     _, forward, backward = subject.probes
     x, dy = (source.astype(np.float64) for source in backward.sources)
+    places = [x]
+    if forward.unit.input_limit is None:
+        far = large(len(x), x[0].size).reshape(x.shape)
+        places.append(away_from(subject.options.get("kinks", ()), far).astype(np.float64))
+    for at in places:
+        _layer_derivatives(forward, backward, at, dy)
+
+
+def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array) -> None:
     rows = dy.reshape(len(dy), -1)
     result = backward.run("float64", [x, dy])
     agree(result.output, lambda moved: rows * output(forward, [moved]), x, "dx")
@@ -88,11 +97,12 @@ def layer_derivatives(subject: Subject) -> None:
 
 @check("derivative", "losses")
 def loss_derivative(subject: Subject) -> None:
-    """The gradient agrees with differences of the values; so does each pair's, also at logits of ±20 and ±100."""
+    """The gradient agrees with differences of the values, and so does each pair's, for any numbers up to ±100."""
     probes = subject.probes
     for values, gradient in zip(probes[::2], probes[1::2], strict=True):
         y, p = (source.astype(np.float64) for source in values.sources)
-        places = [p] if values is probes[0] else [p, large(*p.shape).astype(np.float64)]
+        any_number = values is not probes[0] or (p.min() < 0.0 and "predictions" not in subject.options)
+        places = [p, large(*p.shape).astype(np.float64)] if any_number else [p]
         for at in places:
             found = output(gradient, [y, at])
             # `values` is a mean or a sum over a row: its terms are one per row.
@@ -101,11 +111,20 @@ def loss_derivative(subject: Subject) -> None:
 
 @check("derivative", "regularizers")
 def regularizer_derivative(subject: Subject) -> None:
-    """The gradient added is the derivative of the penalty."""
+    """The gradient added is the derivative of the penalty, at ordinary and at large weights."""
     penalty, gradient = subject.probes
     weight = penalty.store.weights[0].tensor
+    far = gradient.initial.copy()
+    far[: weight.features] = away_from(subject.options.get("kinks", ()), large(*weight.shape)).reshape(-1)
+    for given in (gradient.initial, far):
+        _regularizer_derivative(penalty, gradient, given)
+
+
+def _regularizer_derivative(penalty: Probe, gradient: Probe, given: Array) -> None:
+    weight = penalty.store.weights[0].tensor
     start = penalty.initial.astype(np.float64)
-    found = gradient.log_named(gradient.run("float64").log, "gradient")[0]
+    start[: weight.features] = given[: weight.features]
+    found = gradient.log_named(gradient.run("float64", weights=given).log, "gradient")[0]
     g = gradient.store.weights[1].value.astype(np.float64).reshape(-1)
 
     def value(moved: Array) -> Array:

@@ -16,6 +16,7 @@ from nbdl.errors import NbdlError
 from nbdl.layer import Layer, Shape
 from nbdl.model import Sequential
 from nbdl.optimizer import COMMON, Optimizer, Schedule
+from nbdl.registry import singular
 from nbdl.specs import Activation, Initializer, Loss
 from nbdl.testing.data import draw, metric_data
 from nbdl.testing.probe import Array, assert_close
@@ -25,23 +26,23 @@ from nbdl.testing.units import after_steps, built, generator, layer_inputs, real
 ROWS, FEATURES, EPOCHS = 96, 3, 25
 
 
-class _Spread(Initializer):
+class Spread(Initializer):
     """Small random values; the suite's own, so that it needs no plugin."""
 
     def __call__(self, shape: Shape, random: Any) -> Array:
         return np.asarray(random.uniform(shape, -0.5, 0.5))
 
 
-class _Product(Layer):
+class Product(Layer):
     """x·W + b; the suite's own."""
 
     def __init__(self, width: int, follow: Any = None, **units: Any) -> None:
         self.width, self.activation, self.units = width, follow, units
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        units = {"initializer": _Spread(), **self.units}
+        units = {"initializer": Spread(), **self.units}
         self.w = b.weight("w", (math.prod(shape), self.width), **units)
-        self.b = b.weight("b", (self.width,), _Spread())
+        self.b = b.weight("b", (self.width,), Spread())
         return (self.width,)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
@@ -155,25 +156,25 @@ def trains(subject: Subject) -> None:
     """A net of two layers with the unit in it lowers its loss."""
     x, y = task(2)
     if subject.kind == "activations":
-        lowers_its_loss([_Product(6, subject.make()), _Product(2)], x, y, optimizer=_Descent(0.03))
+        lowers_its_loss([Product(6, subject.make()), Product(2)], x, y, optimizer=_Descent(0.03))
     elif subject.kind == "layers":
         layer, shape, _, _ = built(subject, FEATURES)
         layer.name = ""
         x, y = task(2, shape)
         if layer.input_limit is not None:
             x = layer_inputs(layer, generator(), *x.shape)
-        lowers_its_loss([layer, _Product(2)], x, y)
+        lowers_its_loss([layer, Product(2)], x, y)
     elif subject.kind == "losses":
         _train_loss(subject, x)
     elif subject.kind == "optimizers":
-        lowers_its_loss([_Product(6), _Product(2)], x, y, optimizer=subject.make())
+        lowers_its_loss([Product(6), Product(2)], x, y, optimizer=subject.make())
     else:
-        argument = subject.kind.removesuffix("s")
+        argument = singular(subject.kind)
         unit = subject.make()
         if subject.kind == "initializers" and np.unique(unit((9, 9), _stream())).size == 1:
-            lowers_its_loss([_Product(2, **{argument: unit})], x, y)  # all units of a hidden layer would be one
+            lowers_its_loss([Product(2, **{argument: unit})], x, y)  # all units of a hidden layer would be one
         else:
-            lowers_its_loss([_Product(6, **{argument: unit}), _Product(2)], x, y)
+            lowers_its_loss([Product(6, **{argument: unit}), Product(2)], x, y)
 
 
 def _stream() -> Any:
@@ -197,7 +198,7 @@ def _train_loss(subject: Subject, x: Array) -> None:
     bounded = not loss.from_logits and subject.options.get("predictions") in ("probabilities", "positive")
     for name in loss.pairs or (None,):
         last = registry.make("activations", name) if name else _Squashed() if bounded else None
-        lowers_its_loss([_Product(6), _Product(features, last)], x, y, loss=subject.make(), optimizer=_Bounded())
+        lowers_its_loss([Product(6), Product(features, last)], x, y, loss=subject.make(), optimizer=_Bounded())
 
 
 @check("descends", "optimizers")

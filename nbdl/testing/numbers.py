@@ -11,9 +11,8 @@ import numpy as np
 
 from nbdl.engine.executors import device
 from nbdl.engine.plain import reference_function
-from nbdl.testing.agreement import RECORDING
 from nbdl.testing.probe import Array, Probe
-from nbdl.testing.suite import Subject, check
+from nbdl.testing.suite import RECORDING, Subject, check
 from nbdl.testing.units import away_from, generator
 
 MANY = 1e4  # finite inputs go up to here

@@ -155,7 +155,7 @@ class Probe:
             weights: other values than the initial ones.
             parts: sizes of the batches; by default one of all rows.
         """
-        given = list(self.sources if sources is None else sources)
+        given = [source.copy() for source in self.sources] if sources is None else list(sources)  # a body may change it
         assert [one.shape[1:] for one in given] == [one.shape[1:] for one in self.sources]
         rows = len(given[0]) if given else self.rows
         made = executor or self.executor(how, max(parts) if parts else rows)

@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from nbdl.errors import ConfigError
 from nbdl.initializing import Stream
-from nbdl.testing.agreement import RECORDING, same_bits
+from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import SEED, Array, Probe
-from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import built, generator, layer_forward, reals, with_values
+from nbdl.testing.suite import RECORDING, Subject, check
+from nbdl.testing.units import built, generator, layer_forward, probes, reals, with_values
 
 
 @check("same each time", *RECORDING)
 def same_each_time(subject: Subject) -> None:
-    """Recorded and run again with the same seed and step, a program gives the same bits."""
-    for probe in subject.probes:
-        first = probe.run("compiled")
-        same_bits(probe.run("compiled"), first, f"{probe.title}, run twice")
-        again = Probe(probe.title, probe.record, probe.sources, probe.weights, probe.slots, probe.scalars, probe.steps,
-                      probe.training, probe.unit, first_slots=probe.first_slots)  # fmt: skip
-        again.store.data[:] = again.initial = probe.initial.copy()
-        same_bits(again.run("compiled"), first, f"{probe.title}, recorded twice")
+    """Made, recorded and run again with the same seed and step, the unit gives the same bits.
+
+    It draws nothing from Python's `random` or NumPy's `numpy.random`, which follow from no seed of a model.
+    """
+    with only_the_models_stream():
+        made = [probes(subject) for _ in range(2)]
+        for probe, again in zip(*made, strict=True):
+            first = probe.run("compiled")
+            same_bits(probe.run("compiled"), first, f"{probe.title}, run twice")
+            same_bits(again.run("compiled"), first, f"{probe.title}, made twice")
+
+
+@contextmanager
+def only_the_models_stream() -> Iterator[None]:
+    """Assert that nothing is drawn within from the generators that whole programs share."""
+    before = _shared_streams()
+    try:
+        yield
+    finally:  # this says more than that two runs differ
+        for name, state in _shared_streams().items():
+            assert state == before[name], f"it draws from {name}: take random numbers from the stream that it is given"
+
+
+def _shared_streams() -> dict[str, object]:
+    _, keys, place, more, normal = np.random.get_state()
+    return {"random": random.getstate(), "numpy.random": (np.asarray(keys).tobytes(), place, more, normal)}
 
 
 @check("draws only from the stream", "layers")
@@ -70,7 +91,8 @@ def initial_values(subject: Subject) -> None:
     unit = subject.make()
     for shape in ((7,), (6, 11), (11, 6), (3, 2, 5, 4)):
         try:
-            values = np.asarray(unit(shape, Stream(1, 2)))
+            with only_the_models_stream():
+                values = np.asarray(unit(shape, Stream(1, 2)))
         except ConfigError:
             assert len(shape) != 2, f"a matrix, of shape {shape}, is refused"
             continue

@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from unittest import SkipTest
 
 from nbdl.callback import Callback
+from nbdl.errors import did_you_mean
+from nbdl.hookspecs import KINDS
 from nbdl.layer import Layer
-from nbdl.registry import Entry, registry
-from nbdl.units import BASES, Unit
+from nbdl.options import RECORDING
+from nbdl.registry import Entry, normalise, registry
+from nbdl.units import BASES
+
+__all__ = ["KINDS", "RECORDING", "UNITS", "Check", "SkipTest", "Subject", "check", "checks", "checks_for", "entries"]
+
+ADDED = "\nassert "  # before what pytest adds to messages in modules that it rewrites
 
 UNITS = tuple(dict.fromkeys((Layer.kind, Callback.kind, *BASES)))  # the kinds that are made of classes with arguments
-
-Truths = Mapping[tuple[str, str], Any]
-"""By kind and name: the same unit in slow, obvious NumPy; see `nbdl.testing.truths`."""
 
 
 class Subject:
@@ -27,8 +32,8 @@ class Subject:
         arguments: of the unit's constructor.
     """
 
-    def __init__(self, entry: Entry, arguments: Mapping[str, Any] | None = None, truth: Any = None) -> None:
-        self.entry, self.arguments, self.truth = entry, dict(arguments or {}), truth
+    def __init__(self, entry: Entry, arguments: Mapping[str, Any] | None = None) -> None:
+        self.entry, self.arguments = entry, dict(arguments or {})
 
     @property
     def kind(self) -> str:
@@ -63,13 +68,16 @@ class Subject:
         return found
 
     def __str__(self) -> str:
+        if self.kind not in UNITS:
+            return self.entry.name
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.entry.name}({arguments})"
 
 
-def subjects(entry: Entry, truths: Truths | None = None) -> list[Subject]:
-    """An entry with its defaults, if it needs no arguments, and with each of its examples."""
-    truth = (truths or {}).get((entry.kind, entry.name))
+def subjects(entry: Entry) -> list[Subject]:
+    """A unit with its defaults, if it needs no arguments, and with each of its examples; what is no class as it is."""
+    if entry.kind not in UNITS:
+        return [Subject(entry)]
     examples = [dict(example) for example in entry.options.get("examples", ())]
     parameters = inspect.signature(entry.target).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -80,7 +88,7 @@ def subjects(entry: Entry, truths: Truths | None = None) -> list[Subject]:
             "it can be tested"
         )
     defaults: list[dict[str, Any]] = [] if needed else [{}]
-    return [Subject(entry, arguments, truth) for arguments in defaults + examples]
+    return [Subject(entry, arguments) for arguments in defaults + examples]
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Check:
 
     Attributes:
         name: as `expected_failures` and reports say it.
-        function: takes a `Subject`; raises.
+        function: takes a `Subject`; raises AssertionError, or `unittest.SkipTest` where it has nothing to look at here.
         kinds: of the units that it applies to.
         applies: for which entries of these kinds.
     """
@@ -104,29 +112,51 @@ class Check:
         """What it asks for."""
         return inspect.getdoc(self.function) or ""
 
-    def __call__(self, entry: Entry, truths: Truths | None = None) -> None:
-        """Run it on an entry, with its defaults and each of its examples; raises AssertionError."""
-        for subject in _known_subjects(entry, truths):
+    def __call__(self, entry: Entry) -> None:
+        """Run it on an entry, with its defaults and each of its examples.
+
+        Raises:
+            AssertionError: it fails; the message says which unit, what is wrong and where the unit is.
+            SkipTest: there is nothing to look at here, and why.
+        """
+        skipped, looked = "", False
+        for subject in _known_subjects(entry):
             try:
                 self.function(subject)
+                looked = True
+            except SkipTest as skip:
+                skipped = str(skip)
             except Exception as error:
-                what = f"{error}" if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {what}") from error
+                own = isinstance(error, AssertionError)
+                what = str(error).split(ADDED)[0] if own else f"{type(error).__name__}: {error}"
+                cause = error.__cause__ if own else error
+                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {what}{place(entry)}") from cause
+        if skipped and not looked:
+            raise SkipTest(skipped)
 
     def __repr__(self) -> str:
         return f"<check {self.name!r}>"
 
 
-_subjects: dict[int, tuple[Entry, Any, list[Subject]]] = {}
+def place(entry: Entry) -> str:
+    """Where a unit is: " (file:line)", or an empty string for what has no file."""
+    from nbdl.reference.description import described_functions, place_of
+
+    functions = list(described_functions(entry.target))
+    file, line = (functions[0].file, functions[0].line) if functions else place_of(entry.target)
+    return f" ({file}:{line})" if file else ""
 
 
-def _known_subjects(entry: Entry, truths: Truths | None) -> list[Subject]:
+_subjects: dict[int, tuple[Entry, list[Subject]]] = {}
+
+
+def _known_subjects(entry: Entry) -> list[Subject]:
     """Subjects are kept, so that all checks of a unit share their programs."""
     known = _subjects.get(id(entry))
-    if known is None or known[0] is not entry or known[1] is not truths:
+    if known is None or known[0] is not entry:
         _subjects.clear()  # checks come unit by unit
-        known = _subjects[id(entry)] = (entry, truths, subjects(entry, truths))
-    return known[2]
+        known = _subjects[id(entry)] = (entry, subjects(entry))
+    return known[1]
 
 
 _checks: list[Check] = []
@@ -135,10 +165,10 @@ _checks: list[Check] = []
 def check(
     name: str, *kinds: str, applies: Callable[[Entry], bool] | None = None
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Add a function to the suite, for units of these kinds (all kinds of unit if none is given)."""
+    """Add a function to the suite, for these kinds (all kinds if none is given)."""
 
     def added(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
-        _checks.append(Check(name, function, kinds or UNITS, applies or (lambda entry: True)))
+        _checks.append(Check(name, function, kinds or KINDS, applies or (lambda entry: True)))
         return function
 
     return added
@@ -146,30 +176,51 @@ def check(
 
 def checks() -> list[Check]:
     """The whole suite."""
-    from nbdl.testing import agreement, conduct, devices, gradients, learning, numbers, randomness, truths  # noqa: F401
+    from nbdl.testing import (  # noqa: F401
+        agreement,
+        conduct,
+        devices,
+        files,
+        gradients,
+        learning,
+        numbers,
+        packages,
+        randomness,
+        registration,
+        tools,
+        training,
+        truths,
+    )
 
     return list(_checks)
 
 
 def checks_for(entry: Entry) -> list[Check]:
-    """The checks that apply to an entry."""
+    """The checks that apply to an entry, in the order in which they are reported."""
     return [one for one in checks() if entry.kind in one.kinds and one.applies(entry)]
 
 
 def select(*names: str) -> list[Check]:
-    """Checks by name."""
+    """Checks by name.
+
+    Raises:
+        KeyError: there is none of that name; the message suggests one.
+    """
     known = {one.name: one for one in checks()}
+    for name in names:
+        if name not in known:
+            raise KeyError(f"no check {name!r}.{did_you_mean(name, known)} Checks: {', '.join(known)}")
     return [known[name] for name in names]
 
 
 def expected_failure(entry: Entry, one: Check) -> str:
     """Why the unit is known to fail a check, or an empty string."""
-    return str(entry.options.get("expected_failures", {}).get(one.name, ""))
+    return str(dict(entry.options.get("expected_failures", {})).get(one.name, ""))
 
 
-def entries(distribution: str | None = None) -> Iterator[Entry]:
-    """The registered units of a distribution, or of all."""
+def entries(distribution: str | None = None, kinds: tuple[str, ...] = KINDS) -> Iterator[Entry]:
+    """All that a distribution registers, or all there is, of these kinds."""
     for entry in registry.entries():
-        is_unit = isinstance(entry.target, type) and issubclass(entry.target, Unit)
-        if is_unit and (distribution is None or entry.owner.distribution == distribution):
+        mine = distribution is None or normalise(entry.owner.distribution) == normalise(distribution)
+        if mine and entry.kind in kinds:
             yield entry

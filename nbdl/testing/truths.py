@@ -1,6 +1,7 @@
-"""Truths: the same unit in slow, obvious NumPy, given by whoever runs the suite.
+"""Truths: the same unit in slow, obvious NumPy, float64, which what is compiled is compared with.
 
-By kind and name, e.g. `{("activations", "mine"): Truth(value=..., gradient=...)}`; arguments are those of the unit:
+Elementwise units have one already: their author's own scalar functions, which Python runs in float64. For others a
+registration gives it as `truth=value`, or `truth=(value, gradient)`. Arguments are those of the unit:
 
     activations    value(x, **arguments) → y; gradient(x, dy, **arguments) → dx
     losses         value(y, p, **arguments) → one per row; gradient(y, p, **arguments)
@@ -14,6 +15,7 @@ By kind and name, e.g. `{("activations", "mine"): Truth(value=..., gradient=...)
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.engine.plain import reference_function
 from nbdl.initializing import Stream
+from nbdl.registry import Entry
+from nbdl.specs import ELEMENTWISE
 from nbdl.testing.data import metric_data
-from nbdl.testing.probe import assert_close
+from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
 
@@ -38,12 +43,60 @@ class Truth:
     gradient: Callable[..., Any] | None = None
 
 
-@check("is its formula", "activations", "losses")
+def has_truth(entry: Entry) -> bool:
+    """Whether there is something to compare a unit with."""
+    return "truth" in entry.options or is_its_functions(entry)
+
+
+def is_its_functions(entry: Entry) -> bool:
+    """Whether a unit does nothing but apply its scalar functions: it overrides no method."""
+    base = ELEMENTWISE.get(entry.kind, (type(None),))[0]
+    if not issubclass(entry.target, base):
+        return False
+    methods = [name for name in dir(base) if inspect.isfunction(getattr(base, name)) and not name.startswith("__")]
+    return all(getattr(entry.target, name) is getattr(base, name) for name in methods)
+
+
+def truth_of(subject: Subject) -> Truth:
+    """What the registration gives, or else what the unit's own scalar functions say."""
+    given = subject.options.get("truth")
+    if given is None:
+        return _of_functions(subject)
+    if isinstance(given, Truth):
+        return given
+    return Truth(*given) if isinstance(given, tuple | list) else Truth(given)
+
+
+def _of_functions(subject: Subject) -> Truth:
+    unit = subject.make()
+    functions = [_by_element(function, list(unit.parameters.values())) for function in unit.functions]
+    f, df = functions[0], functions[-1]
+    made: dict[str, Truth] = {
+        "activations": Truth(lambda x, **_: f(x), lambda x, dy, **_: dy * df(x, f(x))),
+        "losses": Truth(lambda y, p, **_: f(y, p).mean(axis=1), lambda y, p, **_: df(y, p) / p.shape[1]),
+        "regularizers": Truth(lambda w, **_: f(w).sum(), lambda w, **_: df(w)),
+        "constraints": Truth(lambda w, **_: f(w)),
+        "metrics": Truth(lambda y, p, **_: f(y, p).mean()),
+    }
+    return made[subject.kind]
+
+
+def _by_element(function: Callable[..., Any], parameters: list[float]) -> Callable[..., Array]:
+    """A scalar function over arrays of one shape, in float64."""
+    plain, own = reference_function(function), [np.float64(value) for value in parameters]
+
+    def over(*arrays: Array) -> Array:
+        rows = zip(*(np.asarray(array, np.float64).reshape(-1) for array in arrays), strict=True)
+        with np.errstate(all="ignore"):
+            return np.array([plain(*row, *own) for row in rows], np.float64).reshape(np.shape(arrays[0]))
+
+    return over
+
+
+@check("is its formula", "activations", "losses", applies=has_truth)
 def rows_are_the_formula(subject: Subject) -> None:
-    """Compiled, value and gradient are those of the NumPy truth."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """Compiled, value and gradient are those of the truth."""
+    truth = truth_of(subject)
     value, gradient = subject.probes[:2]
     first, second = (source.astype(np.float64) for source in gradient.sources)
     forward = [first] if subject.kind == "activations" else [first, second]
@@ -54,40 +107,35 @@ def rows_are_the_formula(subject: Subject) -> None:
         assert_close(gradient.run("compiled").output, wanted, "gradient", RTOL, ATOL)
 
 
-@check("is its formula", "regularizers", "constraints")
+@check("is its formula", "regularizers", "constraints", applies=has_truth)
 def weights_are_the_formula(subject: Subject) -> None:
-    """Compiled, penalty and gradient, or projection, are those of the NumPy truth."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """Compiled, penalty and gradient, or projection, are those of the truth."""
+    truth = truth_of(subject)
     for probe in subject.probes:
         w = probe.store.weights[0].value.astype(np.float64)
         found = probe.run("compiled").log[0]
         if probe.title == "gradient":
+            assert truth.gradient is not None, "truth=(value, gradient): a regularizer needs both"
             wanted = probe.store.weights[1].value + truth.gradient(w, **subject.arguments)
         else:
             wanted = np.asarray(truth.value(w, **subject.arguments))
         assert_close(found, np.asarray(wanted, np.float64).reshape(-1), probe.title, RTOL, ATOL)
 
 
-@check("is its formula", "layers")
+@check("is its formula", "layers", applies=has_truth)
 def layers_are_the_formula(subject: Subject) -> None:
-    """Compiled, y in inference is that of the NumPy truth."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """Compiled, y in inference is that of the truth."""
+    truth = truth_of(subject)
     probe = subject.probes[0]
     weights = [weight.value.astype(np.float64) for weight in probe.store.weights]
     wanted = truth.value(probe.sources[0].astype(np.float64), weights, **subject.arguments)
     assert_close(probe.run("compiled").output, np.asarray(wanted).reshape(len(probe.sources[0]), -1), "y", RTOL, ATOL)
 
 
-@check("is its formula", "optimizers")
+@check("is its formula", "optimizers", applies=has_truth)
 def optimizers_are_the_formula(subject: Subject) -> None:
-    """Five steps with changing gradients give the weights of the NumPy truth, in float64, within 1e-5."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """Five steps with changing gradients give the weights of the truth, in float64, within 1e-5."""
+    truth = truth_of(subject)
     for shape in weight_shapes(subject.make(), 16):
         _steps_are_the_formula(subject, truth, shape)
 
@@ -103,12 +151,10 @@ def _steps_are_the_formula(subject: Subject, truth: Truth, shape: tuple[int, ...
     assert_close(found - w, wanted - w, f"the way of 5 steps of {shape}", 1e-4, atol)
 
 
-@check("is its formula", "metrics")
+@check("is its formula", "metrics", applies=has_truth)
 def metrics_are_the_formula(subject: Subject) -> None:
-    """The figure over batches, the last one short, is that of the NumPy truth over all rows."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """The figure over batches, the last one short, is that of the truth over all rows."""
+    truth = truth_of(subject)
     unit, (probe,), rows = subject.make(), subject.probes, 23
     y, p = metric_data(subject.options, rows, 3, generator())
     log = probe.log_named(probe.run("compiled", [y, p], parts=[10, 10, 3]).log, "sums")
@@ -117,12 +163,10 @@ def metrics_are_the_formula(subject: Subject) -> None:
     assert math.isclose(found, wanted, rel_tol=1e-5, abs_tol=1e-6), f"the figure is {found:.7g}, expected {wanted:.7g}"
 
 
-@check("is its formula", "initializers")
+@check("is its formula", "initializers", applies=has_truth)
 def initializers_are_the_formula(subject: Subject) -> None:
-    """Bounds, mean and variance are those of the NumPy truth, on shapes that are not square."""
-    truth = subject.truth
-    if truth is None:
-        return
+    """Bounds, mean and variance are those of the truth, on shapes that are not square."""
+    truth = truth_of(subject)
     unit = subject.make()
     for shape in ((40, 300), (300, 40)):
         values = np.asarray(unit(shape, Stream(5, 6))).astype(np.float64)

@@ -23,11 +23,11 @@ def classifier(request: Request) -> Plan:
 
 def regressor(request: Request) -> Plan:
     """A net of Dense layers for values: relu, then outputs without activation and the mean squared error."""
-    from nbdl.registry import registry
+    from nbdl.cli import words
 
     stages = completed(request, "linear")
     loss = request.settings.loss or SQUARES
-    return planned(request, stages, loss, [] if registry.get("losses", loss).name == SQUARES else [SQUARES])
+    return planned(request, stages, loss, [] if words.entry("losses", loss).name == SQUARES else [SQUARES])
 
 
 def completed(request: Request, last: str) -> tuple[Stage, ...]:
@@ -45,23 +45,23 @@ def completed(request: Request, last: str) -> tuple[Stage, ...]:
 
 def class_loss(last: Stage) -> str:
     """The loss that fits the last activation."""
-    if last.activation == "softmax":
+    name = last.unit().unit_name
+    if name == "softmax":
         return "sparse_categorical_crossentropy"
-    return "binary_crossentropy" if last.activation == "sigmoid" else "mean_squared_error"
+    return "binary_crossentropy" if name == "sigmoid" else "mean_squared_error"
 
 
 def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: list[str]) -> Plan:
     """The plan for layers that are settled."""
+    from nbdl.cli import words
     from nbdl.cli.recipe import Plan
-    from nbdl.registry import registry
 
     settings = request.settings
-    rate = {} if settings.lr is None else {"learning_rate": settings.lr}
     return Plan(
         title="-".join(str(part) for part in (request.inputs, *stages)),
         layers=layers(request.inputs, stages, settings.dropped or 0.0, settings.penalty or 0.0),
-        loss=registry.get("losses", loss).target(),
-        optimizer=registry.get("optimizers", settings.optimizer or "adam").target(**rate),
+        loss=words.unit("losses", loss),
+        optimizer=words.unit("optimizers", settings.optimizer or "adam", learning_rate=settings.lr),
         metrics=metrics,
         callbacks=[*early_stopping(request), *clock(request)],
     )
@@ -77,7 +77,7 @@ def layers(inputs: int, stages: tuple[Stage, ...], dropout: float, l2: float) ->
     made: list[Any] = [Input(shape=(inputs,))]
     for number, stage in enumerate(stages, 1):
         penalty = registry.get("regularizers", "l2").target(l2=l2) if l2 else None
-        made.append(Dense(stage.units, activation=stage.activation, kernel_regularizer=penalty))
+        made.append(Dense(stage.units, activation=stage.unit(), kernel_regularizer=penalty))
         if dropout and number < len(stages):
             made.append(Dropout(dropout))
     return made

@@ -74,6 +74,14 @@ class Truth:
     rate: Callable[[int], float]
 
 
+@dataclass(frozen=True)
+class Otherwise:
+    """What to compare with where Keras has no function of a unit's name that takes these settings."""
+
+    settings: Mapping[str, Any]
+    truth: Truth
+
+
 def squares(y: Array, p: Array) -> Array:
     """The squared error of each row, for a truth."""
     return ((y - p) ** 2).mean(axis=1)
@@ -134,6 +142,7 @@ class Training(Case):
         layers, loss, optimizer: builders.
         task: the data.
         truth: compare with this rather than with Keras.
+        otherwise: compare with this if Keras lacks the first unit.
         steps: 0 compares predictions alone.
         adapt: let the first layer adapt to the data first.
         own: names of nbdl's weights that Keras has no variables for, and which are no part of the comparison.
@@ -145,6 +154,7 @@ class Training(Case):
     optimizer: Build = DESCENT
     task: Callable[[], Task] = regression
     truth: Truth | None = None
+    otherwise: Otherwise | None = None
     steps: int = STEPS
     adapt: bool = False
     own: tuple[str, ...] = ()

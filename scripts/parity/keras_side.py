@@ -7,7 +7,9 @@ compile as often. What `fit` does after the last step (`use_ema`) is done here t
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+from collections.abc import Mapping
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -40,6 +42,13 @@ class Keras:
 
 
 SIDE = Keras()
+
+
+def has(unit: str, settings: Mapping[str, Any]) -> bool:
+    """Whether Keras has a function of that name, "activations/relu", that takes these settings."""
+    kind, name = unit.split("/")
+    found = getattr(getattr(keras, kind), name, None)
+    return found is not None and settings.keys() <= inspect.signature(found).parameters.keys()
 
 
 class Trained:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from parity import nbdl_side, numpy_side
-from parity.cases import AFTER_ONE, Case, Draw, Figure, Training
+from parity.cases import AFTER_ONE, Case, Draw, Figure, Training, Truth
 from parity.compare import Measure, Result, drawn, relative, trained, worst
 
 
@@ -30,8 +30,9 @@ def training(case: Training) -> Result:
     """nbdl beside Keras, or beside NumPy where Keras lacks the unit."""
     task = case.task()
     ours = nbdl_side.train(case, task)
-    if case.truth is not None:
-        truth = numpy_side.train(case.truth, task, ours.start)
+    exact = beside(case)
+    if exact is not None:
+        truth = numpy_side.train(exact, task, ours.start)
         floor, against = (nbdl_side.train(case, task.permuted(), ours.start), ours), "NumPy"
     else:
         from parity.keras_side import Trained
@@ -43,6 +44,15 @@ def training(case: Training) -> Result:
     name = ours.names[at] if at >= 0 else ""
     moved = worst(ours.last, ours.start)[0] if case.steps else None
     return Result(case.title, case.family, trained(ours, truth, floor), against, name, moved, case.explained)
+
+
+def beside(case: Training) -> Truth | None:
+    """What to compare with rather than with Keras."""
+    if case.truth is None and case.otherwise is not None:
+        from parity import keras_side
+
+        return None if keras_side.has(case.units[0], case.otherwise.settings) else case.otherwise.truth
+    return case.truth
 
 
 def figure(case: Figure) -> Result:

@@ -10,13 +10,6 @@ from nbdl.errors import ConfigError
 MOST_BLOCKS = 65535
 
 
-def barrier() -> None:
-    """In a CUDA body: wait until all threads of the row have come here."""
-
-
-setattr(barrier, "cuda_name", "cuda.syncthreads")  # noqa: B010
-
-
 def check_body(operation: Operation) -> Function:
     """The CUDA body of a `kernel` operation.
 

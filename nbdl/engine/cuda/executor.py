@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Report, Words
+from nbdl.engine.cuda.base import LoadedKernel
 from nbdl.engine.cuda.feed import device_dtype, feed
 from nbdl.engine.cuda.kernel_text import KernelText, Pointer
 from nbdl.engine.cuda.lowering import Lowering
@@ -37,9 +38,11 @@ from nbdl.engine.cuda.words import (
     STATUS,
     STEP_WORDS,
     Argument,
+    Launch,
     Sizes,
     divided,
 )
+from nbdl.engine.kernel_errors import naming
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
@@ -86,7 +89,7 @@ class Executor:
         self.kept = Mirror(runtime, self.slots)
         self.trains = any(t.space in ("weight", "slot") for o in program.operations for t in o.outputs)
         self._lay_out()
-        self.kernels = [None if one.kernel is None else runtime.kernel(one.kernel) for one in self.lowering.launches]
+        self.kernels = [self._kernel(launch) for launch in self.lowering.launches]
         threads = self.sizes.elementwise
         self._opening = runtime.kernel(KernelText("open", opening_text(threads), OPENING_PARAMETERS, threads))
         self._closing = runtime.kernel(KernelText("close", closing_text(threads), CLOSING_PARAMETERS, threads))
@@ -95,6 +98,14 @@ class Executor:
         self._graphs: dict[tuple[int, int], Any] = {}
         self._launched: dict[int, int] = {}
         self._turn = 0
+
+    def _kernel(self, launch: Launch) -> LoadedKernel | None:
+        if launch.kernel is None:
+            return None
+        with naming(launch.operations) as attempt:
+            attempt.text = launch.kernel.text
+            kernel: LoadedKernel = self.runtime.kernel(launch.kernel)
+        return kernel
 
     def _lay_out(self) -> None:
         """One arena: work area, tables of a slice, what a graph's steps read and log, results."""

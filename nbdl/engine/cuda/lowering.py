@@ -12,6 +12,7 @@ from nbdl.engine.cuda.product import product_launch
 from nbdl.engine.cuda.rows import rows_launch
 from nbdl.engine.cuda.steps import check_launch
 from nbdl.engine.cuda.words import Argument, Launch, Sizes, Writer, divided
+from nbdl.engine.kernel_errors import naming
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.errors import ConfigError
 
@@ -79,7 +80,8 @@ class Lowering:
             operands = (*product.inputs[:2], product.outputs[0])
             arguments = tuple(Argument("tensor", tensor.storage) for tensor in operands)
             return Launch(None, arguments, operations=group.operations)
-        launch = self._made(group, Writer(self.fusion.virtual, dtypes))
+        with naming(group.operations):
+            launch = self._made(group, Writer(self.fusion.virtual, dtypes))
         launch.operations = group.operations
         return launch
 

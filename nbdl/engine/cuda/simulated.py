@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ import numpy as np
 from nbdl.engine.cuda import dialect
 from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, LoadedKernel, Product, as_bytes
 from nbdl.engine.cuda.kernel_text import ITEM_SIZE, KernelText, Pointer
+from nbdl.engine.kernel_errors import author_line, failed
+from nbdl.errors import KernelError
 
 MOST_THREADS = 32  # of a block: each is a thread of Python
 QUICK = 1e-5  # seconds until Python switches threads
@@ -186,9 +189,17 @@ class SimulatedRuntime(BaseRuntime):
                     kernel.entry[grid, block](*views)
             except Exception as error:
                 error.add_note(f"in the kernel {kernel.text.title!r}")
-                raise
+                raise self._told(error, kernel.text) or error from None
 
         self._run_or_record(run)
+
+    def _told(self, error: Exception, text: KernelText) -> KernelError | None:
+        """An error of a hand-written body, at its author's line."""
+
+        def place(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
+            return author_line(text.text, line) if frame.f_code.co_filename.startswith(f"<{text.title} ") else None
+
+        return failed(error, text.title, place)
 
     def _product(self, product: Product) -> None:
         def run() -> None:
@@ -243,9 +254,10 @@ def _quick_threads() -> Iterator[None]:
 
 
 def _one_shared_array() -> None:
-    """Give all threads of a block the same array for a line of a kernel.
+    """Give all threads of a block the same array for a place in a kernel.
 
-    The simulator looks for it and then adds it, so two threads can come to have two. This is the only private name of
+    The simulator looks for it and then adds it, so two threads can come to have two; and two arrays of one line, by
+    which it looks, would be one. This is the only private name of
     the simulator in use; where it is gone, kernels run as the simulator runs them.
     """
     shared = getattr(importlib.import_module("numba.cuda.simulator.kernelapi"), "FakeCUDAShared", None)
@@ -254,7 +266,7 @@ def _one_shared_array() -> None:
 
     def array(self: Any, shape: Any, dtype: Any) -> Any:
         frame = sys._getframe(1)
-        place = frame.f_code.co_filename, frame.f_lineno
+        place = frame.f_code, frame.f_lasti
         return self._allocations.setdefault(place, np.empty(shape, dtype))  # which is atomic
 
     shared.array = array

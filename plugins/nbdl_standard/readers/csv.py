@@ -223,4 +223,4 @@ def no_rows(name: str) -> DataError:
 @hookimpl
 def register_readers(register: Callable[..., None]) -> None:
     """Offer the reader, also ("-") for streams whose format is not given."""
-    register("csv", read, suffixes=(".csv", ".tsv", "-"))
+    register("csv", read, suffixes=(".csv", ".tsv", "-"), sample="size,colour\n1.5,red\n2,blue\n")

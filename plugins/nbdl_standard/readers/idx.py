@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
+SAMPLE = b"\0\0\x08\x02" b"\0\0\0\x02" b"\0\0\0\x03" b"abcdef"  # two rows of three bytes
+
 
 def read(source: Path | TextIO, *, labels: str | None = None) -> Arrays:
     """Read images from one file and, if it is given, their labels from another.
@@ -90,4 +92,4 @@ def parse(content: bytes, name: str) -> NDArray[Any]:
 @hookimpl
 def register_readers(register: Callable[..., None]) -> None:
     """Offer the reader."""
-    register("idx", read, suffixes=(".idx", ".idx.gz", "-ubyte", "-ubyte.gz"))
+    register("idx", read, suffixes=(".idx", ".idx.gz", "-ubyte", "-ubyte.gz"), sample=SAMPLE)

@@ -7,24 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases import Array, Case, Side, Training, Truth, descent, squares, titled
+from nbdl import Activation
+from nbdl.registry import Entry
+from nbdl.specs import ElementwiseActivation
+from nbdl.testing.suite import entries, subjects
+from parity.cases import Array, Case, Otherwise, Side, Training, Truth, descent, squares, titled
 from parity.tasks import regression
 
-# By name, the settings beside the defaults.
-SETTINGS: dict[str, list[dict[str, Any]]] = {
-    "linear": [], "sigmoid": [], "tanh": [], "softmax": [], "softplus": [], "softsign": [],
+# Settings beside the defaults and the examples that units are registered with.
+MORE: dict[str, list[dict[str, Any]]] = {
     "relu": [{"negative_slope": 0.1}, {"max_value": 2.0}, {"threshold": 0.5},
              {"negative_slope": 0.2, "threshold": 1.0, "max_value": 3.0}],
-    "relu6": [], "hard_sigmoid": [], "elu": [{"alpha": 0.5}], "selu": [], "celu": [{"alpha": 2.0}],
-    "leaky_relu": [{"negative_slope": 0.05}], "silu": [], "hard_silu": [], "gelu": [{"approximate": True}],
-    "exponential": [], "mish": [], "hard_tanh": [], "log_softmax": [], "log_sigmoid": [],
-    "soft_shrink": [{"threshold": 1.0}], "hard_shrink": [{"threshold": 1.0}], "tanh_shrink": [],
-    "threshold": [{"threshold": 0.5, "default_value": -0.3}], "squareplus": [{"b": 0.2}],
-    "sparse_plus": [], "sparse_sigmoid": [],
-    "glu": [], "sparsemax": [],
 }  # fmt: skip
 NARROW = {"exponential": 0.3}  # the inputs' spread; 2 else
-REQUIRED = {"threshold"}  # without defaults
+RATE = 0.01
 EXPLAINED = {
     "sparsemax": "Keras adds up all partial sums of its support where the last one is meant, so its rows do not add up "
     "to 1; nbdl's is the paper's, as the case beside NumPy shows",
@@ -32,15 +28,17 @@ EXPLAINED = {
 
 
 def cases() -> Iterator[Case]:
-    """Each activation with each of its settings."""
-    for name, others in SETTINGS.items():
-        for settings in others if name in REQUIRED else [{}, *others]:
-            yield activation(name, settings)
+    """Each activation of the registry, with its defaults, its examples and what there is more."""
+    for entry in entries("nbdl"):
+        if entry.kind == Activation.kind:
+            for settings in [*(subject.arguments for subject in subjects(entry)), *MORE.get(entry.name, ())]:
+                yield activation(entry, dict(settings))
     yield beside_numpy()
 
 
-def activation(name: str, settings: dict[str, Any]) -> Training:
-    """A case."""
+def activation(entry: Entry, settings: dict[str, Any]) -> Training:
+    """A case: beside Keras, or if that lacks the name beside the unit's own scalar functions."""
+    name = entry.name
 
     def net(side: Side) -> list[Any]:
         made = side.activation(name, **settings) if settings else name
@@ -52,9 +50,23 @@ def activation(name: str, settings: dict[str, Any]) -> Training:
 
     scale = NARROW.get(name, 2.0)
     return Training(
-        titled(name, settings), (f"activations/{name}",), net, optimizer=descent(0.01), task=regression(scale),
-        explained=EXPLAINED.get(name, ""),
+        titled(name, settings), (f"activations/{name}",), net, optimizer=descent(RATE), task=regression(scale),
+        otherwise=own_functions(entry, settings), explained=EXPLAINED.get(name, ""),
     )  # fmt: skip
+
+
+def own_functions(entry: Entry, settings: dict[str, Any]) -> Otherwise | None:
+    """The net around a unit that is made of scalar functions, which Python computes in float64."""
+    unit = entry.target(**settings)
+    if not isinstance(unit, ElementwiseActivation):
+        return None
+    f = np.vectorize(unit.functions[0], otypes=[np.float64])
+
+    def forward(weights: list[Array], x: Array) -> Array:
+        first, bias, second, offset = weights
+        return np.asarray(f(x @ first + bias, *unit.parameters.values())) @ second + offset
+
+    return Otherwise(settings, Truth(forward, squares, lambda step: RATE))
 
 
 def sparsemax(z: Array) -> Array:

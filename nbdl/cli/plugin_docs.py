@@ -1,0 +1,97 @@
+"""`nbdl plugins docs`: the reference pages of a package's units, as nbdl's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nbdl.cli.options import debug_option
+from nbdl.cli.plugins import loaded
+from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from nbdl.entries import Entry, Owner
+
+FAILED = 4  # as for anything that is wrong with a plugin
+
+
+@click.command(short_help="Write reference pages of a package's units, with plots.")
+@click.argument("package", required=False, metavar="[PACKAGE|FILE.py]")
+@click.option("-o", "--output", "folder", metavar="FOLDER", default="reference", show_default=True, help="Where to.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page is stale or a docstring lacks something.")
+@debug_option
+@click.pass_context
+def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> None:
+    """Write a page for each kind of unit in PACKAGE, or in the project around the current folder: signatures,
+    formulas, arguments, examples, and a plot of each scalar function and its derivative.
+
+    Pages that were written before and are no longer needed are removed; other files are left alone. With --check
+    the exit code is 4 if a page is stale, or a unit has no docstring or no formula.
+
+    \b
+    nbdl plugins docs nbdl-my-swish -o docs/reference
+    nbdl plugins docs my_units.py -o reference --check
+    """
+    from nbdl.reference.folder import left_over, remove, stale, write
+    from nbdl.reference.pages import GENERATED, gaps, pages
+
+    owner = chosen(package)
+    entries = registered(owner)
+    target, files = Path(folder), pages(owner.distribution, entries)
+    changed, superfluous = stale(target, files), left_over(target, files, GENERATED)
+    missing = gaps(entries)
+    if check:
+        told = [f"{target / name} is stale" for name in changed]
+        told += [f"{target / name} is of a unit that is not there" for name in superfluous]
+        if told:
+            told.append(f"Write them anew: nbdl plugins docs {package or owner.distribution} -o {folder}")
+    else:
+        write(target, {name: files[name] for name in changed})
+        remove(target, superfluous)
+        told = [f"wrote {target / name}" for name in changed] + [f"removed {target / name}" for name in superfluous]
+        told = told or [f"{target} is up to date"]
+    for line in told + missing:
+        click.echo(line)
+    if check and (told or missing):
+        ctx.exit(FAILED)
+
+
+def chosen(package: str | None) -> Owner:
+    """Return the owner of the units: of a package, of a file, or of the project around the current folder.
+
+    Raises:
+        ConfigError: No package is given, and there is no project here.
+        UnknownNameError: There is no such plugin.
+    """
+    from nbdl.cli.plugin_check import owner_of
+    from nbdl.testing.packages import project_of
+
+    name = package or project_of(Path("pyproject.toml"))
+    if not name:
+        raise ConfigError("there is no pyproject.toml with a [project] name here: say which package or file is meant")
+    registry = loaded()
+    owner = owner_of(registry, name)
+    if owner is None:
+        plugins = sorted({one.owner.distribution for one in registry.entries()})
+        hint = did_you_mean(name, plugins) or " Is it installed? `nbdl plugins` lists those that are."
+        raise UnknownNameError(f"no plugin package or file is called {name!r}.{hint}")
+    return owner
+
+
+def registered(owner: Owner) -> list[Entry]:
+    """Return all that a package or file registers.
+
+    Raises:
+        PluginError: Part of it is broken, it is switched off, or there is nothing.
+    """
+    registry = loaded()
+    for broken in registry.broken:
+        if broken.owner.distribution == owner.distribution:
+            raise PluginError(str(broken))
+    found = [entry for entry in registry.entries() if entry.owner.distribution == owner.distribution]
+    if not found:
+        off = "is switched off" if owner in registry.switched_off else "registers nothing"
+        raise PluginError(f"{owner} {off}, so there is nothing to write about")
+    return found

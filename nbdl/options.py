@@ -1,0 +1,89 @@
+"""The options of a registration: what `register(name, ..., option=value)` takes beside `aliases`, by kind of unit.
+
+Some say what a unit is; the others tell the conformance suite (`nbdl.testing`) how to try it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from nbdl.errors import did_you_mean
+
+ELEMENTS = ("activations", "layers", "regularizers")
+COMPARING = ("losses", "metrics")
+RECORDING = ("layers", "activations", "losses", "regularizers", "constraints", "optimizers", "metrics")
+CLASSES = (*RECORDING, "initializers", "callbacks", "schedules")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: as it is written in a registration.
+        takes: what it is given, as in `name=takes`.
+        text: what it says.
+        kinds: of the units that have it; none: all of them.
+        for_tests: whether it is for the conformance suite alone.
+    """
+
+    name: str
+    takes: str
+    text: str
+    kinds: tuple[str, ...] = ()
+    for_tests: bool = True
+
+
+OPTIONS = (
+    Option("description", '"text"', "one line for lists", for_tests=False),
+    Option("pairs", '{"name": Pair}', "the formula that replaces a loss and that last activation", ("losses",), False),
+    Option("default", "True", "what `compile()` takes where nothing is given", ("optimizers",), False),
+    Option("role", '"early_stopping"', "what a model's own settings find it by", ("callbacks",), False),
+    Option("task", '"classification"', 'or "regression"', ("datasets",), False),
+    Option("classes", "10", "how many classes, numbered from 0", ("datasets",), False),
+    Option("recipe", "{...}", "the command line's settings for the dataset", ("datasets",), False),
+    Option("suffixes", '(".abc",)', "the endings of file names it is for", ("readers", "exporters"), False),
+    Option("default_for", '"classification"', "the task that it is the default for", ("recipes",), False),
+    Option("help", '"text"', "one line for `nbdl --help`", ("commands",), False),
+    Option("makes", '"activation"', "what such a package offers, if its name does not say", ("templates",), False),
+    Option(
+        "examples", "({...}, ...)", "arguments to try beside the defaults (instead of them where some are required)",
+        CLASSES,
+    ),
+    Option("kinks", "(0.0, ...)", "places without a derivative, which differences keep away from", ELEMENTS),
+    Option("input_shape", "(6,)", "one row of what a layer takes, where (3,) and (4, 3) do not do", ("layers",)),
+    Option("self_normalizing", "True", "a layer of noise that keeps mean 0 and variance 1", ("layers",)),
+    Option("targets", '"labels", ...', "what y looks like; a loss refuses other targets, too", COMPARING),
+    Option("predictions", '"reals", ...', "what p looks like", COMPARING),
+    Option(
+        "truth", "function", "the same unit in NumPy, float64, or a pair of its value and its gradient",
+        (*RECORDING, "initializers"),
+    ),
+    Option("sample", "text, bytes or write(path)", "a small file that the reader reads", ("readers",)),
+    Option("expected_failures", '{"check": "reason"}', "checks that fail, and why; one that passes fails, too"),
+)  # fmt: skip
+
+
+def options_of(kind: str) -> list[str]:
+    """The names of the options that a registration of a kind may have."""
+    names = [option.name for option in OPTIONS if not option.kinds or kind in option.kinds]
+    if kind == "recipes":
+        from nbdl.cli.recipe import Settings
+
+        names += [field.name for field in fields(Settings)]
+    return names
+
+
+def unknown_option(kind: str, given: Iterable[str]) -> str:
+    """What is wrong with the names of a registration's options, or an empty string.
+
+    >>> unknown_option("activations", ["exmples"])
+    "activations have no option 'exmples'. Did you mean 'examples'?"
+    """
+    known = options_of(kind)
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) or f" They have: {', '.join(known)}"
+            return f"{kind} have no option {name!r}.{hint}"
+    return ""

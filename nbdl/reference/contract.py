@@ -1,0 +1,50 @@
+"""The page of hooks: the whole plugin contract, from `nbdl.hookspecs` and `nbdl.options`."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from nbdl import hookspecs
+from nbdl.options import OPTIONS
+from nbdl.reference.description import signature_of
+from nbdl.reference.markdown import block, code, prose, table
+
+
+def hook_page() -> str:
+    """The page of every hook, with the options of a registration."""
+    hooks = hookspecs.specifications()
+    parts = ["# Hooks", *paragraphs(hookspecs), f"Version {hookspecs.VERSION}."]
+    rows = ([f"[{code(name)}](#{name})", prose(summary(hook))] for name, hook in hooks.items())
+    parts.append(table(["hook", ""], rows))
+    for name, hook in hooks.items():
+        parts += [f"## {code(name)}", block(signature_of(hook), "python"), f"Since {hook.since}.", *paragraphs(hook)]
+        parts += options(name.removeprefix("register_"))
+    return "\n\n".join(parts)
+
+
+def summary(hook: Any) -> str:
+    """The first paragraph of a hook's docstring, on one line."""
+    return " ".join((inspect.getdoc(hook) or "").split("\n\n")[0].split())
+
+
+def paragraphs(documented: Any) -> Iterator[str]:
+    """A docstring as Markdown: prose, and code where it is set in."""
+    for is_code, group in itertools.groupby((inspect.getdoc(documented) or "").split("\n\n"), _is_set_in):
+        if is_code:
+            yield block(inspect.cleandoc("\n" + "\n\n".join(group)), "python")
+        else:
+            yield from (prose(" ".join(paragraph.split())) for paragraph in group if paragraph)
+
+
+def _is_set_in(paragraph: str) -> bool:
+    return paragraph.startswith("    ")
+
+
+def options(kind: str) -> Iterator[str]:
+    """What a registration of a kind takes beside the unit."""
+    rows = [[code(f"{one.name}={one.takes}"), prose(one.text)] for one in OPTIONS if not one.kinds or kind in one.kinds]
+    if rows:
+        yield table(["option", "meaning"], rows)

@@ -1,0 +1,68 @@
+"""The registration itself: documented, and without options or checks that do not exist."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nbdl.errors import did_you_mean
+from nbdl.options import unknown_option
+from nbdl.testing.suite import UNITS, Subject, check, checks_for
+
+SECTIONS = {**dict.fromkeys(UNITS, ("Formula", "Source")), "datasets": ("Source",)}
+
+
+@check("registered rightly")
+def registered_rightly(subject: Subject) -> None:
+    """The registration has no option that nbdl does not know, and names no check that does not apply.
+
+    `expected_failures` gives each check a reason; `examples` are dicts of arguments; `kinks` are numbers.
+    """
+    options = subject.options
+    problem = unknown_option(subject.kind, options)
+    assert not problem, problem
+    failures = options.get("expected_failures", {})
+    assert isinstance(failures, Mapping), 'expected_failures is {"name of a check": "reason"}'
+    known = [one.name for one in checks_for(subject.entry)]
+    for name, reason in failures.items():
+        assert name in known, f"expected_failures: no check {name!r}.{did_you_mean(name, known)}"
+        assert str(reason or "").strip(), f"expected_failures: {name!r} is given no reason"
+    listed(
+        options.get("examples", ()), Mapping, 'examples are dicts of arguments, in a tuple: examples=({"rate": 0.5},)'
+    )
+    listed(options.get("kinks", ()), int | float, "kinks are numbers, in a tuple: kinks=(0.0,)")
+
+
+def listed(given: Any, types: Any, what: str) -> None:
+    """Assert that something is a tuple or list of these types."""
+    assert isinstance(given, tuple | list), what
+    assert all(isinstance(one, types) for one in given), what
+
+
+@check("documented", *(kind for kind in SECTIONS))
+def documented(subject: Subject) -> None:
+    """The docstring says what the unit is, its formula ("Formula: ...") and where it comes from ("Source: ...").
+
+    A dataset has no formula. Of a unit made of functions it is the first function's docstring, or its module's.
+    """
+    from nbdl.reference.description import own_docstring
+
+    text = own_docstring(subject.entry.target)
+    assert text.strip(), "there is no docstring"
+    for word in SECTIONS[subject.kind]:
+        assert re.search(rf"^{word}\b[^\n]*:", text, re.MULTILINE), f'the docstring has no line "{word}: ..."'
+
+
+@check("documented", "readers", "exporters", "recipes", "templates")
+def functions_are_documented(subject: Subject) -> None:
+    """The function's docstring opens with what it does, and explains every argument of its own ("Args:")."""
+    from nbdl.reference.description import own_docstring
+    from nbdl.reference.docstrings import parse
+
+    doc = parse(own_docstring(subject.entry.target))
+    assert doc.summary, "there is no docstring"
+    own = list(inspect.signature(subject.entry.target).parameters)[{"exporters": 2}.get(subject.kind, 1) :]
+    for name in own:
+        assert name in doc.arguments, f'the docstring does not explain the argument "{name}"'

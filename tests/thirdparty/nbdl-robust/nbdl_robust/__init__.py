@@ -1,0 +1,1 @@
+"""Regression with outliers: the loss `general_robust`, the optimizer `Yogi`, the command `nbdl outliers`."""

@@ -1,0 +1,2 @@
+def test_units(nbdl_check):
+    nbdl_check()

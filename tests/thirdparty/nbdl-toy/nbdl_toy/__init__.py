@@ -1,1 +1,0 @@
-"""Units of a third party: every module of this package is read for hooks."""

@@ -11,8 +11,8 @@ once, and refuses a name that is taken:
     def register_activations(register):
         register("softplus", f, df)
 
-Everywhere `aliases=("mse", ...)` adds further names. Names are compared without case and
-underscores, so "mean_squared_error" is also found as "MeanSquaredError".
+Everywhere `aliases=("mse", ...)` adds further names; the other options are in `nbdl.options`. Names
+are compared without case and underscores: "mean_squared_error" is also found as "MeanSquaredError".
 """
 
 from __future__ import annotations
@@ -29,12 +29,19 @@ VERSION = "1.0"  # of this page: its first number grows when a plugin must chang
 hookimpl = pluggy.HookimplMarker("nbdl")
 
 
-def hookspec(since: str, **options: Any) -> Callable[[Register], Register]:
-    """A specification of this page, and the page's version that brought it."""
+def hookspec(since: str, deprecated: str = "") -> Callable[[Register], Register]:
+    """A specification of this page.
+
+    Args:
+        since: the page's version that brought it.
+        deprecated: what to use instead; whoever implements it is warned.
+    """
 
     def specified(function: Register) -> Register:
         function.since = since  # type: ignore[attr-defined]
-        return pluggy.HookspecMarker("nbdl")(function, historic=True, **options)
+        text = f"the hook {function.__name__} is deprecated: {deprecated}"
+        warning = DeprecationWarning(text) if deprecated else None
+        return pluggy.HookspecMarker("nbdl")(function, historic=True, warn_on_impl=warning)
 
     return specified
 

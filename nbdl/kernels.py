@@ -106,7 +106,7 @@ def shared(size: int) -> Any:
     """
 
 
-# How they are spelt in the text that is compiled. `nbdl.engine.scalar` refuses them where they have no spelling.
+# How they are spelt in the text that is compiled. `nbdl.engine.rewriting` refuses them where they have no spelling.
 setattr(gemm, "primitive", "nbdl.engine.views:product")  # noqa: B010
 setattr(gemm, "c_name", "gemm")  # noqa: B010
 setattr(barrier, "cuda_name", "cuda.syncthreads")  # noqa: B010

@@ -35,23 +35,37 @@ def refuse_missing(needs: list[Need], name: str) -> None:
         ConfigError: a unit is not there.
     """
     missing: list[str] = []
+    not_installed: list[Need] = []
     for need in needs:
-        lacking = []
-        for unit in need.get("units", ()):
-            kind, _, title = unit.partition("/")
-            entry = registry.find(kind, title) if kind in registry.kinds else None
-            if entry is None:
-                lacking.append(f"the {singular(kind)} {title!r}")
-            elif entry.owner.distribution != need["distribution"]:
-                warnings.warn(
-                    f"{name} was saved with the {singular(kind)} {title!r} of {_saved(need)}; here it is that of "
-                    f"{entry.owner}",
-                    stacklevel=5,
-                )
-        if lacking:
-            missing.append(f"{' and '.join(lacking)} of {_saved(need)}{remedy(need)}")
+        lacking = _lacking(need, name)
+        if lacking and need["version"] and not _installed(need["distribution"]):
+            not_installed.append({**need, "units": lacking})
+        elif lacking:
+            missing.append(f"{lacking} of {_saved(need)}{remedy(need)}")
+    if not_installed:
+        parts = [f"{need['units']} of {_saved(need)}" for need in not_installed]
+        which = "which is" if len(parts) == 1 else "which are"
+        missing.append(
+            f"{', '.join(parts)}, {which} not installed: pip install {' '.join(map(_pinned, not_installed))}"
+        )
     if missing:
         raise ConfigError(f"{name} needs {'; and '.join(missing)}")
+
+
+def _lacking(need: Need, name: str) -> str:
+    """The units of a distribution that are not there, as text."""
+    lacking = []
+    for unit in need.get("units", ()):
+        kind, _, title = unit.partition("/")
+        entry = registry.find(kind, title) if kind in registry.kinds else None
+        what = f"the {singular(kind)} {title!r}"
+        if entry is None:
+            lacking.append(what)
+        elif entry.owner.distribution != need["distribution"]:
+            warnings.warn(
+                f"{name} was saved with {what} of {_saved(need)}; here it is that of {entry.owner}", stacklevel=6
+            )
+    return " and ".join(lacking)
 
 
 def remedy(need: Need) -> str:

@@ -37,6 +37,7 @@ class Option:
 
 OPTIONS = (
     Option("description", '"text"', "one line for lists", for_tests=False),
+    Option("renamed", '{"old": "new"}', "older spellings of arguments, which older files have", CLASSES, False),
     Option("pairs", '{"name": Pair}', "the formula that replaces a loss and that last activation", ("losses",), False),
     Option("default", "True", "what `compile()` takes where nothing is given", ("optimizers",), False),
     Option("role", '"early_stopping"', "what a model's own settings find it by", ("callbacks",), False),

@@ -265,10 +265,9 @@ class Registry:
             raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
         if "unit_name" not in unit.__dict__:
             unit.unit_name = name
-        if kind == Loss.kind:
-            for option in ("pairs", "targets"):
-                if option in options:
-                    setattr(unit, option, options[option])
+        for option in ("renamed", *(("pairs", "targets") if kind == Loss.kind else ())):
+            if option in options:
+                setattr(unit, option, options[option])
         return unit
 
     def _add(self, entry: Entry) -> None:

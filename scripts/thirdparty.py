@@ -152,7 +152,7 @@ def build(stranger: Stranger) -> None:
 def install(stranger: Stranger) -> None:
     """nbdl alone, which must do without any of them, then the packages."""
     stranger.run("an empty environment", sys.executable, "-m", "venv", stranger.folder / "environment")
-    (own,) = stranger.wheels.glob("nbdl-0*.whl")
+    (own,) = stranger.wheels.glob("nbdl-[0-9]*.whl")
     stranger.run("install nbdl", stranger.tool("pip"), "install", "-q", own)
     stranger.run("train without plugins", stranger.tool("nbdl"), "train", "digits")
     stranger.run("list without plugins", stranger.tool("nbdl"), "plugins", says=("standard",))
@@ -208,7 +208,8 @@ def remove_one(stranger: Stranger) -> None:
     needed = (f"pip install {REMOVED}==",)
     nbdl = stranger.tool("nbdl")
     stranger.run("predict without it", nbdl, "predict", "cli.nbdl", "table.csv", code=-1, says=needed)
-    stranger.run("load without it", stranger.tool("python"), "-c", REFUSED, says=needed)
+    said = stranger.run("load without it", stranger.tool("python"), "-c", REFUSED, says=needed)
+    print(f"           it says: {said.strip()}")
     stranger.run("train something else", nbdl, "train", "table.csv", "--target", "y", "--loss", "general_robust")
 
 
@@ -226,6 +227,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, help="an empty folder to work in, which stays")
     given = parser.parse_args().folder
+    if given is not None and given.exists() and any(given.iterdir()):
+        parser.error(f"{given} is not empty")
     folder = (given or Path(tempfile.mkdtemp(prefix="nbdl-stranger-"))).resolve()
     (folder / "work").mkdir(parents=True)
     stranger = Stranger(folder)

@@ -396,7 +396,7 @@ def test_unreadable_file_is_a_data_error(tmp_path: Path) -> None:
 )
 def test_registers(module: object, name: str, suffix: str) -> None:
     seen = {}
-    module.register_readers(lambda name, read, suffixes: seen.update({name: (read, suffixes)}))
+    module.register_readers(lambda name, read, suffixes, **options: seen.update({name: (read, suffixes)}))
     assert list(seen) == [name]
     assert seen[name][0] is module.read
     assert suffix in seen[name][1]

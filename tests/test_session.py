@@ -419,6 +419,29 @@ def test_piped_typed_and_given_on_the_command_line(how: list[str], tmp_path: Pat
     assert "losses [" in done.stdout, done.stderr
 
 
+def test_a_pair_of_functions_may_have_older_spellings_of_its_arguments() -> None:
+    nbdl.register("t_cube", cube, cube_slope, renamed={"factor": "scale"})
+    layer = Dense(2, activation={"name": "t_cube", "config": {"factor": 0.25}})
+    assert layer.activation.parameters == {"scale": 0.25}
+
+
+def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbdl import hookspecs
+    from nbdl.registry import Registry
+
+    def register_constraints(register: Any) -> None:
+        """Older."""
+
+    older = hookspecs.hookspec(since="1.0", deprecated="write register_projections")(register_constraints)
+    monkeypatch.setattr(hookspecs, "register_constraints", older)
+    module = types.ModuleType("t_older")
+    called: list[Any] = []
+    module.register_constraints = hookimpl(lambda register: called.append(register))  # type: ignore[attr-defined]
+    with pytest.warns(DeprecationWarning, match="register_constraints is deprecated: write register_projections"):
+        Registry().register_module(module)
+    assert called, "a deprecated hook still works"
+
+
 def test_an_unknown_name_is_still_unknown() -> None:
     with pytest.raises(UnknownNameError):
         registry.get("activations", "t_cube")

@@ -8,7 +8,8 @@ from nbdl.engine.c_body import BodyTranslation, gemm_text
 from nbdl.engine.c_source import CFunctions, comment_text, identifier, literal
 from nbdl.engine.kernel_errors import naming
 from nbdl.engine.program import Operation, Program, Tensor, pattern
-from nbdl.engine.scalar import C, Emitter
+from nbdl.engine.rewriting import C
+from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import describe
 from nbdl.errors import ConfigError
 

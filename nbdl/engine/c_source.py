@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 
 from nbdl.engine.c_primitives import LIBRARY, PRIMITIVES, with_prefix
-from nbdl.engine.scalar import Emitter, Refusal, parts, statements
+from nbdl.engine.rewriting import Refusal, parts, statements
+from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
 
 # What binds more strongly has the higher number.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType, FunctionType
 
 from nbdl.engine.program import Operation
-from nbdl.engine.scalar import Refusal, parts, remedy, statements
+from nbdl.engine.rewriting import Refusal, parts, remedy, statements
 from nbdl.engine.source import Function, ScalarError
 from nbdl.errors import KernelError
 
@@ -158,7 +158,8 @@ def refused(error: ScalarError, operations: Sequence[Operation]) -> Fault:
     if isinstance(error, Refusal):
         return Fault(error.function, error.line, error.why, error.remedy)
     function = author_of(operations)
-    return Fault(function, function.__code__.co_firstlineno, "cannot be read", str(error))
+    reason = str(error).partition("): ")[2] or str(error)  # after the function and its place
+    return Fault(function, function.__code__.co_firstlineno, "cannot be compiled", reason)
 
 
 def found(error: BaseException, text: str, operations: Sequence[Operation]) -> Fault | None:

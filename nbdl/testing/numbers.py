@@ -38,7 +38,7 @@ def nan_passes(subject: Subject) -> None:
     """NaN in an input shows in that row's output, and NaN in dy in that row's dx."""
     for probe in subject.probes:
         last = len(probe.sources) - 1
-        place = (2,) + (1,) * (probe.sources[last].ndim - 1)
+        place = (2, *(min(1, size - 1) for size in probe.sources[last].shape[1:]))
         sources = [*probe.sources[:last], with_nan(probe.sources[last], *place)]
         result = probe.run("compiled", sources)
         found = result.output[2]

@@ -70,7 +70,8 @@ def _all_passed(found: Iterable[Result]) -> None:
     made = list(found)
     failed = [one for one in made if one.outcome == FAILED]
     lines = [line for one in failed for line in (one.text, f"    alone: {one.alone}")]
-    assert not failed, "\n".join([f"{len(failed)} of {len(made)} checks failed:", *lines])
+    if failed:  # not an assert, to whose message pytest would add
+        raise AssertionError("\n".join([f"{len(failed)} of {len(made)} checks failed:", *lines]))
 
 
 def check_unit(unit: Entry | str, *names: str) -> None:

@@ -193,6 +193,7 @@ RECTIFIED = entry("layers", Rectified, kinks=(0.0,))
 HEALTHY = {
     "a layer": RECTIFIED,
     "a residual layer": entry("layers", Residual),
+    "a layer of one output": entry("layers", Multiply, examples=({"width": 1},)),
     "a product": entry("layers", Multiply, examples=({"width": 2},), truth=lambda x, weights, width=4: x @ weights[0]),
 }
 

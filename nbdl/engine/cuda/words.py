@@ -12,7 +12,8 @@ from typing import Any
 
 from nbdl.engine.cuda.kernel_text import KernelText
 from nbdl.engine.program import Operation, Tensor, pattern
-from nbdl.engine.scalar import CUDA, Emitter
+from nbdl.engine.rewriting import CUDA
+from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
 
 # Words of a step in the table of integers, before the indices of its rows.

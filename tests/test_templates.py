@@ -39,7 +39,7 @@ PLANTED = {
         "initial values",
     ),
     "layer": ("r.gradient(self.bias, r.sum(same, dz))", "r.gradient(self.bias, r.sum(same, ds))", "derivative"),
-    "metric": ("targets=", "target=", "registered rightly"),
+    "metric": ("targets=", "target=", "units are found"),
     "callback": ("Formula: stop", "It stops", "documented"),
     "schedule": ("self.peak * min(share, share**-0.5)", "self.peak - 0.01 * step", "a rate for each step"),
     "dataset": ("% TEST_EVERY == 0", "< len(x) * np.random.random()", "the same each time"),

@@ -6,6 +6,7 @@ gradient checks. It shares nothing with the compiled kernels but the program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ class ReferenceExecutor(HostMemory):
         self.log, self.rows = batches.log[step], rows
         for tensor, source in zip(self.program.inputs, batches.sources, strict=True):
             order = orders[step]
-            chosen = source.reshape(len(source), -1)
+            chosen = source.reshape(len(source), math.prod(source.shape[1:]))
             chosen = chosen[first : first + rows] if order is None else chosen[order[:rows]]
             self.values[id(tensor)] = chosen.astype(self.dtype)
         for operation in self.program.operations:

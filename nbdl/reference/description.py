@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbdl.options import OPTIONS
 from nbdl.reference.docstrings import Docstring, parse
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from nbdl.registry import Entry, Owner
 
-# Options of a registration that say how a unit is tested, not what it is.
-FOR_TESTS = ("examples", "kinks", "predictions", "input_shape")
+# Options of a registration that say how a unit is tested, not what it is; "targets" says both.
+FOR_TESTS = {option.name for option in OPTIONS if option.for_tests} - {"targets"}
 
 STARS: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
@@ -250,7 +251,7 @@ def own_arguments(target: Any) -> set[str]:
 def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     """What the registration says about the unit, and which formulas it shares with others."""
     for name, value in entry.options.items():
-        if name not in FOR_TESTS and name not in ("pairs", "expected_failures", "description"):
+        if name not in FOR_TESTS and name not in ("pairs", "description"):
             yield name.replace("_", " "), _written(value)
     pairs = getattr(entry.target, "pairs", {})
     if pairs:

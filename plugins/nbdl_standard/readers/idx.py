@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-SAMPLE = b"\0\0\x08\x02" b"\0\0\0\x02" b"\0\0\0\x03" b"abcdef"  # two rows of three bytes
+SAMPLE = b"\0\0\x08\x02\0\0\0\x02\0\0\0\x03abcdef"  # two rows of three bytes
 
 
 def read(source: Path | TextIO, *, labels: str | None = None) -> Arrays:

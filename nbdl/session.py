@@ -116,9 +116,12 @@ def register_file(path: str | Path) -> Owner:
 
 def _module_name(path: Path) -> str:
     """The file's own name, which listings show, unless a module of that name is or may be imported."""
-    known = importlib.util.find_spec(path.stem) if path.stem.isidentifier() else None
-    free = path.stem.isidentifier() and (known is None or known.origin == str(path.resolve()))
-    return path.stem if free else f"nbdl_file_{path.stem}"
+    if not path.stem.isidentifier():
+        return f"nbdl_file_{path.stem}"
+    imported = sys.modules.get(path.stem)
+    spec = importlib.util.find_spec(path.stem) if imported is None else None
+    place = getattr(imported, "__file__", "") if imported is not None else spec.origin if spec else None
+    return path.stem if place in (None, str(path.resolve())) else f"nbdl_file_{path.stem}"
 
 
 def _run(loader: Any, module: ModuleType, path: Path) -> None:

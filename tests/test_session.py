@@ -10,6 +10,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,10 @@ from nbdl.registry import registry
 def _forgotten() -> Iterator[None]:
     """What a test registers is taken back."""
 
-    class Over(Exception):
-        pass
-
     registry.load()
-    try:
-        with registry.owned(registry._owner, ""):
-            yield
-            raise Over
-    except Over:
-        pass
+    with suppress(InterruptedError), registry.owned(registry._owner, ""):
+        yield
+        raise InterruptedError
 
 
 def cube(x: float, scale: float = 1.0) -> float:
@@ -232,45 +227,27 @@ def test_a_file_with_the_name_of_a_module_does_not_hide_it(tmp_path: Path) -> No
 # -- what a saved model needs -----------------------------------------------------------------------------------
 
 
-def saved(folder: Path, **options: Any) -> Path:
-    model = nbdl.Sequential([Dense(2, input_dim=3, **options)], seed=1)
-    model.save(folder / "model.nbdl")
-    return folder / "model.nbdl"
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A model with a unit of a file, which is forgotten again."""
+    with pytest.raises(InterruptedError), registry.owned(registry._owner, ""):
+        nbdl.register(written(tmp_path, UNITS))
+        nbdl.Sequential([Dense(2, input_dim=3, activation="t_file_cube")], seed=1).save(tmp_path / "model.nbdl")
+        raise InterruptedError
+    return tmp_path / "model.nbdl"
 
 
-def test_a_model_with_a_files_units_names_the_file(tmp_path: Path) -> None:
-    class Over(Exception):
-        pass
-
-    def save() -> None:
-        with registry.owned(registry._owner, ""):
-            nbdl.register(written(tmp_path, UNITS))
-            saved(tmp_path, activation="t_file_cube")
-            raise Over
-
-    with pytest.raises(Over):
-        save()
+def test_a_model_with_a_files_units_names_the_file(saved: Path) -> None:
     with pytest.raises(ConfigError, match=r"'t_file_cube' of t_units.py, a file: add --plugin-file t_units.py"):
-        nbdl.load_model(tmp_path / "model.nbdl")
-    nbdl.register(tmp_path / "t_units.py")
-    assert nbdl.load_model(tmp_path / "model.nbdl").layers[0].activation.unit_name == "t_file_cube"
+        nbdl.load_model(saved)
+    nbdl.register(saved.parent / "t_units.py")
+    assert nbdl.load_model(saved).layers[0].activation.unit_name == "t_file_cube"
 
 
-def test_a_unit_of_somebody_else_under_the_same_name_is_told(tmp_path: Path) -> None:
-    class Over(Exception):
-        pass
-
-    def save() -> None:
-        with registry.owned(registry._owner, ""):
-            nbdl.register(written(tmp_path, UNITS))
-            saved(tmp_path, activation="t_file_cube")
-            raise Over
-
-    with pytest.raises(Over):
-        save()
+def test_a_unit_of_somebody_else_under_the_same_name_is_told(saved: Path) -> None:
     nbdl.register("t_file_cube", cube, cube_slope)
     with pytest.warns(UserWarning, match="of t_units.py; here it is that of this session"):
-        nbdl.load_model(tmp_path / "model.nbdl")
+        nbdl.load_model(saved)
 
 
 # -- functions without a source ---------------------------------------------------------------------------------

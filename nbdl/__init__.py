@@ -7,7 +7,6 @@ Importing this package loads neither Numba nor NumPy; what needs them loads them
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
         if name in _HOME:
             value = getattr(importlib.import_module(f"nbdl.{_HOME[name]}"), name)
         elif name == "__version__":
-            value = importlib.metadata.version("nbdl")
+            value = importlib.import_module("importlib.metadata").version("nbdl")
         else:
             try:  # nbdl.layers and the like work without an import of their own, as keras.layers does
                 value = importlib.import_module(f"nbdl.{name}")

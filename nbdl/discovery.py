@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nbdl.entries import Owner, normalise
+from nbdl.errors import PluginError
 
 GROUP = "nbdl"
 DISABLE, LOAD, STRICT = "NBDL_DISABLE_PLUGINS", "NBDL_LOAD_PLUGINS", "NBDL_STRICT_PLUGINS"
@@ -62,8 +63,8 @@ def installed() -> list[Plugin]:
     """Every plugin that is installed."""
     found = []
     for point in importlib.metadata.entry_points(group=GROUP):
-        name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
-        found.append(Plugin(point, Owner(point.name, name, version)))
+        name, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
+        found.append(Plugin(point, Owner(point.name, name or "unknown distribution", version or "unknown")))
     return sorted(found, key=lambda plugin: (not plugin.own, plugin.point.name, plugin.owner.distribution))
 
 
@@ -87,7 +88,22 @@ def listed(variable: str) -> list[str] | None:
 
 def strict() -> bool:
     """Whether a plugin that cannot be used raises."""
-    return os.environ.get(STRICT) == "1"
+    return os.environ.get(STRICT, "").lower() in ("1", "true", "yes", "on")
+
+
+def target(plugin: Plugin) -> tuple[str, str]:
+    """What an entry point names: a module, and an object in it, or "".
+
+    Raises:
+        PluginError: it names neither.
+    """
+    try:
+        return plugin.point.module, plugin.point.attr or ""
+    except AttributeError:
+        raise PluginError(
+            f"its entry point is {plugin.point.value!r}, which is no module: write `{plugin.point.name} = "
+            '"my_module"` or "my_module:my_object"'
+        ) from None
 
 
 def modules(package: str) -> Iterator[str]:

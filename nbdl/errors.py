@@ -45,6 +45,10 @@ class PluginError(NbdlError):
     """A plugin breaks the contract of `nbdl.hookspecs`."""
 
 
+class PluginWarning(UserWarning):
+    """A plugin cannot be used; the rest goes on."""
+
+
 class FileFormatError(NbdlError, ValueError):
     """A file is not a model that this version can read."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from nbdl import discovery
 from nbdl.entries import SESSION, Entry, singular
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, FileFormatError
 from nbdl.registry import registry
 
 Need = dict[str, Any]  # "distribution", "version", and "units", as "activations/relu"; older files lack the units
@@ -24,6 +25,25 @@ def needs_of(entries: Iterable[Entry]) -> list[Need]:
         need = found.setdefault(owner.distribution, new)
         need["units"] = sorted({*need["units"], f"{entry.kind}/{entry.name}"})
     return [found[name] for name in sorted(found)]
+
+
+def checked_needs(given: Any, name: str) -> list[Need]:
+    """What a file says of the units, if it has the form that `needs_of` gave it.
+
+    Raises:
+        FileFormatError: it has not. Names and versions become part of commands that a user may copy.
+    """
+
+    def is_need(need: Any) -> bool:
+        if not isinstance(need, dict) or not isinstance(need.get("units", []), list):
+            return False
+        distribution, version = need.get("distribution"), need.get("version")
+        texts = all(isinstance(text, str) for text in (distribution, version, *need.get("units", ())))
+        return texts and (not version or bool(re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{distribution}=={version}")))
+
+    if not isinstance(given, list) or not all(map(is_need, given)):
+        raise FileFormatError(f"{name} is damaged: what it says of the plugins that it needs is no such list")
+    return given
 
 
 def refuse_missing(needs: list[Need], name: str) -> None:

@@ -1,36 +1,54 @@
-"""The registry: finds plugins, checks what they register, and looks units up by name.
+"""The registry: checks what plugins register, and looks units up by name.
 
-Plugins are found by entry points of the group `nbdl`, the built-in units like any third party's. Each
-module is loaded in its own `try`: one that is broken is reported with its distribution and the remedy, and
-takes nothing else down.
+Plugins are found by entry points of the group `nbdl`, the built-in units like any third party's; `nbdl.loading` loads
+them at the first look-up.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
-import sys
+import inspect
 import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from nbdl import discovery, hookspecs
-from nbdl.discovery import GROUP, Plugin
+from nbdl import hookspecs
+from nbdl.catalogue import Catalogue
+from nbdl.discovery import GROUP
 from nbdl.entries import SESSION, Broken, Entry, Owner, normalise, singular
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.optimizer import Optimizer, Schedule  # noqa: F401 - base classes enter themselves in BASES
 from nbdl.options import unknown_option
 from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 
 ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of the first is asked for
+
+
+# Kinds whose units are classes, and the modules of their base classes, which enter themselves in BASES.
+UNIT_KINDS = {
+    "layers": "nbdl.layer",
+    "optimizers": "nbdl.optimizer",
+    "schedules": "nbdl.optimizer",
+    "callbacks": "nbdl.callback",
+    **dict.fromkeys(
+        ("activations", "losses", "regularizers", "initializers", "constraints", "metrics"),
+        "nbdl.specs",
+    ),
+}
+
+
+def base_of(kind: str) -> type[Unit]:
+    """The base class of a kind's units."""
+    if kind not in BASES:
+        importlib.import_module(UNIT_KINDS[kind])
+    return BASES[kind]
 
 
 def kind_named(given: str) -> str:
@@ -54,6 +72,25 @@ class _Manager(pluggy.PluginManager):
         return super().parse_hookimpl_opts(plugin, name)
 
 
+@dataclass
+class _Origin:
+    """Whose registrations these are, and what takes them back."""
+
+    owner: Owner
+    module: str
+    undo: list[Callable[[], None]] | None = field(default_factory=list)
+
+    def note(self, undo: Sequence[Callable[[], None]]) -> None:
+        """Remember what takes a registration back."""
+        if self.undo is not None:
+            self.undo += undo
+
+
+_SESSION = _Origin(SESSION, "", None)  # what a session registers stays
+# Of each thread: one may load plugins while another runs a cell.
+_origin: ContextVar[_Origin] = ContextVar("origin", default=_SESSION)
+
+
 class Registry:
     """All units by kind and name; plugins are loaded at the first look-up.
 
@@ -69,33 +106,51 @@ class Registry:
         self.switched_off: list[Owner] = []
         self.unmatched: list[str] = []
         self.seconds: dict[Owner, float] = {}
-        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in hookspecs.KINDS}
-        self._names: dict[str, dict[str, str]] = {kind: {} for kind in hookspecs.KINDS}
+        self.late: list[tuple[str, Owner]] = []  # modules that another thread was importing
+        self.loaded = self.quiet = False
+        self.catalogue = Catalogue(hookspecs.KINDS)
         self._manager = _Manager(GROUP)
         self._manager.add_hookspecs(hookspecs)
-        self._owner, self._module = SESSION, ""
-        self._journal: list[tuple[Entry, Entry | None]] | None = None
-        self._loaded = self._loading = False
         self._lock = threading.RLock()
         for kind in hookspecs.KINDS:
             hook = getattr(self._manager.hook, f"register_{kind}")
             hook.call_historic(kwargs={"register": functools.partial(self.add, kind)})
 
+    def load(self, quiet: bool = False) -> None:
+        """Find and load all plugins, once.
+
+        Args:
+            quiet: neither warn of broken plugins nor raise where NBDL_STRICT_PLUGINS asks for it: `broken` has them.
+        """
+        if self.loaded and not self.late:
+            return
+        if self.loaded:
+            from nbdl.loading import load_late
+
+            load_late(self)
+            return
+        self.quiet = quiet
+        try:
+            if self is registry:
+                importlib.import_module("nbdl.loaded")
+            else:
+                importlib.import_module("nbdl.loading").load(self)
+        finally:
+            self.quiet = False
+
     # -- looking up -----------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str) -> Entry:
         """The unit of that kind and name; raises UnknownNameError with the closest names."""
-        self.load()
-        found = self._names[kind].get(normalise(name))
+        found = self.find(kind, name)
         if found is None:
             raise UnknownNameError(self._unknown(kind, name))
-        return self._entries[kind][found]
+        return found
 
     def find(self, kind: str, name: str) -> Entry | None:
         """The unit of that kind and name, or None."""
         self.load()
-        found = self._names[kind].get(normalise(name))
-        return None if found is None else self._entries[kind][found]
+        return self.catalogue.find(kind, name)
 
     def kind_of(self, kind: str, name: str) -> str:
         """The kind itself, or the one that stands in for it where only that one knows the name."""
@@ -115,14 +170,13 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """The registered names of a kind, in order."""
-        self.load()
-        return sorted(self._entries[kind])
+        return [entry.name for entry in self.entries(kind)]
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """All entries of a kind, or of every kind."""
         self.load()
         kinds = hookspecs.KINDS if kind is None else (kind,)
-        return [self._entries[one][name] for one in kinds for name in sorted(self._entries[one])]
+        return [entry for one in kinds for entry in self.catalogue.entries(one)]
 
     def default(self, kind: str) -> Entry | None:
         """The entry that was registered with `default=True`, if any."""
@@ -136,7 +190,7 @@ class Registry:
             given: what the user wrote; None gives None.
             where: what the error message names, e.g. "Dense 'dense_1' activation".
         """
-        base = BASES[kind]
+        base = base_of(kind)
         if given is None or isinstance(given, base):
             return given
         if isinstance(given, type) and issubclass(given, base):
@@ -174,195 +228,169 @@ class Registry:
         return text
 
     def _all_names(self, kind: str) -> list[str]:
-        entries = self._entries[kind].values()
-        return [name for entry in entries for name in (entry.name, *entry.aliases)]
+        return [name for entry in self.entries(kind) for name in (entry.name, *entry.aliases)]
 
     # -- registering ----------------------------------------------------------------------------------
 
-    def add(self, kind: str, name: str, *parts: Any, aliases: tuple[str, ...] = (), **options: Any) -> Entry:
+    @property
+    def owner(self) -> Owner:
+        """Whose what is registered now is: this session's, unless within `owned`."""
+        return _origin.get().owner
+
+    @contextmanager
+    def owned(self, owner: Owner, module: str) -> Iterator[None]:
+        """What this thread registers within belongs to an owner; all of it is taken back if an error is raised."""
+        outer, undo = _origin.get(), list[Callable[[], None]]()
+        token = _origin.set(_Origin(owner, module, undo))
+        try:
+            yield
+            outer.note(undo)
+        except BaseException:
+            with self._lock:
+                for step in reversed(undo):
+                    step()
+            raise
+        finally:
+            _origin.reset(token)
+
+    def register_module(self, module: ModuleType | Any, owner: Owner | None = None) -> bool:
+        """Register the hooks of one module or object: all of what it registers, or nothing.
+
+        Returns:
+            Whether it has any hook.
+
+        Raises:
+            PluginError: a misspelt hook, a taken name, an invalid unit.
+        """
+        owner = owner or self.owner
+        name = getattr(module, "__name__", type(module).__name__)
+        with self._lock:
+            if self._manager.is_registered(module):
+                if owner.installed:
+                    return True
+                self._manager.unregister(module)  # it was reloaded, or its cell run again
+            try:
+                with self.owned(owner, name):
+                    self._manager.register(module, name=f"{owner.plugin}:{name}:{id(module)}")
+                    callers = self._manager.get_hookcallers(module) or []
+                    _refuse_unknown_hooks(callers)
+            except BaseException:
+                if self._manager.is_registered(module):
+                    self._manager.unregister(module)
+                raise
+            if not callers:
+                self._manager.unregister(module)
+            return bool(callers)
+
+    def add(self, kind: str, name: str, *parts: Any, aliases: Sequence[str] = (), **options: Any) -> Entry:
         """Register one unit, as its hook's `register` does.
 
         Raises:
             PluginError: an invalid unit, or a taken name.
         """
-        with self._lock:
-            entry = self._checked(kind, name, parts, tuple(aliases), options)
-            self._add(entry)
-            return entry
-
-    def register_module(self, module: ModuleType | Any, owner: Owner | None = None) -> None:
-        """Register the hooks of one module or object: all of what it registers, or nothing.
-
-        Raises:
-            PluginError: a misspelt hook, a taken name, an invalid unit.
-        """
-        with self._lock:
-            if self._manager.is_registered(module):
-                return
-            name = getattr(module, "__name__", type(module).__name__)
-            with self.owned(owner or self._owner, name):
-                try:
-                    self._manager.register(module, name=f"{self._owner.plugin}:{name}:{id(module)}")
-                    self._refuse_unknown_hooks(module)
-                except BaseException:
-                    if self._manager.is_registered(module):
-                        self._manager.unregister(module)
-                    raise
-
-    @contextmanager
-    def owned(self, owner: Owner, module: str) -> Iterator[None]:
-        """What is registered within belongs to an owner; all of it is taken back if an error is raised."""
-        with self._lock:
-            before = self._owner, self._module, self._journal
-            self._owner, self._module, self._journal = owner, module, []
-            try:
-                yield
-                if before[2] is not None:
-                    before[2].extend(self._journal)
-            except BaseException:
-                for entry, replaced in reversed(self._journal):
-                    self._remove(entry)
-                    if replaced is not None:
-                        self._put(replaced)
-                raise
-            finally:
-                self._owner, self._module, self._journal = before
-
-    def has_hooks(self, module: Any) -> bool:
-        """Whether a registered module or object implements any hook."""
-        return bool(self._manager.get_hookcallers(module))
-
-    def _refuse_unknown_hooks(self, module: Any) -> None:
-        for caller in self._manager.get_hookcallers(module) or []:
-            if not caller.has_spec():
-                hint = did_you_mean(caller.name, hookspecs.specifications())
-                raise PluginError(f"there is no hook {caller.name!r}.{hint}")
-
-    def _checked(
-        self, kind: str, name: str, parts: tuple[Any, ...], aliases: tuple[str, ...], options: dict[str, Any]
-    ) -> Entry:
-        if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
-            raise PluginError(f"register_{kind}: a name is letters, digits and underscores, got {name!r}")
+        for one in (name, *(() if isinstance(aliases, str) else aliases)):
+            if not isinstance(one, str) or not one.replace("_", "").replace("-", "").isalnum():
+                raise PluginError(f"register_{kind}: a name is letters, digits and underscores, got {one!r}")
+        if isinstance(aliases, str):
+            raise PluginError(f"{name!r}: aliases are several names, so write aliases=({aliases!r},)")
         if not parts:
             raise PluginError(f"register_{kind}: nothing was given for {name!r}")
         if problem := unknown_option(kind, options):
             raise PluginError(f"{name!r}: {problem}")
-        target = parts[0]
-        if kind in BASES:
-            target = self._unit_class(kind, name, parts, options)
-        module = self._module or getattr(target, "__module__", "")
-        return Entry(kind, name, target, self._owner, module, aliases, options)
-
-    def _unit_class(self, kind: str, name: str, parts: tuple[Any, ...], options: dict[str, Any]) -> type[Unit]:
-        base, first = BASES[kind], parts[0]
-        if isinstance(first, type):
-            if not issubclass(first, base):
-                raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
-            unit: type[Unit] = first
-        elif kind in ELEMENTWISE and all(callable(part) for part in parts):
-            unit = elementwise(kind, name, parts)
-        else:
-            raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
-        if "unit_name" not in unit.__dict__:
-            unit.unit_name = name
-        for option in ("renamed", *(("pairs", "targets") if kind == Loss.kind else ())):
-            if option in options:
-                setattr(unit, option, options[option])
-        return unit
-
-    def _add(self, entry: Entry) -> None:
-        replaced = None
-        for name in (entry.name, *entry.aliases):
-            taken = self._names[entry.kind].get(normalise(name))
-            if taken is None:
-                continue
-            known = self._entries[entry.kind][taken]
-            again = known.name == entry.name and known.owner == entry.owner and not known.owner.installed
-            if again:  # a cell that is run again
-                replaced = known
-            elif known.name != entry.name or known.target is not entry.target:
-                raise PluginError(f"{entry.kind} {name!r} is already registered by {known.owner}")
-        if replaced is not None:
-            self._remove(replaced)
-        self._put(entry)
-        if self._journal is not None:
-            self._journal.append((entry, replaced))
-
-    def _put(self, entry: Entry) -> None:
-        for name in (entry.name, *entry.aliases):
-            self._names[entry.kind][normalise(name)] = entry.name
-        self._entries[entry.kind][entry.name] = entry
-
-    def _remove(self, entry: Entry) -> None:
-        if self._entries[entry.kind].get(entry.name) is entry:
-            del self._entries[entry.kind][entry.name]
-            for name in (entry.name, *entry.aliases):
-                self._names[entry.kind].pop(normalise(name), None)
-
-    # -- loading --------------------------------------------------------------------------------------
-
-    def load(self) -> None:
-        """Find and load all plugins, once."""
-        if self._loaded:
-            return
+        target = target_of(kind, name, parts)
+        origin = _origin.get()
+        module = origin.module or getattr(target, "__module__", "")
         with self._lock:
-            if self._loaded or self._loading:  # the second: a plugin that looks something up while it is loaded
-                return
-            self._loading = True
-            try:
-                found = discovery.discover()
-                self.switched_off = [plugin.owner for plugin in found.switched_off]
-                self.unmatched = found.unmatched
-                for plugin in found.plugins:
-                    started = time.perf_counter()
-                    self._load_plugin(plugin)
-                    self.seconds[plugin.owner] = time.perf_counter() - started
-                self._loaded = True  # only now: other threads wait until all units are there
-            finally:
-                self._loading = False
+            return self._add(Entry(kind, name, target, origin.owner, module, tuple(aliases), options), origin)
 
-    def _load_plugin(self, plugin: Plugin) -> None:
-        asked = discovery.unmet(plugin)
-        owner, module = plugin.owner, plugin.point.module
-        if asked:
-            error = PluginError(f"it needs {asked}, and this is {GROUP} {importlib.metadata.version(GROUP)}")
-            newer = f"`pip install -U {owner.distribution}` may bring a version of it for this {GROUP}"
-            self._refuse(owner, module, error, f"`pip install '{asked}'` brings what it needs, {newer}")
-        elif self._guarded(owner, module, lambda: importlib.import_module(module)) is not None:
-            for name in discovery.modules(module):
-                self._guarded(owner, name, functools.partial(self._import_and_register, name, owner))
+    def _add(self, entry: Entry, origin: _Origin) -> Entry:
+        """Put an entry into the catalogue, unless it is there already."""
+        catalogue, replaced = self.catalogue, None
+        for name in (entry.name, *entry.aliases):
+            known = catalogue.find(entry.kind, name)
+            if known is None:
+                continue
+            same = known.name == entry.name and known.owner.distribution == entry.owner.distribution
+            if same and known.owner == entry.owner and not known.owner.installed:
+                replaced = known  # a cell that is run again
+            elif same and known.target is entry.target:
+                return known  # one module by two entry points
+            else:
+                raise PluginError(f"{entry.kind} {name!r} is already registered by {known.owner}")
+        if entry.kind in UNIT_KINDS and "unit_name" in vars(entry.target):
+            _refuse_second_name(entry, [known for known in catalogue.entries(entry.kind) if known is not replaced])
+        unmark = marked(entry)
+        if replaced is None:
+            catalogue.put(entry)
+            origin.note([unmark, functools.partial(catalogue.remove, entry)])
+        else:
+            catalogue.replace(replaced, entry)
+            origin.note([unmark, functools.partial(catalogue.replace, entry, replaced)])
+        return entry
 
-    def _import_and_register(self, name: str, owner: Owner) -> None:
-        with self.owned(owner, name):
-            self.register_module(importlib.import_module(name), owner)
 
-    def _guarded(self, owner: Owner, module: str, action: Callable[[], Any]) -> Any:
-        """Run one step of loading; whatever a plugin does wrong (even exiting) is reported, not raised."""
-        try:
-            with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
-                return action()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._refuse(owner, module, error)
-            return None
+def _refuse_second_name(entry: Entry, others: list[Entry]) -> None:
+    for other in others:
+        if other.target is entry.target:  # a config could name one of them only
+            raise PluginError(
+                f"{entry.target.__name__} is registered as {other.name!r} already; "
+                f"aliases=({entry.name!r},) there gives it another name"
+            )
 
-    def _refuse(self, owner: Owner, module: str, error: BaseException, remedy: str = "") -> None:
-        """Take note of what is wrong with a plugin, and warn; raise it instead where authors ask for that."""
-        if discovery.strict():
-            raise error
-        reason = " ".join(
-            (str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}").split()
-        )
-        remedy = remedy or f"Update or remove {owner.distribution} (`pip install -U {owner.distribution}`)"
-        broken = Broken(
-            owner,
-            module,
-            reason.strip() or type(error).__name__,
-            f"{remedy}, or set {discovery.DISABLE}={owner.plugin}",
-        )
-        self.broken.append(broken)
-        warnings.warn(str(broken), stacklevel=2)
+
+def _refuse_unknown_hooks(callers: list[Any]) -> None:
+    for caller in callers:
+        if not caller.has_spec():
+            hint = did_you_mean(caller.name, hookspecs.specifications())
+            raise PluginError(f"there is no hook {caller.name!r}.{hint}")
+
+
+def target_of(kind: str, name: str, parts: tuple[Any, ...]) -> Any:
+    """What is registered, checked: a unit's class, a function, or for commands "module:object".
+
+    Raises:
+        PluginError: it is not what the kind takes.
+    """
+    first, base = parts[0], base_of(kind) if kind in UNIT_KINDS else None
+    if base is None:
+        is_command = isinstance(first, str) and ":" in first
+        if kind == "commands" and not is_command:
+            raise PluginError(f'{name!r}: a command is given as "module:object", got {first!r}')
+        if kind != "commands" and not callable(first):
+            raise PluginError(f"{name!r}: {kind} are functions, got {first!r}")
+        return first
+    if isinstance(first, type) and issubclass(first, base):
+        return first
+    if kind in ELEMENTWISE and not isinstance(first, type):
+        for part in parts:
+            if not inspect.isfunction(getattr(part, "py_func", part)):
+                raise PluginError(f"{name!r}: {part!r} is no function written in Python, which could be compiled")
+        return elementwise(kind, name, parts)
+    raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
+
+
+def marked(entry: Entry) -> Callable[[], None]:
+    """Let a unit's class know its name and what its registration says of it; return what takes that back."""
+    if entry.kind not in UNIT_KINDS:
+        return lambda: None
+    unit, options = entry.target, entry.options
+    marks: dict[str, Any] = {"unit_name": entry.name}
+    if "renamed" in options:
+        marks["renamed"] = {**unit.renamed, **options["renamed"]}
+    if entry.kind == Loss.kind:
+        marks |= {option: options[option] for option in ("pairs", "targets") if option in options}
+    before = {name: unit.__dict__[name] for name in marks if name in unit.__dict__}
+    for name, value in marks.items():
+        setattr(unit, name, value)
+
+    def unmark() -> None:
+        for name in marks:
+            if name in before:
+                setattr(unit, name, before[name])
+            else:
+                delattr(unit, name)
+
+    return unmark
 
 
 registry = Registry()

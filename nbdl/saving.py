@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.entries import Entry
 from nbdl.errors import ConfigError, FileFormatError, NbdlError, UnknownNameError
-from nbdl.needs import needs_of, other_version, refuse_missing, remedy
+from nbdl.needs import checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.registry import registry
 from nbdl.units import Unit, explained, serialize
 
@@ -313,13 +313,13 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
             f"{name} has format {head['format']}, written by nbdl {written}; this version reads up to {FORMAT}: "
             "pip install -U nbdl"
         )
-    needs = head.get("plugins", [])
+    needs = checked_needs(head.get("plugins", []), name)
     try:
         refuse_missing(needs, name)
         return _restored(archive)
     except UnknownNameError as error:  # in a file that does not list its units
         raise ConfigError(f"{name}: {error}{''.join(remedy(need) for need in needs)}") from None
-    except (NbdlError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # a plugin's constructor may raise anything
         if hint := other_version(needs, error):
             raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
         if isinstance(error, NbdlError):

@@ -87,7 +87,7 @@ def register_file(path: str | Path) -> Owner:
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there is no file {path}")
-    owner = Owner(path.stem, path.name, "")
+    owner = Owner(str(path.resolve()), path.name, "")
     name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
@@ -166,9 +166,11 @@ def _is_hook(given: Any) -> bool:
 
 def _add_class(unit: type[Unit], name: str, kind: str | None, options: dict[str, Any]) -> type[Unit]:
     own = next((known for known, base in BASES.items() if issubclass(unit, base)), "")
+    if not own:
+        raise PluginError(f"{unit.__name__} is a unit of no kind: derive it from nbdl.Layer, nbdl.Activation, ...")
     asked = own if kind is None else kind_named(kind)
     if asked != own:
-        raise PluginError(f"{unit.__name__} is one of the {own or 'units of no kind'}, not of the {asked}")
+        raise PluginError(f"{unit.__name__} is one of the {own}, not of the {asked}")
     registry.add(asked, name or unit.__name__, unit, **options)
     return unit
 
@@ -185,7 +187,7 @@ def _add_functions(given: tuple[Any, ...], name: str, kind: str | None, options:
 
 
 def _kind(name: str, given: tuple[Any, ...]) -> str:
-    found = kind_of_functions(given) if all(callable(one) for one in given) else ""
+    found = kind_of_functions(given) if all(isinstance(one, FunctionType) for one in given) else ""
     if found:
         return found
     forms = {
@@ -208,8 +210,7 @@ def _add_module(module: Any) -> None:
         namespace = ModuleType(getattr(module, "__module__", "session"))
         setattr(namespace, module.__name__, module)
         module = namespace
-    registry.register_module(module)
-    if not registry.has_hooks(module):
+    if not registry.register_module(module):
         raise PluginError(
             f"{module!r} has no hooks, so nothing was registered: decorate its register_... functions with "
             "@nbdl.hookimpl, or give nbdl.register a name and functions, or a class"

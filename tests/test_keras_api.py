@@ -1165,8 +1165,7 @@ def halving() -> Any:
     plugin = HalvingPlugin()
     nbdl.register(plugin)
     yield Halving
-    registry._manager.unregister(plugin)
-    del registry._entries["schedules"]["Halving"], registry._names["schedules"]["halving"]
+    registry.catalogue.remove(registry.get("schedules", "Halving"))
 
 
 def test_rates_of_many_steps_are_an_array() -> None:

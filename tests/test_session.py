@@ -30,7 +30,7 @@ def _forgotten() -> Iterator[None]:
     """What a test registers is taken back."""
 
     registry.load()
-    with suppress(InterruptedError), registry.owned(registry._owner, ""):
+    with suppress(InterruptedError), registry.owned(registry.owner, ""):
         yield
         raise InterruptedError
 
@@ -230,7 +230,7 @@ def test_a_file_with_the_name_of_a_module_does_not_hide_it(tmp_path: Path) -> No
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A model with a unit of a file, which is forgotten again."""
-    with pytest.raises(InterruptedError), registry.owned(registry._owner, ""):
+    with suppress(InterruptedError), registry.owned(registry.owner, ""):
         nbdl.register(written(tmp_path, UNITS))
         nbdl.Sequential([Dense(2, input_dim=3, activation="t_file_cube")], seed=1).save(tmp_path / "model.nbdl")
         raise InterruptedError
@@ -277,6 +277,7 @@ TYPED = [
     "def function(x, y):\n    z = x\n    if y > 0: z = z * 2\n    if x > 0: z -= y\n    return max(z, 0.0, y) - z",
     "def function(x, y): return (x > 0 or y > 0) and x < y",
     "def function(x, y): return x + 1.0, y - 1.0",
+    "def function(x, x__1):\n    x += 1.0\n    y = x * x__1\n    return y - x__1",
     "def function(x, y):\n    a, b = divmod(abs(x), 1.0 + abs(y))\n    return a - b",
     "def function(x, y):\n    if x: pass\n    elif y: return 1.0\n    else: return 2.0\n    return 3",
     "function = lambda x, y: math.exp(x) if x <= y else (math.pi if x == 3.0 else -x)",
@@ -348,7 +349,8 @@ def test_random_functions_are_read_as_what_they_do(seed: int) -> None:
     [
         ("def function(x):\n    for i in range(3): x += i\n    return x", "has a loop"),
         ("def function(x):\n    while x > 1.0: x -= 1.0\n    return x", "has a loop"),
-        ("def function(x):\n    return [x][0]", "in a file"),
+        ("def function(x):\n    return [x][0]", "has a list"),
+        ("def function(x):\n    return round(x, ndigits=1)", "arguments by name"),
         ("def function(x):\n    if x is None: return 0.0\n    return x", "in a file"),
     ],
 )

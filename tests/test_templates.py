@@ -385,11 +385,7 @@ def house() -> Iterator[None]:
 
     nbdl.register("house_style", write, kind="template", description="as we do it", makes="activation")
     yield
-    entry = registry.get("templates", "house_style")
-    del registry._entries["templates"][entry.name]
-    registry._names["templates"] = {
-        key: name for key, name in registry._names["templates"].items() if name != entry.name
-    }
+    registry.catalogue.remove(registry.get("templates", "house_style"))
 
 
 @pytest.mark.usefixtures("house")

@@ -27,6 +27,14 @@ UNARY: dict[str, type[ast.unaryop]] = {
     "UNARY_NEGATIVE": ast.USub, "UNARY_POSITIVE": ast.UAdd, "UNARY_NOT": ast.Not, "UNARY_INVERT": ast.Invert,
 }  # fmt: skip
 NOTHING = {"RESUME", "NOP", "CACHE", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "EXTENDED_ARG", "NOT_TAKEN"}
+# What no scalar function has, by the instruction that tells it.
+SAID = {
+    "GET_ITER": "has a loop", "KW_NAMES": "calls a function with arguments by name", "CALL_KW": "calls a function with "
+    "arguments by name", "BINARY_SUBSCR": "looks at elements of an array", "STORE_SUBSCR": "sets elements of an array",
+    "BUILD_LIST": "has a list", "BUILD_MAP": "has a dict", "BUILD_SET": "has a set", "BUILD_STRING": "has a string",
+    "MAKE_FUNCTION": "has a function within", "IS_OP": "compares by `is`", "CONTAINS_OP": "has an `in`",
+    "RAISE_VARARGS": "raises", "LOAD_CLOSURE": "has a function within", "STORE_GLOBAL": "sets a global name",
+}  # fmt: skip
 NULL = ast.Constant("no self")  # what calls of functions have where calls of methods have an object
 
 
@@ -81,6 +89,7 @@ class _Reader:
         self.instructions = list(dis.get_instructions(code))
         self.at = {one.offset: number for number, one in enumerate(self.instructions)}
         self.returns = self.fresh = 0
+        self.taken = {*code.co_varnames, *code.co_names, *code.co_freevars}
 
     def body(self) -> list[ast.stmt]:
         """The whole function."""
@@ -154,8 +163,10 @@ class _Reader:
         return [_assign(ast.Name(place, ast.Store()), value)]
 
     def name(self, stem: str) -> str:
+        """A name that nothing has."""
         self.fresh += 1
-        return f"{stem}__{self.fresh}"
+        name = f"{stem}__{self.fresh}"
+        return name if name not in self.taken else self.name(stem)
 
     def variable(self, name: str, path: _Path) -> ast.expr:
         if name not in path.variables:
@@ -194,7 +205,7 @@ class _Reader:
             function = next(part for part in path.pop(2) if part is not NULL)
             stack.append(ast.Call(function, arguments, []))
         else:
-            raise Unreadable("has a loop" if name == "GET_ITER" else f"has a `{name.lower()}`")
+            raise Unreadable(SAID.get(name, f"has a `{name.lower()}`"))
 
     def load(self, one: dis.Instruction, path: _Path) -> None:
         """An instruction that puts a name, a constant or an attribute on the stack."""
@@ -213,7 +224,7 @@ class _Reader:
             found = ast.Attribute(stack.pop(), one.argval, ast.Load())
             stack += [NULL, found] if method else [found]
         else:
-            raise Unreadable(f"has a `{name.lower()}`")
+            raise Unreadable(SAID.get(name, f"has a `{name.lower()}`"))
 
 
 def _assign(target: ast.expr, value: ast.expr) -> ast.Assign:

@@ -20,7 +20,7 @@ DOC = "Something.\n\nFormula: y = something.\n\nSource: nowhere."
 def entry(kind: str, *parts: Any, name: str = "planted", doc: str | None = DOC, **options: Any) -> Entry:
     """A unit registered in a registry of its own, with a docstring."""
     own = Registry()
-    own._loaded = True
+    own.loaded = True
     made = own.add(kind, name, *map(copied, parts), **options)
     if not isinstance(made.target, str):
         made.target.__doc__ = doc
@@ -75,7 +75,7 @@ class Registered:
 
     def __enter__(self) -> None:
         registry.load()
-        registry._put(self.unit)
+        registry.catalogue.put(self.unit)
 
     def __exit__(self, *_: object) -> None:
-        registry._remove(self.unit)
+        registry.catalogue.remove(self.unit)

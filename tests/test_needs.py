@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,11 +68,19 @@ LOAD = """
 
 def python(site: Path | None, text: str, cwd: Path, **environment: str) -> tuple[int, str]:
     """Exit status, and the last line that was printed or raised."""
-    import textwrap
-
     done = run(site, "-c", textwrap.dedent(text), cwd=cwd, **environment)
     lines = (done.stdout + done.stderr).strip().splitlines()
     return done.returncode, lines[-1] if lines else ""
+
+
+def edited(path: Path, part: str, change: Callable[[bytes], bytes]) -> None:
+    """Change one part of a model's file."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[part] = change(parts[part])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def installed(folder: Path, text: str, version: str) -> Path:
@@ -121,6 +131,40 @@ def test_what_is_wrong_and_what_to_do(
     assert "damaged" not in said
 
 
+def test_a_newer_plugin_that_refuses_a_value_is_told_apart_too(saved: Path) -> None:
+    text = """
+        import nbdl
+        from nbdl import hookimpl
+
+        class Ramp(nbdl.Activation):
+            def __init__(self, slope=0.5):
+                if slope < 0.3:
+                    raise ValueError("slope must be at least 0.3")
+
+        @hookimpl
+        def register_activations(register):
+            register("t_ramp", Ramp)
+    """
+    status, said = python(installed(saved / "new", text, "2.0.0"), LOAD, saved)
+    assert status == 1
+    assert "ConfigError: model.nbdl: slope must be at least 0.3. The file is whole" in said
+
+
+@pytest.mark.parametrize(
+    "plugins",
+    [None, 5, ["x"], [{"distribution": 3, "version": "1"}], [{"distribution": "x; sh #", "version": "1"}],
+     [{"distribution": "x", "version": "1", "units": 3}], [{"distribution": "x", "version": "$(sh)", "units": []}]],
+)  # fmt: skip
+def test_a_damaged_list_of_plugins_is_a_damaged_file(saved: Path, plugins: object) -> None:
+    edited(
+        saved / "model.nbdl", "nbdl.json", lambda text: json.dumps({**json.loads(text), "plugins": plugins}).encode()
+    )
+    status, said = python(saved / "old", LOAD, saved)
+    assert status == 1
+    assert "FileFormatError: model.nbdl is damaged" in said
+    assert "pip install" not in said
+
+
 def test_a_newer_layer_with_other_weights_is_no_damaged_file(tmp_path: Path) -> None:
     assert python(installed(tmp_path / "old", LAYER, "1.0.0"), SAVE, tmp_path)[0] == 0
     status, said = python(installed(tmp_path / "new", LAYER.replace("NAME", "factor"), "2.0.0"), LOAD, tmp_path)
@@ -130,12 +174,7 @@ def test_a_newer_layer_with_other_weights_is_no_damaged_file(tmp_path: Path) -> 
 
 def test_a_damaged_file_is_said_to_be_damaged(saved: Path) -> None:
     """The same refusal of an argument, with the version that wrote the file: it is the file that is wrong."""
-    with zipfile.ZipFile(saved / "model.nbdl") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["config.json"] = parts["config.json"].replace(b"slope", b"slopy")
-    with zipfile.ZipFile(saved / "model.nbdl", "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
+    edited(saved / "model.nbdl", "config.json", lambda text: text.replace(b"slope", b"slopy"))
     status, said = python(saved / "old", LOAD, saved)
     assert status == 1
     assert "FileFormatError" in said
@@ -143,15 +182,14 @@ def test_a_damaged_file_is_said_to_be_damaged(saved: Path) -> None:
 
 
 def test_an_older_file_without_a_list_of_units_still_says_what_to_install(saved: Path) -> None:
-    with zipfile.ZipFile(saved / "model.nbdl") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    head = json.loads(parts["nbdl.json"])
-    for need in head["plugins"]:
-        del need["units"]
-    parts["nbdl.json"] = json.dumps(head).encode()
-    with zipfile.ZipFile(saved / "model.nbdl", "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
+
+    def older(text: bytes) -> bytes:
+        head = json.loads(text)
+        for need in head["plugins"]:
+            del need["units"]
+        return json.dumps(head).encode()
+
+    edited(saved / "model.nbdl", "nbdl.json", older)
     status, said = python(None, LOAD, saved)
     assert status == 1
     assert "pip install nbdl-ramp==1.0.0" in said

@@ -510,7 +510,7 @@ def test_a_session_registers_all_or_nothing() -> None:
     assert units.get("losses", "SessionLoss").owner.distribution == "this session"
 
 
-@pytest.mark.parametrize("nothing", ["math", object(), types.ModuleType("empty")], ids=repr)
+@pytest.mark.parametrize("nothing", ["math", object(), types.ModuleType("empty")], ids=["text", "object", "module"])
 def test_registering_what_has_no_hooks_is_refused(nothing: Any) -> None:
     with pytest.raises(PluginError, match="no hooks"):
         nbdl.register(nothing)

@@ -122,7 +122,7 @@ def register_recipes(register: Register) -> None:
     """`register("dense_classifier", recipe, default_for="classification", epochs=200, ...)`: what
     `nbdl train` does where the user leaves the choice.
 
-    `recipe(request)` turns a `nbdl.cli.recipe.Request` into a `Plan`; the options are default settings."""
+    `recipe(request)` turns a `nbdl.recipe.Request` into a `Plan`; the options are default settings."""
 
 
 @hookspec(since="1.0")

@@ -47,7 +47,8 @@ class Layer(Unit):
 
     Args:
         name: by default the class's, with a number.
-        input_shape: of one row of inputs, without the rows; `input_dim` is the same for vectors.
+        input_shape: of one row of inputs, without the rows.
+        input_dim: the same for rows that are vectors: their length.
         trainable: False freezes the layer: steps leave its weights alone, and their penalties are no part of the loss.
             It may be changed at any time, and acts at once: no new `compile` is needed; within `fit`, from the next
             epoch on.
@@ -105,7 +106,13 @@ class Layer(Unit):
 
     def outputs(self, b: Builder, shape: Shape) -> Shape:
         """Build; return the shape of one row after the activation."""
-        shape = self.build(b, shape)
+        built: Any = self.build(b, shape)
+        if not isinstance(built, tuple) or not all(hasattr(size, "__index__") for size in built):
+            raise ConfigError(
+                f"layer {self.name!r} ({type(self).__name__}): build returned {built!r}; it returns the shape of one "
+                "row of outputs, such as `return (self.units,)`"
+            )
+        shape = built
         return shape if self.activation is None else self.activation.output_shape(shape)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -60,17 +60,20 @@ def _load_plugin(registry: Registry, plugin: Plugin) -> None:
 def _import_and_register(registry: Registry, name: str, owner: Owner) -> None:
     with registry.owned(owner, name):
         module = importlib.import_module(name)
-        if getattr(module.__spec__, "_initializing", False):  # another thread is importing it, and waits for us
-            registry.late.append((name, owner))
-            return
+        if getattr(module.__spec__, "_initializing", False):
+            raise _HalfImported
         registry.register_module(module, owner)
 
 
+class _HalfImported(Exception):
+    """Another thread is in the middle of importing a module, and waits for this one."""
+
+
 def load_late(registry: Registry) -> None:
-    """Register modules that another thread was in the middle of importing while plugins were loaded."""
+    """Go on with plugins that another thread was in the middle of importing."""
     waiting, registry.late = registry.late, []
-    for name, owner in waiting:
-        guarded(registry, owner, name, functools.partial(_import_and_register, registry, name, owner))
+    for step in waiting:
+        step()
 
 
 def guarded(registry: Registry, owner: Owner, module: str, action: Callable[[], Any]) -> None:
@@ -81,17 +84,23 @@ def guarded(registry: Registry, owner: Owner, module: str, action: Callable[[], 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if isinstance(error, _HalfImported) or discovery.is_deadlock(error):
+            registry.late.append(functools.partial(guarded, registry, owner, module, action))
+            return
+        if isinstance(error, PluginError) and error.__cause__ is not None and discovery.strict():
+            raise  # it has been said, by a step within this one
         _refuse(registry, owner, module, error)
 
 
 def _refuse(registry: Registry, owner: Owner, module: str, error: BaseException, remedy: str = "") -> None:
     """Take note of what is wrong with a plugin; raise it instead where authors ask for that."""
-    if discovery.strict() and not registry.quiet:
-        raise error
     text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     remedy = remedy or f"Update or remove {owner.distribution} (`pip install -U {owner.distribution}`)"
     reason = " ".join(text.split()) or type(error).__name__
-    registry.broken.append(Broken(owner, module, reason, f"{remedy}, or set {discovery.DISABLE}={owner.plugin}"))
+    broken = Broken(owner, module, reason, f"{remedy}, or set {discovery.DISABLE}={owner.plugin}")
+    if discovery.strict() and not registry.quiet:
+        raise PluginError(str(broken)) from error
+    registry.broken.append(broken)
 
 
 def _warn(broken: list[Broken]) -> None:

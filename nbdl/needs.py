@@ -127,6 +127,17 @@ def other_version(needs: list[Need], error: BaseException) -> str:
     return "; ".join(hints)
 
 
+def changed_in_place(error: BaseException) -> str:
+    """What may have become of a third party's unit that refuses its arguments in a version that is the same."""
+    entry: Entry | None = getattr(error, "made_from", None)
+    if entry is None or entry.owner.distribution == discovery.GROUP:
+        return ""
+    return (
+        f"Either the file is damaged, or the {singular(entry.kind)} {entry.name!r} of {entry.owner} has changed since: "
+        'renamed={"old": "new"} in its registration reads older names of arguments'
+    )
+
+
 def _saved(need: Need) -> str:
     return " ".join(filter(None, (need["distribution"], need["version"])))
 

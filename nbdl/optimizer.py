@@ -346,8 +346,12 @@ class Schedule(Unit):
     """A learning rate that depends on the step, counted from 0.
 
     It must be a pure function of the step, and is called with an array of steps (float64) where that works: plain
-    arithmetic takes both. What raises TypeError or ValueError for an array is called step by step. Any schedule also
-    takes `name`, for the config.
+    arithmetic takes both. What raises TypeError or ValueError for an array is called step by step.
+
+    Any schedule also takes:
+
+    Args:
+        name: for the config.
 
     A plain function `step -> rate` can stand for a schedule, but no file can hold it. (Keras calls such a function
     without the step.)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from nbdl.errors import did_you_mean
+from nbdl.recipe import Settings
 
 ELEMENTS = ("activations", "layers", "regularizers")
 COMPARING = ("losses", "metrics")
@@ -26,6 +27,8 @@ class Option:
         text: what it says.
         kinds: of the units that have it; none: all of them.
         for_tests: whether it is for the conformance suite alone.
+        since: the version of `nbdl.hookspecs` that brought it.
+        deprecated: what to use instead; whoever gives it is warned.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Option:
     text: str
     kinds: tuple[str, ...] = ()
     for_tests: bool = True
+    since: str = "1.0"
+    deprecated: str = ""
 
 
 OPTIONS = (
@@ -70,8 +75,6 @@ def options_of(kind: str) -> list[str]:
     """The names of the options that a registration of a kind may have."""
     names = [option.name for option in OPTIONS if not option.kinds or kind in option.kinds]
     if kind == "recipes":
-        from nbdl.cli.recipe import Settings
-
         names += [field.name for field in fields(Settings)]
     return names
 
@@ -88,3 +91,13 @@ def unknown_option(kind: str, given: Iterable[str]) -> str:
             hint = did_you_mean(name, known) or f" They have: {', '.join(known)}"
             return f"{kind} have no option {name!r}.{hint}"
     return ""
+
+
+def deprecated_option(kind: str, given: Iterable[str]) -> str:
+    """What to write in place of a registration's options that are deprecated, or an empty string.
+
+    >>> deprecated_option("activations", ["examples"])
+    ''
+    """
+    old = {option.name: option.deprecated for option in OPTIONS if option.deprecated}
+    return "; ".join(f"the option {name!r} of {kind} is deprecated: {old[name]}" for name in given if name in old)

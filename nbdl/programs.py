@@ -31,7 +31,7 @@ def record(model: Sequential, what: str) -> Program:
 def _record(model: Sequential, what: str) -> Program:
     shape = model._known_input_shape()
     if what == "predict":
-        return prediction_program(model.layers, shape)
+        return prediction_program(model.layers, shape, model._shapes)
     if what == "derivative":
         return derivative_program(model.layers, shape, model.output_shape)
     compiled = model._compiled()
@@ -40,7 +40,8 @@ def _record(model: Sequential, what: str) -> Program:
     if what == "evaluate":
         return evaluation_program(model.layers, shape, target_shape, objective, model.store)
     if what == "train":
-        return training_program(model.layers, shape, target_shape, objective, compiled.optimizer, model.store)
+        layers, optimizer = model.layers, compiled.optimizer
+        return training_program(layers, shape, target_shape, objective, optimizer, model.store, model._shapes)
     raise ConfigError(f"program: 'predict', 'derivative', 'evaluate' or 'train', got {what!r}")
 
 

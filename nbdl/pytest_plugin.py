@@ -10,7 +10,7 @@ says otherwise. Nothing of nbdl is imported unless a test asks for the fixture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def nbdl_check(request: pytest.FixtureRequest) -> Callable[[], None]:
+def nbdl_check(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """One check of one unit of the package under test: call it.
 
     What a check says is all that is shown of a failure; of an error in the unit's own code there is a traceback.
@@ -54,9 +54,12 @@ def nbdl_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     entry: Entry
     check: Check
     entry, check = request.param
+    called = False
 
     def run() -> None:
         __tracebackhide__ = True
+        nonlocal called
+        called = True
         try:
             return check(entry)
         except AssertionError as error:
@@ -65,4 +68,6 @@ def nbdl_check(request: pytest.FixtureRequest) -> Callable[[], None]:
             text = str(error)
         pytest.fail(f"{text}\n    alone: python -m pytest '{request.node.nodeid}'", pytrace=False)
 
-    return run
+    yield run
+    if not called:
+        pytest.fail("nothing was checked: the test must call it, nbdl_check()", pytrace=False)

@@ -6,6 +6,7 @@ Training and inference are two recordings of the same layers; nothing here knows
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,23 +35,60 @@ class Node:
     activity_regularizer: Regularizer | None = None
 
 
-def forward(r: Recorder, layers: Iterable[Layer], x: Tensor) -> list[Node]:
-    """Record all layers; a layer's `activation` is a node of its own, wherever it was written."""
+def forward(r: Recorder, layers: Sequence[Layer], x: Tensor, shapes: Sequence[Shape] = ()) -> list[Node]:
+    """Record all layers; a layer's `activation` is a node of its own, wherever it was written.
+
+    Args:
+        shapes: of one row of each layer's outputs, as its `build` said.
+
+    Raises:
+        ConfigError: a layer does not return what it should.
+    """
     nodes = []
-    for layer in layers:
+    for number, layer in enumerate(layers):
         units: list[Layer | Activation] = [layer] if layer.activation is None else [layer, layer.activation]
         for unit in units:
             with r.recording(layer.name, "forward"):
-                y, saved = unit.forward(r, x)
+                given: Any = unit.forward(r, x)
+                if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], Tensor):
+                    raise ConfigError(
+                        f"{_who(layer.name, unit)}: forward returned {_what(given)}; it returns y and what backward "
+                        "needs: `return y, None`"
+                    )
+                y, saved = given
             nodes.append(Node(layer.name, unit, x, y, saved, layer.activity_regularizer if unit is units[-1] else None))
             x = y
+        if shapes and not (x.rows and x.features == math.prod(shapes[number])):
+            raise ConfigError(
+                f"{_who(layer.name, layer)}: forward gave {x.describe()}, and build said that a row of outputs has the "
+                f"shape {shapes[number]}"
+            )
     return nodes
 
 
 def backward(r: Recorder, node: Node, gradient: Tensor) -> Tensor:
-    """Record the gradients of one step of the forward pass; return that of its x."""
+    """Record the gradients of one step of the forward pass; return that of its x.
+
+    Raises:
+        ConfigError: it is not returned.
+    """
     with r.recording(node.layer, "backward"):
-        return node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        given: Any = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+    x = node.x
+    if not isinstance(given, Tensor) or given.rows != x.rows or given.features != x.features:
+        raise ConfigError(
+            f"{_who(node.layer, node.unit)}: backward returned {_what(given)}; it returns dx, the gradient of its "
+            f"inputs, which are {x.describe()}"
+        )
+    return given
+
+
+def _who(layer: str, unit: Layer | Activation) -> str:
+    return f"layer {layer!r} ({type(unit).__name__})"
+
+
+def _what(given: Any) -> str:
+    return given.describe() if isinstance(given, Tensor) else repr(given)
 
 
 def activity_gradient(r: Recorder, node: Node) -> Tensor:
@@ -75,11 +113,11 @@ def activity_penalties(r: Recorder, nodes: Iterable[Node]) -> Iterator[Tensor]:
             yield r.map(per, r.sum(same, penalty) if penalty.rows else penalty, r.rows)
 
 
-def prediction_program(layers: Sequence[Layer], input_shape: Shape) -> Program:
-    """x → predictions."""
+def prediction_program(layers: Sequence[Layer], input_shape: Shape, shapes: Sequence[Shape] = ()) -> Program:
+    """x → predictions; `shapes` are those of one row of each layer's outputs."""
     r = Recorder()
     x = r.input(input_shape, "x")
-    nodes = forward(r, layers, x)
+    nodes = forward(r, layers, x, shapes)
     with r.recording("predictions", "forward"):
         return r.finish(nodes[-1].y if nodes else x)
 
@@ -192,11 +230,16 @@ def training_program(
     objective: Objective,
     optimizer: Optimizer,
     store: Store,
+    shapes: Sequence[Shape] = (),
 ) -> Program:
-    """One step: forward, loss, backward, check, update."""
+    """One step: forward, loss, backward, check, update; `shapes` are those of one row of each layer's outputs.
+
+    Raises:
+        ConfigError: a layer gives no gradient for one of its weights, or does not return what it should.
+    """
     r = Recorder(training=True)
     x, y, weights = r.input(input_shape, "x"), r.input(target_shape, "y"), r.input((1,), "row weights")
-    nodes = forward(r, layers, x)
+    nodes = forward(r, layers, x, shapes)
     goal = _Objective(r, objective.loss, nodes, x, y)
     losses = _report(r, goal, weights, store, objective.metrics)
     gradient, remaining = goal.gradient(weights)
@@ -205,6 +248,11 @@ def training_program(
             gradient = r.map(add, gradient, activity_gradient(r, node))
         gradient = backward(r, node, gradient)
     for weight in store.weights:
+        if weight.trained and weight.tensor not in r.gradients:
+            raise ConfigError(
+                f"{_who(weight.layer.name, weight.layer)}: backward gives no gradient of {weight.name!r}: call "
+                "r.gradient(weight, ...) for each; what has none is made by b.state(...)"
+            )
         if not weight.trained:  # of a frozen layer: what led to it alone is not part of the program
             r.gradients.pop(weight.tensor, None)
     update(r, optimizer, store, losses)

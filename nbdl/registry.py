@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,10 +22,10 @@ import pluggy
 
 from nbdl import hookspecs
 from nbdl.catalogue import Catalogue
-from nbdl.discovery import GROUP
+from nbdl.discovery import GROUP, is_deadlock
 from nbdl.entries import SESSION, Broken, Entry, Owner, normalise, singular
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.options import unknown_option
+from nbdl.options import deprecated_option, unknown_option
 from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 
@@ -42,6 +43,9 @@ UNIT_KINDS = {
         "nbdl.specs",
     ),
 }
+
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def base_of(kind: str) -> type[Unit]:
@@ -106,7 +110,7 @@ class Registry:
         self.switched_off: list[Owner] = []
         self.unmatched: list[str] = []
         self.seconds: dict[Owner, float] = {}
-        self.late: list[tuple[str, Owner]] = []  # modules that another thread was importing
+        self.late: list[Callable[[], None]] = []  # what waits for modules that another thread was importing
         self.loaded = self.quiet = False
         self.catalogue = Catalogue(hookspecs.KINDS)
         self._manager = _Manager(GROUP)
@@ -132,7 +136,7 @@ class Registry:
         self.quiet = quiet
         try:
             if self is registry:
-                importlib.import_module("nbdl.loaded")
+                _import_loaded()
             else:
                 importlib.import_module("nbdl.loading").load(self)
         finally:
@@ -206,8 +210,10 @@ class Registry:
             except Exception as error:
                 error.__dict__.setdefault("made_from", entry)  # for who reads a file: whose version is it?
                 raise
+        functions = all(map(callable, given if isinstance(given, tuple | list) else [given]))
+        hint = '; nbdl.register("my_unit", f, df) gives functions a name' if functions else ""
         raise UnknownNameError(
-            f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}"
+            f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}{hint}"
         )
 
     def _unknown(self, kind: str, name: str) -> str:
@@ -271,6 +277,7 @@ class Registry:
                 self._manager.unregister(module)  # it was reloaded, or its cell run again
             try:
                 with self.owned(owner, name):
+                    _refuse_wrong_hooks(module)
                     self._manager.register(module, name=f"{owner.plugin}:{name}:{id(module)}")
                     callers = self._manager.get_hookcallers(module) or []
                     _refuse_unknown_hooks(callers)
@@ -297,6 +304,8 @@ class Registry:
             raise PluginError(f"register_{kind}: nothing was given for {name!r}")
         if problem := unknown_option(kind, options):
             raise PluginError(f"{name!r}: {problem}")
+        if older := deprecated_option(kind, options):
+            warnings.warn(f"{name!r}: {older}", DeprecationWarning, stacklevel=3)
         target = target_of(kind, name, parts)
         origin = _origin.get()
         module = origin.module or getattr(target, "__module__", "")
@@ -319,6 +328,7 @@ class Registry:
                 raise PluginError(f"{entry.kind} {name!r} is already registered by {known.owner}")
         if entry.kind in UNIT_KINDS and "unit_name" in vars(entry.target):
             _refuse_second_name(entry, [known for known in catalogue.entries(entry.kind) if known is not replaced])
+        _refuse_taken_roles(entry, [known for known in catalogue.entries(entry.kind) if known is not replaced])
         unmark = marked(entry)
         if replaced is None:
             catalogue.put(entry)
@@ -329,6 +339,15 @@ class Registry:
         return entry
 
 
+def _import_loaded() -> None:
+    try:
+        importlib.import_module("nbdl.loaded")
+    except RuntimeError as error:
+        if not is_deadlock(error):
+            raise
+        # Another thread is loading, and waits for a module that this one is importing: go on with what is there.
+
+
 def _refuse_second_name(entry: Entry, others: list[Entry]) -> None:
     for other in others:
         if other.target is entry.target:  # a config could name one of them only
@@ -336,6 +355,35 @@ def _refuse_second_name(entry: Entry, others: list[Entry]) -> None:
                 f"{entry.target.__name__} is registered as {other.name!r} already; "
                 f"aliases=({entry.name!r},) there gives it another name"
             )
+
+
+def _refuse_taken_roles(entry: Entry, others: list[Entry]) -> None:
+    """What stands in for the user's choice is one unit's, as a name is: a default, a file's suffix."""
+    for option in ("default", "default_for", "suffixes"):
+        mine = entry.options.get(option)
+        for other in others if mine else ():
+            theirs = other.options.get(option)
+            taken = {*(mine or ())} & {*(theirs or ())} if option == "suffixes" else mine == theirs
+            if taken:
+                raise PluginError(
+                    f"{entry.kind} {entry.name!r}: {option}={mine!r} is taken by {other.name!r} of {other.owner}; "
+                    "without it, the unit is there for who names it"
+                )
+
+
+def _refuse_wrong_hooks(module: Any) -> None:
+    """Hooks are decorated, and take `register`."""
+    for name in vars(module) if isinstance(module, ModuleType) else dir(module):
+        function: Any = getattr(module, name) if name.startswith("register_") else None
+        code = getattr(function, "__code__", None)
+        if code is None:
+            continue
+        place = f"{name} ({code.co_filename}:{code.co_firstlineno})"
+        if not hasattr(function, f"{GROUP}_impl"):
+            if name in hookspecs.specifications():
+                raise PluginError(f"{place} is no hook yet: decorate it with @nbdl.hookimpl")
+        elif not {*inspect.signature(function).parameters} <= {"register"}:
+            raise PluginError(f"{place} takes {inspect.signature(function)}: a hook's argument is called `register`")
 
 
 def _refuse_unknown_hooks(callers: list[Any]) -> None:
@@ -360,11 +408,16 @@ def target_of(kind: str, name: str, parts: tuple[Any, ...]) -> Any:
             raise PluginError(f"{name!r}: {kind} are functions, got {first!r}")
         return first
     if isinstance(first, type) and issubclass(first, base):
+        if base.__module__ == first.__module__ and kind in first.__dict__.get("kind", ""):
+            raise PluginError(f"{name!r}: nbdl.{base.__name__} is what {kind} are derived from, and none itself")
         return first
     if kind in ELEMENTWISE and not isinstance(first, type):
         for part in parts:
-            if not inspect.isfunction(getattr(part, "py_func", part)):
+            function = getattr(part, "py_func", part)
+            if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
                 raise PluginError(f"{name!r}: {part!r} is no function written in Python, which could be compiled")
+            if any(p.kind not in POSITIONAL for p in inspect.signature(function).parameters.values()):
+                raise PluginError(f"{name!r}: compiled functions have no arguments by name only, `*` or `**`: {part!r}")
         return elementwise(kind, name, parts)
     raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.entries import Entry
 from nbdl.errors import ConfigError, FileFormatError, NbdlError, UnknownNameError
-from nbdl.needs import checked_needs, needs_of, other_version, refuse_missing, remedy
+from nbdl.needs import changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.registry import registry
 from nbdl.units import Unit, explained, serialize
 
@@ -322,6 +322,8 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
     except Exception as error:  # a plugin's constructor may raise anything
         if hint := other_version(needs, error):
             raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
+        if whose := changed_in_place(error):
+            raise ConfigError(f"{name}: {error}. {whose}") from None
         if isinstance(error, NbdlError):
             raise
         raise FileFormatError(f"{name} is damaged: {type(error).__name__}: {error}") from None

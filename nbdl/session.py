@@ -126,6 +126,8 @@ def _module_name(path: Path) -> str:
 
 def _run(loader: Any, module: ModuleType, path: Path) -> None:
     """Run a file; an error in it names the file's own line."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # as `python file.py` does: it may import its neighbours
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
             loader.exec_module(module)
@@ -135,6 +137,8 @@ def _run(loader: Any, module: ModuleType, path: Path) -> None:
         raise PluginError(f"{error.filename}:{error.lineno}: {error.msg}") from error
     except BaseException as error:
         raise _placed(error, path) from error
+    finally:
+        sys.path.remove(folder)
 
 
 def _register_hooks(module: ModuleType, path: Path, owner: Owner) -> None:

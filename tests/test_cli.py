@@ -22,11 +22,11 @@ from click.testing import CliRunner, Result
 import nbdl
 from nbdl.cli import arch, warmup
 from nbdl.cli.app import app
-from nbdl.cli.recipe import settle
 from nbdl.cli.source import hold_out
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
 from nbdl.errors import ConfigError
+from nbdl.recipe import settle
 
 COMMAND = (sys.executable, "-m", "nbdl")
 FAST = ("--epochs", "3", "--progress", "none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Invocation
 
-from nbdl.cli import arch, words
+from nbdl import words
+from nbdl.cli import arch
 from nbdl.cli.app import app
 from nbdl.cli.plugin_check import Report, tried
 from nbdl.entries import Entry
@@ -160,10 +162,12 @@ def test_info_shows_formula_arguments_functions_and_place() -> None:
 
 def test_info_shows_all_kinds_of_a_name_the_shortest_first() -> None:
     for longer in (False, True):
-        note = "A paragraph more.\n\n" * (30 if longer else 1)
+        short, long = "A paragraph.\n\n" * 9, "A paragraph.\n\n" * 30
+        cube = UNITS.replace("scale=1.0):\n", f"scale=1.0):\n    '''Cube.\n\n{short}'''\n", 1)
+        note = long if longer else "One.\n\n"
         metric = f"def error(y, p):\n    '''Short.\n\n{note}'''\n    return abs(y - p)\n\n\n"
         hook = "@hookimpl\ndef register_metrics(register):\n    register('filed_cube', error)\n"
-        Path("my_units.py").write_text(UNITS + metric + hook)
+        Path("my_units.py").write_text(cube + metric + hook)
         text = process("plugins", "info", "filed_cube", "--plugin-file", "my_units.py").stdout
         activation_first = text.index("activations/filed_cube") < text.index("metrics/filed_cube")
         assert activation_first is longer
@@ -250,7 +254,7 @@ def test_a_file_is_listed_and_described() -> None:
         (UNITS.replace("register_activations", "register_activation"), 4, "Did you mean 'register_activations'?"),
     ],
 )
-@pytest.mark.parametrize("command", [("train", "digits", "--dry-run"), ("plugins", "list")])
+@pytest.mark.parametrize("command", [("train", "digits", "--dry-run"), ("plugins", "list"), ()])
 def test_a_file_that_cannot_be_used_is_told_in_one_line(
     command: tuple[str, ...], text: str | None, code: int, message: str
 ) -> None:
@@ -260,6 +264,42 @@ def test_a_file_that_cannot_be_used_is_told_in_one_line(
     assert message in done.stderr
     assert done.stderr.startswith("Error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+GREETING = """
+import click
+
+
+@click.command()
+@click.option("--name", default="you")
+def greet(name):
+    click.echo(f"hello {name}")
+
+
+@hookimpl
+def register_commands(register):
+    register("greet-me", f"{__name__}:greet", help="Say hello.")
+"""
+
+
+def test_a_file_before_the_command_brings_commands_and_units() -> None:
+    Path("my_units.py").write_text(UNITS + GREETING)
+    before = ("--plugin-file", "my_units.py")
+    done = process(*before, "greet-me", "--name", "Ada")
+    assert (done.returncode, done.stdout) == (0, "hello Ada\n"), done.stderr
+    assert re.search("^  greet-me +Say hello.$", process(*before, "--help").stdout, re.MULTILINE)
+    assert process(*before, "plugins", "info", "filed_cube").returncode == 0
+    assert process(*before, "train", "digits", *before, "--arch", "64-8:filed_cube-10", "--dry-run").returncode == 0
+    without = process("greet-me")
+    assert without.returncode == 2
+    assert "no such command 'greet-me'" in without.stderr
+
+
+def test_a_file_before_the_command_may_be_told_where_it_fails() -> None:
+    Path("my_units.py").write_text("1 / 0\n")
+    command = [sys.executable, "-m", "nbdl", "--debug", "--plugin-file", "my_units.py", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "Traceback" in done.stderr
 
 
 # -- check ----------------------------------------------------------------------------------------------------
@@ -498,6 +538,7 @@ def test_broken_packages_are_named_by_the_other_commands(packages: Any) -> None:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What was opened meanwhile, by a text that is evaluated."""
     calls: list[Any] = []
+    registry.load()  # which opens files
     monkeypatch.setattr("builtins.open", lambda *given, **options: calls.append(given))
     yield calls
     monkeypatch.undo()
@@ -527,6 +568,13 @@ def test_a_unit_with_arguments_is_made() -> None:
         ("adam(rate=0.5)", "unexpected keyword argument 'rate'"),
         ("adam(beta_1=3)", "beta_1 lies between 0 and 1"),
         ("adm(beta_1=3)", "Did you mean 'Adam'?"),
+        ("adam({[]: 1})", r"\{\[\]: 1\} is no number"),
+        ("adam('\0')", "cannot be read"),
+        (f"adam({'-' * 100_000}1)", "cannot be read"),
+        (f"adam({'(' * 1000}1{')' * 1000})", "cannot be read"),
+        (f"adam({'9' * 400})", "too large"),
+        ("adam(beta_1=0.5, beta_1=0.6)", "an argument is given twice"),
+        ("sgd(0.1, 0.0, False, 1, 2, 3)", "too many positional arguments"),
     ],
 )
 def test_arguments_that_cannot_be_read_are_refused_unevaluated(text: str, message: str, opened: list[Any]) -> None:
@@ -536,9 +584,10 @@ def test_arguments_that_cannot_be_read_are_refused_unevaluated(text: str, messag
 
 
 def test_an_argument_is_given_once() -> None:
-    for text in ("adam(learning_rate=0.01)", "adam(lr=0.01)"):
-        with pytest.raises(ConfigError, match=r"twice|only one"):
+    for text in ("adam(learning_rate=0.01)", "adam(0.01)", "adam(lr=0.01)"):
+        with pytest.raises(ConfigError, match=r"learning_rate is given twice, here and by an option|only one"):
             words.unit("optimizers", text, learning_rate=0.1)
+    assert words.unit("optimizers", "adam(0.01)", learning_rate=None).learning_rate == 0.01
 
 
 def test_activations_of_a_net_have_arguments() -> None:

@@ -59,7 +59,8 @@ def test_checks_say_what_they_ask_for(check: Check) -> None:
 
 def test_the_suite_names_no_unit() -> None:
     units = entries(kinds=tuple(kind for kind in KINDS if kind != "templates"))  # which are called as kinds are
-    names = {name.lower() for entry in units for name in (entry.name, *entry.aliases)} - {"uniform"}  # an operation
+    names = {name.lower() for entry in units for name in (entry.name, *entry.aliases)}
+    names -= {"uniform", "constant"}  # an operation, and a place for tensors
     folder = Path(inspect.getfile(Check)).parent
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -174,7 +175,7 @@ def test_per_step_of_many_steps_is_checked(unit: type, right: bool) -> None:
     ("loss", "reported"), [(None, []), ("mse", []), ("binary_crossentropy", ["mean_squared_error"])]
 )
 def test_the_recipe_for_values_reports_what_the_loss_does_not_say(loss: str | None, reported: list[str]) -> None:
-    from nbdl.cli.recipe import Request, Settings
+    from nbdl.recipe import Request, Settings
 
     recipe = registry.get("recipes", "dense_regressor").target
     plan = recipe(Request("regression", 3, 1, 20, (), False, Settings(loss=loss)))

@@ -51,7 +51,7 @@ IN_FILE = {
     ("initializing.py", "truncatednormal"): "what initializers draw from",
     ("cli/figures.py", "r2"): "what `nbdl evaluate` prints, in the data's own units",
     ("cli/figures.py", "rmse"): "what `nbdl evaluate` prints, in the data's own units",
-    ("cli/recipe.py", "maxtime"): "an option of the command line, for recipes to understand",
+    ("recipe.py", "maxtime"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "maxtime"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "dropout"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "l2"): "an option of the command line, for recipes to understand",

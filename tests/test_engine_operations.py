@@ -530,12 +530,12 @@ class Residual(Layer):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_residual_layers_train_as_numpy_says(threads: int) -> None:
-    from nbdl.testing.learning import _Descent, _Squares
+    from nbdl.testing.own import Descent, Squares
 
     size, rows = 128, 256
     x, y = data((rows, size), (rows, size))
     model = Sequential([Residual(), Residual()], seed=1)
-    model.compile(optimizer=_Descent(1e-4), loss=_Squares())
+    model.compile(optimizer=Descent(1e-4), loss=Squares())
     u, v = (weight.astype(np.float64) for weight in (model.predict(x[:1]), model)[1].get_weights())
     hidden = 2 * x + 2 * x @ u
     p = 2 * hidden + 2 * hidden @ v
@@ -549,12 +549,12 @@ def test_residual_layers_train_as_numpy_says(threads: int) -> None:
 
 
 def test_gradients_of_what_is_used_twice_add_up() -> None:
-    from nbdl.testing.learning import _Descent, _Squares
+    from nbdl.testing.own import Descent, Squares
 
     x = reals(generator(), 30, 4)
     twice = Twice()
     model = Sequential([twice, twice, Shift()], seed=1)
-    model.compile(optimizer=_Descent(0.01), loss=_Squares())
+    model.compile(optimizer=Descent(0.01), loss=Squares())
     y = reals(generator(), 30, 1).repeat(4, axis=1)
     model.fit(x, y, epochs=1, batch_size=30, shuffle=False, verbose=0)
     # p = 4·w²·x + b: derivative of the mean square, by hand
@@ -571,10 +571,10 @@ def test_a_gradient_of_another_size_is_refused() -> None:
             r.gradient(self.w, dy)
             return dy
 
-    from nbdl.testing.learning import _Descent, _Squares
+    from nbdl.testing.own import Descent, Squares
 
     model = Sequential([Wrong()], seed=1)
-    model.compile(optimizer=_Descent(), loss=_Squares())
+    model.compile(optimizer=Descent(), loss=Squares())
     with pytest.raises(NbdlError):
         model.fit(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
 

@@ -172,9 +172,17 @@ def test_a_newer_layer_with_other_weights_is_no_damaged_file(tmp_path: Path) -> 
     assert "saved with nbdl-ramp 1.0.0; 2.0.0 is installed" in said
 
 
-def test_a_damaged_file_is_said_to_be_damaged(saved: Path) -> None:
-    """The same refusal of an argument, with the version that wrote the file: it is the file that is wrong."""
+def test_of_one_version_file_or_unit_may_be_at_fault(saved: Path) -> None:
     edited(saved / "model.nbdl", "config.json", lambda text: text.replace(b"slope", b"slopy"))
+    status, said = python(saved / "old", LOAD, saved)
+    assert status == 1
+    assert "Either the file is damaged, or the activation 't_ramp' of nbdl-ramp 1.0.0 has changed since" in said
+    assert "renamed=" in said
+
+
+def test_a_damaged_file_is_said_to_be_damaged(saved: Path) -> None:
+    """Of nbdl's own units: it is the file that is wrong."""
+    edited(saved / "model.nbdl", "config.json", lambda text: text.replace(b'"units"', b'"unite"'))
     status, said = python(saved / "old", LOAD, saved)
     assert status == 1
     assert "FileFormatError" in said

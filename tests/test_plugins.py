@@ -263,8 +263,11 @@ BROKEN: dict[str, tuple[str, str, bool]] = {
     "raises at import": ("1 / 0\n", "ZeroDivisionError", True),
     "syntax error": ("def f(:\n", "SyntaxError", True),
     "misspelt hook": (HOOK + "@hookimpl\ndef register_activation(register): ...\n", "register_activations", False),
+    "hook without its decorator": (
+        "def register_activations(register): ...\n", "decorate it with @nbdl.hookimpl", True,
+    ),
     "hook with an unknown argument": (
-        HOOK + "@hookimpl\ndef register_activations(registry): ...\n", "registry", False,
+        HOOK + "@hookimpl\ndef register_activations(registry): ...\n", "a hook's argument is called `register`", True,
     ),
     "taken name": (
         ACTIVATIONS + ONE + "    register('Re_LU', lambda x: x, lambda x, y: 1.0)\n",

@@ -21,14 +21,16 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from nbdl import hookspecs
+from nbdl import hookspecs, options
 from nbdl.cli.app import COMMANDS, app, imported
 from nbdl.entries import Entry, singular
-from nbdl.options import OPTIONS
+from nbdl.options import OPTIONS, Option
+from nbdl.reference import contract
 from nbdl.reference.curves import Curve, Plot, plot_of
 from nbdl.reference.description import describe
+from nbdl.reference.folder import write
 from nbdl.reference.markdown import prose, table
-from nbdl.reference.pages import COMPUTING, GENERATED, gaps, pages
+from nbdl.reference.pages import COMPUTING, gaps, mark, pages
 from nbdl.reference.plots import COLOURS, GREY, svg
 from nbdl.registry import registry
 
@@ -115,6 +117,7 @@ def test_a_unit_has_its_arguments(entry: Entry) -> None:
         row = f"| `{one.name}` | {f'`{one.default}`' if one.default else 'required'} |".replace("`None`|", "`None` |")
         assert row in (common if one.common else text)
         assert one.common or "".join(one.text.replace("`", "").split()) in plain(text)
+        assert one.text, f"nothing is said of {one.name}"
 
 
 @each_unit
@@ -150,7 +153,21 @@ def test_a_hook_has_signature_version_text_and_options(name: str) -> None:
     assert "".join((inspect.getdoc(hook) or "").replace("`", "").split()) in plain(text)
     kind = name.removeprefix("register_")
     for option in OPTIONS:
-        assert (f"`{option.name}={option.takes}`" in text) == (not option.kinds or kind in option.kinds), option.name
+        row = re.search(
+            rf"^\| `{re.escape(f'{option.name}={option.takes}')}` \|.*\| {option.since} \|$", text, re.MULTILINE
+        )
+        assert (row is not None) == (not option.kinds or kind in option.kinds), option.name
+
+
+def test_a_deprecated_option_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Option("knots", "(0.0, ...)", "the same", ("layers",), since="1.2", deprecated="write kinks")
+    for module in (contract, options):
+        monkeypatch.setattr(module, "OPTIONS", (*OPTIONS, old))
+    [row] = [line for line in contract.hook_page().splitlines() if "knots" in line]
+    assert row == "| `knots=(0.0, ...)` | Deprecated: write kinks. the same | 1.2 |"
+    said = options.deprecated_option("layers", ["kinks", "knots"])
+    assert said == "the option 'knots' of layers is deprecated: write kinks"
+    assert options.unknown_option("layers", ["knots"]) == options.deprecated_option("layers", ["kinks"]) == ""
 
 
 def all_commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -207,7 +224,7 @@ def test_tables_have_as_many_cells_in_each_row(page: str) -> None:
 
 def test_pages_say_nothing_of_this_machine_or_version() -> None:
     for name, text in PAGES.items():
-        assert text.startswith(f"<!-- {GENERATED} -->\n"), name
+        assert text.startswith(f"{mark('nbdl')}\n"), name
         for word in (str(ROOT), "site-packages", str(Path.home()) + "/", sys.prefix):
             assert word not in text, name
 
@@ -537,6 +554,49 @@ def test_a_third_party_builds_the_same_pages(tmp_path: Path) -> None:
     done = plugins_docs(tmp_path, *arguments, "--check")
     assert done.returncode == 4, "there is still no formula"
     assert "stale" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["README.md", "activations.md", "plots/activations/docs_quartic.svg"])
+def test_what_somebody_else_wrote_is_not_overwritten(name: str, tmp_path: Path) -> None:
+    (tmp_path / "my_units.py").write_text(MY_UNITS)
+    theirs = tmp_path / name
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    for text in ("# By hand\n", f"{mark('another')}\n", f"{mark('my_units.pyx')}\n"):
+        theirs.write_text(text)
+        for more in ([], ["--check"]):
+            done = plugins_docs(tmp_path, "my_units.py", "-o", ".", *more)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"Error: {name} was not written by this command for my_units.py")
+            assert done.stderr.count("\n") == 1
+        assert theirs.read_text() == text
+    assert len([path for path in tmp_path.rglob("*.*") if path.is_file()]) == 2, "some was written all the same"
+
+
+def test_pages_of_another_package_or_place_stay(tmp_path: Path) -> None:
+    (tmp_path / "my_units.py").write_text(MY_UNITS)
+    kept = {"losses.md": mark("another"), "notes.md": "# By hand", "deeper/layers.md": mark("my_units.py")}
+    kept |= {"plots/losses/old.svg": f"<svg>\n{mark('another')}\n</svg>"}
+    for name, text in (kept | {"layers.md": mark("my_units.py")}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = plugins_docs(tmp_path, "my_units.py", "-o", ".")
+    assert done.returncode == 0, done.stderr
+    assert {line for line in done.stdout.splitlines() if line.startswith("removed")} == {"removed layers.md"}
+    assert {name: (tmp_path / name).read_text() for name in kept} == kept
+
+
+def test_pages_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write(tmp_path, {"page.md": "after"})
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+    assert page.read_text() == "before"
 
 
 @pytest.mark.parametrize(

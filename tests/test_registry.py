@@ -263,13 +263,16 @@ BOTH = """
 """
 
 
+@pytest.mark.parametrize("slow", [0.0, 0.5])
 @pytest.mark.parametrize("before", [0.0, 0.5])
 @pytest.mark.parametrize("order", [("importing", "registry.load"), ("registry.load", "importing")])
 def test_a_plugin_that_looks_up_while_it_is_imported_stops_nobody(
-    before: float, order: tuple[str, str], tmp_path: Path
+    slow: float, before: float, order: tuple[str, str], tmp_path: Path
 ) -> None:
+    """Whoever comes to wait last: the thread that loads is held up before that plugin, or the plugin is."""
     text = WAITING.format(before=before)
     site = written(tmp_path / "site", "nbdl-waiting", {"t_waiting.py": text}, {"waiting": "t_waiting"})
+    written(site, "nbdl-slow", {"a_slow.py": f"import time; time.sleep({slow})"}, {"a_slow": "a_slow"})
     assert answer(site, BOTH.format(first=order[0], second=order[1]), tmp_path) is True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import sys
 from dataclasses import replace
@@ -18,8 +20,9 @@ from planted.layers import Dice, Plain, Unscaled
 
 import nbdl.testing
 from nbdl import options
+from nbdl.engine.functions import add
 from nbdl.hookspecs import KINDS
-from nbdl.registry import registry
+from nbdl.registry import Owner, registry
 from nbdl.testing import (
     Check,
     check_plugin,
@@ -137,9 +140,11 @@ def test_a_misspelt_option_is_told(kind: str) -> None:
     assert text == f"{kind} have no option 'expected_failure'. Did you mean 'expected_failures'?"
 
 
-def test_the_table_of_options_has_those_that_are_for_tests() -> None:
-    listed = set(re.findall(r"^    ([a-z_]+) {2,}", nbdl.testing.__doc__ or "", re.MULTILINE)) - {"option"}
-    assert listed == {option.name for option in options.OPTIONS if option.for_tests}
+def test_options_that_are_for_tests_are_read_by_checks() -> None:
+    folder = Path(nbdl.testing.__file__).parent
+    text = "".join(path.read_text() for path in folder.glob("*.py"))
+    for option in (one for one in options.OPTIONS if one.for_tests):
+        assert re.search(rf"""options(\.get\(|\[)"{option.name}\"""", text), option.name
 
 
 def test_checks_read_no_option_that_is_not_listed() -> None:
@@ -322,3 +327,59 @@ def test_names_of_checks_of_a_kind_are_different() -> None:
 def test_checks_that_do_not_apply_are_left_out() -> None:
     assert "pair is one formula" not in {one.name for one in checks_for(HEALTHY["a loss"])}
     assert sys.modules["nbdl.testing"].__all__ == sorted(nbdl.testing.__all__, key=lambda n: (n.islower(), n))
+
+
+def test_no_check_passes_by_looking_away() -> None:
+    """What a check cannot look at it skips, with a reason."""
+    for one in checks():
+        function = ast.parse(inspect.getsource(inspect.unwrap(one.function)).lstrip()).body[0]
+        returns = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+        assert not [node for node in returns if node.value is None], one.name
+
+
+def test_no_check_sees_what_else_is_installed() -> None:
+    from nbdl.testing.conduct import host, registered_model
+
+    class First(Plain):
+        """A layer that would do, and comes first."""
+
+        def __init__(self, units: int = 2, kernel_initializer: str = "zeros", activation: Any = None) -> None:
+            raise AssertionError("of another distribution")
+
+    stranger = replace(entry("layers", First, name="A", examples=({},)), owner=Owner("a", "nbdl-stranger", ""))
+    with Registered(stranger):
+        assert host("activations")[0].owner.distribution == "nbdl"
+        registered_model()
+
+
+def test_numbers_are_changed_one_at_a_time_and_all_at_once() -> None:
+    from nbdl.testing.arguments import moved, off_their_defaults, others
+    from nbdl.testing.suite import Subject
+
+    assert others(True) == (False,)
+    assert others(4) == (5, 3, 8)
+    assert others(0.9)[0] == pytest.approx(0.63), "a share stays one"
+
+    class Choosy(Plain):
+        def __init__(self, rate: float = 0.5, size: int = 4, fixed: bool = True, name_of: str = "x") -> None:
+            if size > 4 or not fixed:
+                raise ValueError("no")
+            self.rate, self.size, self.fixed, self.name_of = rate, size, fixed, name_of
+
+    unit = Subject(entry("layers", Choosy))
+    assert moved(unit, "size").arguments == {"size": 3}
+    everything = off_their_defaults(unit)
+    assert everything is not None
+    assert everything.arguments == {"rate": pytest.approx(0.75), "size": 3}
+
+
+def test_an_argument_that_matters_only_with_another_matters() -> None:
+    class Pushed(Plain):
+        def __init__(self, push: float = 0.0, doubled: bool = False) -> None:
+            self.push, self.doubled = push, doubled
+
+        def forward(self, r: Any, x: Any) -> Any:
+            return r.map(add, x, self.push * (2.0 if self.doubled else 1.0)), None
+
+    planted = entry("layers", Pushed)
+    named(planted, "arguments matter")(planted)

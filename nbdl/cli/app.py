@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
 from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, NbdlError, PluginError
 from nbdl.placing import DeviceWarning
 
@@ -39,7 +40,6 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-DEBUG = "nbdl.debug"
 
 
 class App(click.Group):
@@ -64,25 +64,35 @@ class App(click.Group):
             raise click.UsageError(f"no such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with plain_warnings(), plain_errors(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        with plain_warnings():
-            try:
-                result = super().invoke(ctx)
-                sys.stdout.flush()
-                return result
-            except KeyboardInterrupt:
-                click.echo("Interrupted.", err=True)
-                ctx.exit(INTERRUPTED)
-            except BrokenPipeError:
-                silence_stdout()
-                ctx.exit(BROKEN_PIPE)
-            except (click.ClickException, click.Abort, click.exceptions.Exit):
-                raise
-            except Exception as error:
-                if ctx.meta.get(DEBUG):
-                    raise
-                click.echo(f"Error: {described(error)}", err=True)
-                ctx.exit(exit_code(error))
+        with plain_warnings(), plain_errors(ctx):
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+@contextmanager
+def plain_errors(ctx: click.Context) -> Iterator[None]:
+    """Turn every error into one line on standard error and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        ctx.exit(INTERRUPTED)
+    except BrokenPipeError:
+        silence_stdout()
+        ctx.exit(BROKEN_PIPE)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if ctx.meta.get(DEBUG):
+            raise
+        click.echo(f"Error: {described(error)}", err=True)
+        ctx.exit(exit_code(error))
 
 
 def exit_code(error: BaseException) -> int:
@@ -183,12 +193,6 @@ def plugin_commands() -> dict[str, click.Command]:
 # -- the top ----------------------------------------------------------------------------------------------
 
 
-def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    """Remember that tracebacks are wanted."""
-    if value:
-        ctx.meta[DEBUG] = True
-
-
 def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     """Print the version and end."""
     if value and not ctx.resilient_parsing:
@@ -207,7 +211,8 @@ def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     callback=show_version,
     help="Show the version.",
 )
-@click.option("--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors.")
+@plugin_file_option
+@debug_option
 def app() -> None:
     """Neural networks compiled to machine code: train, evaluate, predict.
 

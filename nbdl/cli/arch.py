@@ -8,28 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from nbdl.cli import words
+from nbdl import words
 from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
+from nbdl.recipe import Stage
 
 EXAMPLE = "inputs-units[:activation]-units[:activation], such as 64-32:tanh-10"
 PART = re.compile(r"(?P<units>[0-9]*)(?P<activation>:[^:(]*(?:\(.*)?)?")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One layer: its units, and its activation as text, or None where that is left to the recipe."""
-
-    units: int
-    activation: str | None = None
-
-    def unit(self) -> Any:
-        """Return a new activation, or None."""
-        return None if self.activation is None else words.unit("activations", self.activation)
-
-    def __str__(self) -> str:
-        return f"{self.units}:{self.activation}" if self.activation else str(self.units)
 
 
 @dataclass(frozen=True)

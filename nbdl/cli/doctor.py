@@ -212,7 +212,7 @@ def trained(threads: int | None) -> tuple[dict[str, list[float]], list[bytes]]:
     import numpy as np
 
     from nbdl import Sequential
-    from nbdl.cli.recipe import Request, choose, settle
+    from nbdl.recipe import Request, choose, settle
 
     random = np.random.default_rng(0)
     x = random.normal(size=(256, 8)).astype(np.float32)

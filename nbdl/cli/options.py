@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nbdl.cli.app import set_debug
-from nbdl.cli.source import Reading
 from nbdl.errors import ConfigError
 
+if TYPE_CHECKING:
+    from nbdl.cli.source import Reading
+
+DEBUG = "nbdl.debug"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SLOW = "for tests, some thousand times slower"
@@ -53,8 +55,21 @@ precision_option = click.option(
     help="tf32: large products on a GPU are faster and less exact.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    """Remember that tracebacks are wanted."""
+    if value:
+        ctx.meta[DEBUG] = True
+
+
 debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, callback=set_debug, help="Show full tracebacks of errors."
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=set_debug,
+    help="Show full tracebacks of errors.",
 )
 
 
@@ -110,6 +125,8 @@ def reading_options(function: Function) -> Function:
 
 def reading(options: dict[str, Any]) -> Reading:
     """Take the options of `reading_options` out of a command's options."""
+    from nbdl.cli.source import Reading
+
     delimiter = options.pop("delimiter")
     return Reading(
         options.pop("folder"),

@@ -19,7 +19,16 @@ FAILED = 4  # as for anything that is wrong with a plugin
 
 @click.command(short_help="Write reference pages of a package's units, with plots.")
 @click.argument("package", required=False, metavar="[PACKAGE|FILE.py]")
-@click.option("-o", "--output", "folder", metavar="FOLDER", default="reference", show_default=True, help="Where to.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False),
+    default="reference",
+    show_default=True,
+    help="Where to.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail if a page is stale or a docstring lacks something.")
 @debug_option
 @click.pass_context
@@ -27,20 +36,26 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
     """Write a page for each kind of unit in PACKAGE, or in the project around the current folder: signatures,
     formulas, arguments, examples, and a plot of each scalar function and its derivative.
 
-    Pages that were written before and are no longer needed are removed; other files are left alone. With --check
-    the exit code is 4 if a page is stale, or a unit has no docstring or no formula.
+    Pages of the same package that are no longer needed are removed; no file of another package or of your own is
+    overwritten. With --check the exit code is 4 if a page is stale, or a unit has no docstring or no formula.
 
     \b
     nbdl plugins docs nbdl-my-swish -o docs/reference
     nbdl plugins docs my_units.py -o reference --check
     """
-    from nbdl.reference.folder import left_over, remove, stale, write
-    from nbdl.reference.pages import GENERATED, gaps, pages
+    from nbdl.reference.folder import foreign, left_over, remove, stale, write
+    from nbdl.reference.pages import gaps, mark, pages
 
     owner = chosen(package)
     entries = registered(owner)
     target, files = Path(folder), pages(owner.distribution, entries)
-    changed, superfluous = stale(target, files), left_over(target, files, GENERATED)
+    own = mark(owner.distribution)
+    if others := foreign(target, files, own):
+        raise ConfigError(
+            f"{target / others[0]} was not written by this command for {owner.distribution}, so it is not overwritten: "
+            "give another folder by -o, or remove it"
+        )
+    changed, superfluous = stale(target, files), left_over(target, files, own)
     missing = gaps(entries)
     if check:
         told = [f"{target / name} is stale" for name in changed]

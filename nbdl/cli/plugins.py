@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-import warnings
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -87,17 +85,9 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 
 def loaded() -> Registry:
     """Return the registry; what is broken is in it rather than a warning, or an error under NBDL_STRICT_PLUGINS."""
-    from nbdl.discovery import STRICT
     from nbdl.registry import registry
 
-    strict = os.environ.pop(STRICT, None)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            registry.load()
-    finally:
-        if strict is not None:
-            os.environ[STRICT] = strict
+    registry.load(quiet=True)
     return registry
 
 

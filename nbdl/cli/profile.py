@@ -11,9 +11,9 @@ import click
 
 from nbdl.cli import arch as nets
 from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
-from nbdl.cli.recipe import Request, choose, defaults_of, settle
 from nbdl.cli.warmup import compiled
 from nbdl.errors import ConfigError
+from nbdl.recipe import Request, choose, defaults_of, settle
 
 WHAT = click.Choice(["train", "evaluate", "predict"])
 BY = click.Choice(["operation", "layer", "phase"])

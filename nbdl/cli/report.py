@@ -10,10 +10,10 @@ from nbdl.cli.figures import seconds, written
 from nbdl.placing import stand_in
 
 if TYPE_CHECKING:
-    from nbdl.cli.recipe import Settings
     from nbdl.cli.run import Parts
     from nbdl.cli.source import Source
     from nbdl.model import Sequential
+    from nbdl.recipe import Settings
 
 
 def data_line(source: Source, parts: Parts) -> str:

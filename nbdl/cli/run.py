@@ -15,12 +15,11 @@ from nbdl.cli import arch as nets
 from nbdl.cli import report
 from nbdl.cli.app import INTERRUPTED
 from nbdl.cli.figures import figures, written
-from nbdl.cli.recipe import Plan, Request, Settings, choose, defaults_of, settings_of, settle
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load, targets_for
 from nbdl.errors import ConfigError, DataError, DivergenceError
+from nbdl.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
 
 if TYPE_CHECKING:
-    from nbdl.cli.arch import Stage
     from nbdl.data.encoding import Encoding
     from nbdl.data.target import Data, Task
     from nbdl.model import Sequential

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nbdl import words
 from nbdl.cli import arch as nets
-from nbdl.cli import words
 from nbdl.cli.options import (
     Duration,
     debug_option,
@@ -19,8 +19,8 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
-from nbdl.cli.recipe import defaults_of
 from nbdl.cli.run import SUFFIX, Run, output_path, train_and_report
+from nbdl.recipe import defaults_of
 
 if TYPE_CHECKING:
     from nbdl.registry import Entry

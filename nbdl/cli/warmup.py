@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbdl.cli.arch import Stage
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, device_option, plugin_file_option
-from nbdl.cli.recipe import Plan, Recipe, Request, Settings, settle
 from nbdl.errors import ConfigError
+from nbdl.recipe import Plan, Recipe, Request, Settings, Stage, settle
 
 if TYPE_CHECKING:
     from nbdl.engine.kernel import Statistics

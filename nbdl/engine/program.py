@@ -402,7 +402,8 @@ class Recorder:
 
     def gradient(self, weight: Tensor, value: Tensor) -> None:
         """The gradient of a weight; where a weight is used twice, gradients add up."""
-        if value.rows or value.features != weight.features:
+        flat = len(value.shape) != len(weight.shape)  # as a sum over rows is; a transposed one is as deep
+        if value.rows or value.features != weight.features or not (flat or value.shape == weight.shape):
             raise ConfigError(f"r.gradient: {value.describe()} is not a gradient of {weight.describe()}")
         known = self.gradients.get(weight)
         if known is not None:

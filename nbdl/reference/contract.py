@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nbdl import hookspecs
-from nbdl.options import OPTIONS
+from nbdl.options import OPTIONS, Option
 from nbdl.reference.description import signature_of
 from nbdl.reference.markdown import block, code, prose, table
 
@@ -45,6 +45,15 @@ def _is_set_in(paragraph: str) -> bool:
 
 def options(kind: str) -> Iterator[str]:
     """What a registration of a kind takes beside the unit."""
-    rows = [[code(f"{one.name}={one.takes}"), prose(one.text)] for one in OPTIONS if not one.kinds or kind in one.kinds]
+    rows = [
+        [code(f"{one.name}={one.takes}"), prose(meaning(one)), one.since]
+        for one in OPTIONS
+        if not one.kinds or kind in one.kinds
+    ]
     if rows:
-        yield table(["option", "meaning"], rows)
+        yield table(["option", "meaning", "since"], rows)
+
+
+def meaning(option: Option) -> str:
+    """What an option says; first, what to use instead of one that is deprecated."""
+    return f"Deprecated: {option.deprecated}. {option.text}" if option.deprecated else option.text

@@ -212,7 +212,23 @@ def own_docstring(target: Any) -> str:
     """A docstring of the author's own: a class does not inherit that of a base class of nbdl."""
     if not isinstance(target, type):
         return (inspect.getdoc(target) or "") if callable(target) else ""
+    if shares_its_module(target):
+        return ""
     return next((inspect.cleandoc(one.__doc__) for one in _own_bases(target) if one.__doc__), "")
+
+
+def shares_its_module(target: type) -> bool:
+    """Whether a unit of functions without docstrings has that of a module which registers other units, too."""
+    from nbdl.registry import registry
+
+    first = next(iter(getattr(target, "functions", ())), None)
+    if first is None or first.__doc__ or target.__doc__ != inspect.getdoc(inspect.getmodule(first)):
+        return False
+    return any(
+        one.target is not target and any(function.__module__ == first.__module__ for function in functions)
+        for one in registry.entries()
+        if (functions := getattr(one.target, "functions", ())[:1])
+    )
 
 
 def _own_bases(target: type) -> list[type]:

@@ -5,6 +5,7 @@ Nothing on them differs between machines: neither versions nor paths outside the
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from nbdl.reference.plots import svg
 from nbdl.registry import Entry, singular
 from nbdl.units import BASES
 
-GENERATED = "Generated from the registry by nbdl; do not edit."  # on every page and plot
+GENERATED = "Generated from the registry by nbdl; do not edit."  # on every page and plot, with whose they are
 INDEX = "README.md"
 COMPUTING = tuple(kind for kind in CLASSES if kind != "callbacks")  # kinds of units that have a formula
 
@@ -66,21 +67,21 @@ def pages(title: str, entries: Sequence[Entry], place: Place | None = None, cont
         item = Item(entry, describe(entry), plot_of(entry))
         listed[entry.kind].append(item)
         if item.plot:
-            made[item.picture] = svg(item.plot).replace("\n", f"\n<!-- {GENERATED} -->\n", 1)
+            made[item.picture] = svg(item.plot).replace("\n", f"\n{mark(title)}\n", 1)
     contents = {}
     for kind, items in listed.items():
         if kind == "commands" and items:
             every = [one for entry in entries if entry.kind == kind for one in commands(entry)]
-            made["commands.md"] = generated(command_page(every))
+            made["commands.md"] = command_page(every)
             contents[kind] = {f"nbdl {one.name}": f"nbdl-{one.name.replace(' ', '-')}" for one in every}
         elif items:
             made[f"{kind}.md"] = kind_page(kind, items, place or module_place)
             contents[kind] = {item.entry.name: item.entry.name.lower() for item in items}
     if contract:
-        made["hooks.md"] = generated(hook_page())
+        made["hooks.md"] = hook_page()
         contents["hooks"] = {name: name for name in specifications()}
     made[INDEX] = index(title, contents)
-    return made
+    return {name: f"{mark(title)}\n\n{text}\n" if name.endswith(".md") else text for name, text in made.items()}
 
 
 def module_place(file: str, line: int) -> str:
@@ -88,9 +89,13 @@ def module_place(file: str, line: int) -> str:
     return code(f"{file}:{line}")
 
 
-def generated(text: str) -> str:
-    """A page that says what made it."""
-    return f"<!-- {GENERATED} -->\n\n{text.rstrip()}\n"
+def mark(title: str) -> str:
+    """The comment on every page and plot that says what made it, and of which package it is.
+
+    >>> mark("nbdl-toy")
+    '<!-- Generated from the registry by nbdl; do not edit. Package: nbdl-toy -->'
+    """
+    return f"<!-- {GENERATED} Package: {re.sub('-+', '-', title)} -->"  # a comment holds no two dashes
 
 
 def gaps(entries: Iterable[Entry]) -> list[str]:
@@ -133,7 +138,7 @@ def index(title: str, contents: Mapping[str, Mapping[str, str]]) -> str:
         [f"[{page}]({page}.md)", ", ".join(f"[{code(name)}]({page}.md#{place})" for name, place in names.items())]
         for page, names in contents.items()
     )
-    return generated(f"# Reference of {prose(title)}\n\n{table(['', ''], rows)}")
+    return f"# Reference of {prose(title)}\n\n{table(['', ''], rows)}"
 
 
 def kind_page(kind: str, items: Sequence[Item], place: Place) -> str:
@@ -157,7 +162,7 @@ def kind_page(kind: str, items: Sequence[Item], place: Place) -> str:
             arguments_table(common.values()),
         ]
     sections = [part for item in items for part in section(item, every if common else "", place)]
-    return generated("\n\n".join([*head, *sections]))
+    return "\n\n".join([*head, *sections])
 
 
 def section(item: Item, every: str, place: Place) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nbdl.engine.executors import device
 from nbdl.testing.agreement import close, same_bits
-from nbdl.testing.suite import RECORDING, SkipTest, Subject, check
+from nbdl.testing.probe import Probe
+from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
 from nbdl.testing.units import probes
 
 ODD = (7, 10)  # more than one block along rows and columns, and rows wider than the simulator's blocks
@@ -13,7 +14,7 @@ ODD = (7, 10)  # more than one block along rows and columns, and rows wider than
 def no_cuda() -> str:
     """Why CUDA kernels cannot run here, neither on a GPU nor in Numba's simulator of one, or an empty string."""
     if device() == "reference":
-        return "NUMBA_DISABLE_JIT=1 leaves no kernels to run"
+        return NO_KERNELS
     from nbdl.engine.cuda.availability import problem
 
     reason = problem()
@@ -29,20 +30,27 @@ def cuda_is_there() -> bool:
 def cuda_is_cpu(subject: Subject) -> None:
     """The CUDA kernels give what the CPU's give, within a few roundings, and the same bits when they run again.
 
-    Skipped where there is neither a GPU nor the simulator (NUMBA_ENABLE_CUDASIM=1), and for programs with a
-    hand-written kernel that has no CUDA body: these are for the CPU alone.
+    Where a unit has a CUDA body, all its hand-written kernels have one, or it could not be trained there. A unit
+    without any is for the CPU alone, which is a skip; so is the lack of both a GPU and the simulator of one
+    (NUMBA_ENABLE_CUDASIM=1).
     """
     if reason := no_cuda():
         raise SkipTest(reason)
-    able = []
-    for probe in [*subject.probes, *probes(subject, *ODD)]:
-        lacking = [o.title for o in probe.program.operations if o.kind == "kernel" and o.attributes["cuda"] is None]
-        if not lacking:
-            able.append(probe)
-    if not able:
-        raise SkipTest(f"the kernel {lacking[0]} has no CUDA body")
-    for probe in able:
+    lacking = {probe.title: bodies for probe in subject.probes if (bodies := _bodies(probe, with_cuda=False))}
+    if lacking:
+        title, (first, *_) = next(iter(lacking.items()))
+        some = any(_bodies(probe, with_cuda=True) for probe in subject.probes)
+        assert not some, f"{title}: the {first} has no CUDA body, where others of the unit have one"
+    for probe in (one for one in (*subject.probes, *probes(subject, *ODD)) if one.title not in lacking):
         executor = probe.executor("cuda")
         found = probe.run("cuda", executor=executor)
         close(found, probe.run("compiled"), f"{probe.title}, CUDA", 2e-5, 2e-6)
         same_bits(probe.run("cuda", executor=executor), found, f"{probe.title}, CUDA, run again")
+    if lacking:
+        raise SkipTest(f"{title}: the {first} has no CUDA body")
+
+
+def _bodies(probe: Probe, with_cuda: bool) -> list[str]:
+    """The hand-written kernels of a program that have a CUDA body, or those that have none."""
+    kernels = [operation for operation in probe.program.operations if operation.kind == "kernel"]
+    return [one.title for one in kernels if (one.attributes["cuda"] is not None) is with_cuda]

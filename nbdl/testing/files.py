@@ -18,7 +18,7 @@ from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import ConfigError, DataError
 from nbdl.exporting import export_model, is_export_of
 from nbdl.model import Sequential
-from nbdl.testing.learning import Product
+from nbdl.testing.own import Product
 from nbdl.testing.probe import Array
 from nbdl.testing.randomness import only_the_models_stream
 from nbdl.testing.suite import SkipTest, Subject, check
@@ -53,7 +53,7 @@ def four_arrays(subject: Subject) -> None:
     Labels of `classes=10` are integers from 0 to 9; `task` and `recipe` are what `nbdl train` knows. Skipped where
     the data are not on this machine.
     """
-    from nbdl.cli.recipe import settings_of
+    from nbdl.recipe import settings_of
 
     x_train, y_train, x_test, y_test = arrays = loaded(subject)
     for name, array in zip(PARTS, arrays, strict=True):

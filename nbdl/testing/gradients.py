@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nbdl.testing.arguments import with_other_numbers
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import away_from, generator, pair_probe, reals
+from nbdl.testing.units import away_from, generator, pair_probe, probes, reals
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -40,6 +41,17 @@ def agree(derivative: Array, value: Callable[[Array], Array], at: Array, what: s
         raise AssertionError(f"{what} at {index}: {derivative[index]:.9g}, differences give {measured[index]:.9g}")
 
 
+def agree_along(derivative: Array, value: Callable[[Array], Array], at: Array, what: str) -> None:
+    """Assert that a derivative agrees with the difference along one direction, which all elements have a part in."""
+    direction = generator().normal(size=at.shape)
+    after, before = (value(at + sign * STEP * direction) for sign in (1.0, -1.0))
+    measured, parts = float((after - before).sum()) / (2.0 * STEP), derivative.reshape(at.shape) * direction
+    allowed = TOLERANCE * float(np.abs(parts).sum()) + 8e-16 * float(np.abs(after).sum()) / STEP + 1e-9
+    assert abs(measured - parts.sum()) <= allowed, (
+        f"{what} of {at.shape}, along a direction: {parts.sum():.9g}, differences give {measured:.9g}"
+    )
+
+
 def output(probe: Probe, sources: list[Array], weights: Array | None = None) -> Array:
     """What a probe gives in float64."""
     return probe.run("float64", sources, weights).output
@@ -54,18 +66,35 @@ def large(rows: int, features: int) -> Array:
     return values.astype(np.float32)
 
 
-@check("derivative", "activations")
+def between(rows: int, features: int) -> Array:
+    """Inputs of ±3 to ±100, as many of each size."""
+    random = generator()
+    sizes = np.exp(random.uniform(np.log(3.0), np.log(100.0), (rows, features)))
+    return np.asarray(sizes * random.choice([-1.0, 1.0], sizes.shape), np.float32)
+
+
+WIDE = (3, 40)  # where each element alone would take too long
+
+
+@check("derivative", "activations", subjects=with_other_numbers)
 def activation_derivative(subject: Subject) -> None:
-    """dx agrees with differences of y for random x and dy, at ordinary and at large inputs (±17, ±20, ±100)."""
+    """dx agrees with differences of y for random x and dy, at all sizes of x up to ±100, in narrow and wide rows."""
     forward, backward = subject.probes
     x, dy = (source.astype(np.float64) for source in backward.sources)
     kinks = subject.options.get("kinks", ())
-    for at in (x, away_from(kinks, large(*x.shape)).astype(np.float64)):
+    for at in (x, *(away_from(kinks, of(*x.shape)).astype(np.float64) for of in (large, between))):
         dx = output(backward, [at, dy])
         agree(dx, lambda moved: dy * output(forward, [moved]), at, "dx")
+    forward, backward = probes(subject, *WIDE)
+    x, dy = (source.astype(np.float64) for source in backward.sources)
+    agree_along(output(backward, [x, dy]), lambda moved: dy * output(forward, [moved]), x, "dx")
+    if getattr(subject.entry.target, "functions", ()):
+        x = away_from(kinks, between(*WIDE)).astype(np.float64)
+        dx = output(backward, [x, dy])
+        agree(dx[:1], lambda moved: dy[:1] * output(forward, [np.concatenate([moved, x[1:]])])[:1], x[:1], "dx")
 
 
-@check("derivative", "layers")
+@check("derivative", "layers", subjects=with_other_numbers)
 def layer_derivatives(subject: Subject) -> None:
     """dx and the gradient of every weight agree with differences of y, at ordinary and at large inputs."""
     _, forward, backward = subject.probes
@@ -75,10 +104,14 @@ def layer_derivatives(subject: Subject) -> None:
         far = large(len(x), x[0].size).reshape(x.shape)
         places.append(away_from(subject.options.get("kinks", ()), far).astype(np.float64))
     for at in places:
-        _layer_derivatives(forward, backward, at, dy)
+        _layer_derivatives(forward, backward, at, dy, agree)
+    _, forward, backward = probes(subject, *WIDE)
+    x, dy = (source.astype(np.float64) for source in backward.sources)
+    if forward.unit.input_limit is None:
+        _layer_derivatives(forward, backward, x, dy, agree_along)
 
 
-def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array) -> None:
+def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array, agree: Callable[..., None]) -> None:
     rows = dy.reshape(len(dy), -1)
     result = backward.run("float64", [x, dy])
     agree(result.output, lambda moved: rows * output(forward, [moved]), x, "dx")
@@ -95,7 +128,7 @@ def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array) -> 
         agree(gradient, value, start[extent].reshape(weight.tensor.shape), f"gradient of {weight.name}")
 
 
-@check("derivative", "losses")
+@check("derivative", "losses", subjects=with_other_numbers)
 def loss_derivative(subject: Subject) -> None:
     """The gradient agrees with differences of the values, and so does each pair's, for any numbers up to ±100."""
     probes = subject.probes
@@ -109,7 +142,7 @@ def loss_derivative(subject: Subject) -> None:
             agree(found, lambda moved, probe=values, y=y: output(probe, [y, moved]), at, gradient.title)  # type: ignore[misc]
 
 
-@check("derivative", "regularizers")
+@check("derivative", "regularizers", subjects=with_other_numbers)
 def regularizer_derivative(subject: Subject) -> None:
     """The gradient added is the derivative of the penalty, at ordinary and at large weights."""
     penalty, gradient = subject.probes

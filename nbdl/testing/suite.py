@@ -9,19 +9,29 @@ from functools import cached_property
 from typing import Any
 from unittest import SkipTest
 
-from nbdl.callback import Callback
-from nbdl.errors import did_you_mean
+from nbdl.errors import ConfigError, NbdlError, did_you_mean
 from nbdl.hookspecs import KINDS
-from nbdl.layer import Layer
-from nbdl.options import RECORDING
+from nbdl.options import CLASSES, RECORDING
 from nbdl.registry import Entry, normalise, registry
-from nbdl.units import BASES
 
-__all__ = ["KINDS", "RECORDING", "UNITS", "Check", "SkipTest", "Subject", "check", "checks", "checks_for", "entries"]
+__all__ = [
+    "KINDS",
+    "NO_KERNELS",
+    "RECORDING",
+    "UNITS",
+    "Check",
+    "SkipTest",
+    "Subject",
+    "check",
+    "checks",
+    "checks_for",
+    "entries",
+]
 
+NO_KERNELS = "NUMBA_DISABLE_JIT=1 leaves no kernels: all is plain Python"
 ADDED = "\nassert "  # before what pytest adds to messages in modules that it rewrites
 
-UNITS = tuple(dict.fromkeys((Layer.kind, Callback.kind, *BASES)))  # the kinds that are made of classes with arguments
+UNITS = CLASSES  # the kinds that are made of classes with arguments
 
 
 class Subject:
@@ -100,12 +110,14 @@ class Check:
         function: takes a `Subject`; raises AssertionError, or `unittest.SkipTest` where it has nothing to look at here.
         kinds: of the units that it applies to.
         applies: for which entries of these kinds.
+        subjects: what it goes through: by default the unit with its defaults, and with each of its examples.
     """
 
     name: str
     function: Callable[[Subject], None]
     kinds: tuple[str, ...]
     applies: Callable[[Entry], bool] = field(default=lambda entry: True)
+    subjects: Callable[[Entry], list[Subject]] = field(default=lambda entry: known_subjects(entry))
 
     @property
     def description(self) -> str:
@@ -113,14 +125,18 @@ class Check:
         return inspect.getdoc(self.function) or ""
 
     def __call__(self, entry: Entry) -> None:
-        """Run it on an entry, with its defaults and each of its examples.
+        """Run it on an entry, with each set of arguments that it goes through.
 
         Raises:
             AssertionError: it fails; the message says which unit, what is wrong and where the unit is.
             SkipTest: there is nothing to look at here, and why.
         """
+        if not __debug__:
+            raise ConfigError(
+                "checks are assert statements, which Python leaves out under -O (PYTHONOPTIMIZE): run without"
+            )
         skipped, looked = "", False
-        for subject in _known_subjects(entry):
+        for subject in self.subjects(entry):
             try:
                 self.function(subject)
                 looked = True
@@ -129,7 +145,8 @@ class Check:
             except Exception as error:
                 own = isinstance(error, AssertionError)
                 what = str(error).split(ADDED)[0] if own else f"{type(error).__name__}: {error}"
-                cause = error.__cause__ if own else error
+                says_all = isinstance(error, NbdlError)  # at the author's line
+                cause = error.__cause__ if own or says_all else error
                 raise AssertionError(f"{subject.kind} {subject}: {self.name}: {what}{place(entry)}") from cause
         if skipped and not looked:
             raise SkipTest(skipped)
@@ -150,7 +167,7 @@ def place(entry: Entry) -> str:
 _subjects: dict[int, tuple[Entry, list[Subject]]] = {}
 
 
-def _known_subjects(entry: Entry) -> list[Subject]:
+def known_subjects(entry: Entry) -> list[Subject]:
     """Subjects are kept, so that all checks of a unit share their programs."""
     known = _subjects.get(id(entry))
     if known is None or known[0] is not entry:
@@ -162,13 +179,11 @@ def _known_subjects(entry: Entry) -> list[Subject]:
 _checks: list[Check] = []
 
 
-def check(
-    name: str, *kinds: str, applies: Callable[[Entry], bool] | None = None
-) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Add a function to the suite, for these kinds (all kinds if none is given)."""
+def check(name: str, *kinds: str, **more: Any) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+    """Add a function to the suite, for these kinds (all kinds if none is given); `more` is for `Check`."""
 
     def added(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
-        _checks.append(Check(name, function, kinds or KINDS, applies or (lambda entry: True)))
+        _checks.append(Check(name, function, kinds or KINDS, **more))
         return function
 
     return added
@@ -178,12 +193,15 @@ def checks() -> list[Check]:
     """The whole suite."""
     from nbdl.testing import (  # noqa: F401
         agreement,
+        arguments,
         conduct,
         devices,
+        figures,
         files,
         gradients,
         learning,
         numbers,
+        optimizers,
         packages,
         randomness,
         registration,

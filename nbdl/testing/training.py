@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from nbdl.callback import Callback
-from nbdl.cli.arch import Stage
-from nbdl.cli.recipe import Plan, Request, defaults_of, settle
 from nbdl.errors import NbdlError, did_you_mean
 from nbdl.model import Sequential
+from nbdl.recipe import Plan, Request, Stage, defaults_of, settle
 from nbdl.testing.conduct import registered_model
 from nbdl.testing.learning import ROWS, task
 from nbdl.testing.probe import Array
@@ -102,7 +101,7 @@ def plans_a_net_that_trains(subject: Subject) -> None:
             for validated in (True, False):
                 request = Request(one, INPUTS, OUTPUTS, ROWS, stages, validated, settings)
                 plan = subject.entry.target(request)
-                assert isinstance(plan, Plan), f"it returns a {type(plan).__name__}, not a nbdl.cli.recipe.Plan"
+                assert isinstance(plan, Plan), f"it returns a {type(plan).__name__}, not a nbdl.recipe.Plan"
                 _carry_out(plan, request)
 
 

@@ -265,13 +265,15 @@ def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
     return with_values(Probe(title, record, [], weights, size, unit.scalars, steps=steps, unit=unit, first_slots=slots))
 
 
-def after_steps(unit: Any, w: Array, gradient: Callable[[int, Array], Array], steps: int) -> Array:
+def after_steps(
+    unit: Any, w: Array, gradient: Callable[[int, Array], Array], steps: int, how: str = "compiled"
+) -> Array:
     """The weights after steps with gradients of the step's number and of w; slots are kept from step to step."""
     probe, size = optimizer_probe(unit, w, w, steps=1), w.size
-    executor, data, slots = probe.executor("compiled"), probe.initial.copy(), probe.first_slots
+    executor, data, slots = probe.executor(how), probe.initial.copy(), probe.first_slots
     for step in range(1, steps + 1):
         data[size : 2 * size] = gradient(step, data[:size].reshape(w.shape)).reshape(-1)
-        left = probe.run(weights=data, slots=slots, executor=executor, first_step=step)
+        left = probe.run(how, weights=data, slots=slots, executor=executor, first_step=step)
         data, slots = left.weights.copy(), left.slots
     return data[:size].reshape(w.shape)
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.cli.arch import Stage
-    from nbdl.cli.recipe import Plan, Request
+    from nbdl.recipe import Plan, Request, Stage
 
 HIDDEN = (64, 64)
 SQUARES = "mean_squared_error"
@@ -16,14 +15,22 @@ TABLE = {"epochs": 200, "batch_size": 32, "patience": 20, "validation_split": 0.
 
 
 def classifier(request: Request) -> Plan:
-    """A net of Dense layers for classes: relu, then softmax with one output per class."""
+    """A net of Dense layers for classes: relu, then softmax with one output per class.
+
+    Args:
+        request: the data's sizes, and what the user asked for.
+    """
     stages = completed(request, "softmax")
     return planned(request, stages, request.settings.loss or class_loss(stages[-1]), ["accuracy"])
 
 
 def regressor(request: Request) -> Plan:
-    """A net of Dense layers for values: relu, then outputs without activation and the mean squared error."""
-    from nbdl.cli import words
+    """A net of Dense layers for values: relu, then outputs without activation and the mean squared error.
+
+    Args:
+        request: the data's sizes, and what the user asked for.
+    """
+    from nbdl import words
 
     stages = completed(request, "linear")
     loss = request.settings.loss or SQUARES
@@ -32,7 +39,7 @@ def regressor(request: Request) -> Plan:
 
 def completed(request: Request, last: str) -> tuple[Stage, ...]:
     """The layers asked for, or this recipe's, with the activations that were left open filled in."""
-    from nbdl.cli.arch import Stage
+    from nbdl.recipe import Stage
 
     stages = request.stages or tuple(Stage(units) for units in (*HIDDEN, request.outputs))
     if last == "softmax" and stages[-1].units == 1:
@@ -53,8 +60,8 @@ def class_loss(last: Stage) -> str:
 
 def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: list[str]) -> Plan:
     """The plan for layers that are settled."""
-    from nbdl.cli import words
-    from nbdl.cli.recipe import Plan
+    from nbdl import words
+    from nbdl.recipe import Plan
 
     settings = request.settings
     return Plan(

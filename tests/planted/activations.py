@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from nbdl import Activation
 from nbdl.engine.functions import same, times
 from nbdl.errors import ConfigError
+from nbdl.registry import Owner
+from planted import shared
 from planted.defect import Defect, Function, Registered, entry
 
 
@@ -64,6 +67,22 @@ class Pairs(Activation):
 
 class HalfPairs(Pairs):
     derivative = half_pairs_dx
+
+
+def first_eight(x: Any, y: Any) -> None:
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] if j < 8 else 0.0
+
+
+def leaking(x: Any, y: Any) -> None:
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] + 0.0 * x[max(i - 1, 0), j]
+
+
+def gap_slope(x: float, y: float) -> float:
+    return 0.0 if 5.0 < x < 15.0 else -math.expm1(-y)
 
 
 def with_body(body: Function) -> type[Body]:
@@ -238,24 +257,60 @@ class Bare(Activation):
         return r.map(same, dy)
 
 
+def bent(x: float, alpha: float = 1.0) -> float:
+    return x if x > 0.0 else alpha * math.expm1(x)
+
+
+def bent_slope(x: float, y: float, alpha: float = 1.0) -> float:
+    return 1.0 if x > 0.0 else y + alpha
+
+
+def unbent_slope(x: float, y: float, alpha: float = 1.0) -> float:
+    return 1.0 if x > 0.0 else y + 1.0
+
+
+class Constant(Forgetful):
+    def get_config(self) -> dict[str, Any]:
+        return {"scale": 1.0}
+
+
+def reaching(x: Any, y: Any) -> None:
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] + (0.0 * x[i, j + 1] if j >= 32 else 0.0)
+
+
+class ForwardOnCuda(WrongOnCuda):
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.kernel(copying, dy, shapes=[x.shape])
+
+
 def bodied(body: Function) -> Any:
     return entry("activations", with_body(body))
 
 
 SMOOTH = entry("activations", smooth, smooth_slope)
+TWICE = entry("activations", shared.f, shared.df, name="planted_twice", doc=inspect.getdoc(shared))
+THRICE = entry("activations", shared.other, shared.other_slope, doc=inspect.getdoc(shared))
 FORGETFUL = entry("activations", type("Kept", (Forgetful,), {}), name="planted_forgetful", examples=({"scale": 3.0},))
 
 HEALTHY = {
     "an activation of two functions": SMOOTH,
+    "an activation with its module's docstring": TWICE,
     "an activation with a body": bodied(copying),
     "an activation of another width": entry("activations", Pairs),
+    "an activation with an argument": entry("activations", bent, bent_slope),
     "an activation with a truth": entry("activations", with_body(copying), truth=lambda x: x),
 }
 
 DEFECTS = [
     Defect("a derivative that is 0.1 % off", "derivative", entry("activations", smooth, shifted_slope)),
     Defect("a derivative right for positive inputs only", "derivative", entry("activations", signed_square, twice_x)),
+    Defect("a derivative right for the default alone", "derivative", entry("activations", bent, unbent_slope)),
     Defect("a derivative cut off at large inputs", "derivative", entry("activations", smooth, cut_off_slope)),
+    Defect("a derivative that is 0 between 5 and 15", "derivative", entry("activations", smooth, gap_slope)),
+    Defect("a derivative right for eight features only", "derivative", bodied(first_eight)),
+    Defect("NaN that leaks into the next row", "NaN in, NaN out", bodied(leaking)),
     Defect("a derivative for half of the inputs", "derivative", entry("activations", HalfPairs)),
     Defect(
         "softplus's derivative as 1 - exp(-y)", "accurate in float32", entry("activations", smooth, cancelling_slope)
@@ -274,12 +329,15 @@ DEFECTS = [
     Defect("a division by the number of rows", "empty batch", bodied(sharing)),
     Defect("a look at the first row", "empty batch", bodied(carrying_on)),
     Defect("a mutated input", "inputs are left alone", bodied(changing)),
+    Defect("a body that reads beyond wide rows", "inputs are left alone", bodied(reaching)),
+    Defect("a CUDA body forward, none backward", "CUDA is the CPU", entry("activations", ForwardOnCuda)),
     Defect("a CUDA body right for one feature only", "CUDA is the CPU", entry("activations", WrongOnCuda)),
     Defect(
         "a config that loses an argument", "config comes back",
         entry("activations", Forgetful, examples=({"scale": 3.0},)),
     ),
     Defect("a config that loses an argument that no example gives", "config comes back", entry("activations", Steep)),
+    Defect("a config that is always the same", "arguments matter", entry("activations", Constant)),
     Defect("a config that remembers another value", "config comes back", entry("activations", Misremembering)),
     Defect(
         "a file that loses an argument", "comes back from a file", FORGETFUL, lambda: Registered(FORGETFUL)
@@ -295,6 +353,11 @@ DEFECTS = [
     Defect(
         "an expected failure of no check", "registered rightly",
         replace(SMOOTH, options={"expected_failures": {"derivatives": "misspelt"}}),
+    ),
+    Defect("another unit's docstring", "documented", THRICE, lambda: Registered(TWICE)),
+    Defect(
+        "a unit of nbdl's own without a source", "documented",
+        replace(entry("activations", Bare, doc="Bare.\n\nFormula: y = x."), owner=Owner("standard", "nbdl", "")),
     ),
     Defect("a missing docstring", "documented", entry("activations", Bare, doc=None)),
 ]  # fmt: skip

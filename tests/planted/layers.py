@@ -59,6 +59,9 @@ class Multiply(Layer):
 
 
 class Residual(Multiply):
+    def __init__(self) -> None:
+        super().__init__()
+
     def build(self, b: Any, shape: Any) -> Any:
         self.w = b.weight("w", (shape[-1], shape[-1]), "glorot_uniform")
         return shape
@@ -156,6 +159,13 @@ def assigning(value: Function) -> type[Plain]:
     return Assigning
 
 
+class Slipping(Plain):
+    """Takes a rate, and forgets it."""
+
+    def __init__(self, rate: float = 0.5) -> None:
+        self.rate = 0.5
+
+
 class Undocumented(Plain):
     """Does nothing. Source: nowhere."""
 
@@ -204,6 +214,7 @@ DEFECTS = [
     Defect("a layer that overflows", "finite stays finite", entry("layers", OverflowingLayer)),
     Defect("a number from `random`", "same each time", entry("layers", Dice)),
     Defect("an unseeded number of NumPy's", "same each time", entry("layers", Unseeded)),
+    Defect("a constructor that ignores an argument", "arguments matter", entry("layers", Slipping)),
     Defect("dropout that does not scale", "draws only from the stream", entry("layers", Unscaled)),
     Defect(
         "dropout that says it keeps the variance", "draws only from the stream",

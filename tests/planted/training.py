@@ -44,6 +44,23 @@ def with_update(update: Function, *names: str, by: dict[str, float] | None = Non
     return Planted
 
 
+class Unbeaten(Optimizer):
+    """Hands beta to a rule that does not look at it."""
+
+    def __init__(self, learning_rate: float = 0.01, beta: float = 0.9) -> None:
+        self.learning_rate, self.beta = learning_rate, beta
+
+    def per_step(self, step: int) -> dict[str, float]:
+        return {"rate": self.rate(step), "beta": self.beta}
+
+    def update_function(self) -> Function:
+        return unbeaten
+
+
+def unbeaten(w: float, g: float, rate: float, beta: float) -> float:
+    return w - rate * g
+
+
 class Undecayed(Optimizer):
     """Takes weight_decay for itself, and does nothing with it."""
 
@@ -151,6 +168,7 @@ DEFECTS = [
     Defect(
         "a scalar that is NaN", "slots come back", entry("optimizers", with_update(descend, by={"x": math.nan}))
     ),
+    Defect("an argument that the rule ignores", "arguments matter", entry("optimizers", Unbeaten)),
     Defect("weight decay that is taken and not done", "takes the common arguments", entry("optimizers", Undecayed)),
     Defect("calls counted for steps", "takes the common arguments", entry("optimizers", Counting)),
     Defect(

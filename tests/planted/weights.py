@@ -64,6 +64,10 @@ def swallowing_projection(w: float) -> float:
     return max(0.0, w)
 
 
+def topless(w: float, top: float = 1.0) -> float:
+    return w if w < 1.0 else 1.0 + 0.0 * w
+
+
 def infinite_projection(w: float) -> float:
     return w * 1e38
 
@@ -132,6 +136,7 @@ DEFECTS = [
         entry("regularizers", penalty, half_slope, truth=(lambda w: (w**2).sum(), lambda w: 2 * w)),
     ),
     Defect("a projection that swallows NaN", "NaN in, NaN out", entry("constraints", swallowing_projection)),
+    Defect("an argument that no function reads", "arguments matter", entry("constraints", topless)),
     Defect("a projection that overflows", "finite stays finite", entry("constraints", infinite_projection)),
     Defect(
         "a projection that is not its truth", "is its formula", entry("constraints", not_below_zero, truth=np.abs)

@@ -149,6 +149,7 @@ def export(model: Sequential, path: Path, *, name: str | None = None, header: bo
     """Write a model as C.
 
     Args:
+        model: whose forward pass is written.
         path: the file.
         name: of the function, and the start of all names in the file. Default: made from the file's name.
         header: also write a .h file beside it. Default: no.

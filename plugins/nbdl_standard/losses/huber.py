@@ -1,7 +1,11 @@
 """Huber: squares for small errors, absolute values for large ones.
 
-Formula: the mean over a row's outputs of ½·e² where |e| <= δ, else δ·|e| - ½·δ², with e = p - y and δ = `delta`, 1 by
-default. It is PyTorch's HuberLoss; SmoothL1Loss is this divided by its beta. scikit-learn's HuberRegressor scales its
+Formula: the mean over a row's outputs of ½·e² where |e| <= δ, else δ·|e| - ½·δ², with e = p - y.
+
+Args:
+    delta: δ, the largest error that is squared. Default 1.
+
+It is PyTorch's HuberLoss; SmoothL1Loss is this divided by its beta. scikit-learn's HuberRegressor scales its
 `epsilon` with the spread of the errors.
 
 Source: Huber 1964; Keras 3, losses/losses.py.

@@ -1,6 +1,9 @@
 """L1: a penalty on absolute values.
 
-Formula: λ·Σ|w|, with derivative λ·sgn(w) and sgn(0) = 0. Default λ = 0.01.
+Formula: λ·Σ|w|, with derivative λ·sgn(w) and sgn(0) = 0.
+
+Args:
+    l1: λ. Default 0.01.
 
 Source: Keras 3, regularizers/regularizers.py.
 """

@@ -1,6 +1,10 @@
 """L1 and L2 together.
 
-Formula: λ₁·Σ|w| + λ₂·Σw². Defaults λ₁ = λ₂ = 0, as in Keras 3; Keras 1's `l1l2` had 0.01.
+Formula: λ₁·Σ|w| + λ₂·Σw².
+
+Args:
+    l1: λ₁. Default 0, as in Keras 3; Keras 1's `l1l2` had 0.01.
+    l2: λ₂. Default 0, the same.
 
 Source: Keras 3, regularizers/regularizers.py.
 """

@@ -1,6 +1,9 @@
 """L2: a penalty on squares.
 
-Formula: λ·Σw², without a factor ½, so its derivative is 2λw; the lecture's λ is twice this one. Default λ = 0.01.
+Formula: λ·Σw², without a factor ½, so its derivative is 2λw; the lecture's λ is twice this one.
+
+Args:
+    l2: λ. Default 0.01.
 
 Source: Keras 3, regularizers/regularizers.py.
 """

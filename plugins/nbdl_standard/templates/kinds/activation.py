@@ -1,6 +1,9 @@
 """my_unit: the square of what is positive.
 
-Formula: y = max(x, 0)².
+Formula: y = alpha·max(x, 0)².
+
+Args:
+    alpha: the factor. Default 1.
 
 Source: So et al. 2021, Primer: Searching for Efficient Transformers.
 """
@@ -12,18 +15,18 @@ from typing import Any
 from nbdl import hookimpl
 
 
-# Your formula: plain Python and math.*. Arguments after x, with defaults, are the unit's own: f(x, alpha=1.0).
-def f(x: float) -> float:
+# Your formula: plain Python and math.*. Arguments after x, with defaults, are the unit's own; there may be none.
+def f(x: float, alpha: float = 1.0) -> float:
     r = max(x, 0.0)
-    return r * r
+    return alpha * r * r
 
 
 # Its derivative, of x and of y = f(x), with the same arguments after these.
-def df(x: float, y: float) -> float:
-    return 2.0 * max(x, 0.0)
+def df(x: float, y: float, alpha: float = 1.0) -> float:
+    return 2.0 * alpha * max(x, 0.0)
 
 
 @hookimpl
 def register_activations(register: Any) -> None:
-    # kinks=(0.0,) would say where there is no derivative, examples=({"alpha": 2.0},) what else to test.
-    register("my_unit", f, df)
+    # examples are arguments to test beside the defaults; kinks=(0.0,) would say where there is no derivative.
+    register("my_unit", f, df, examples=({"alpha": 0.5},))

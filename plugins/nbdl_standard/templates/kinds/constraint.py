@@ -1,6 +1,9 @@
 """my_unit: weights are kept between -limit and limit.
 
-Formula: min(max(w, -limit), limit), with limit = 1 by default.
+Formula: min(max(w, -limit), limit).
+
+Args:
+    limit: the largest size of a weight. Default 1.
 
 Source: Arjovsky, Chintala and Bottou 2017, Wasserstein GAN.
 """

@@ -19,7 +19,7 @@ class MyUnit(Initializer):
     Formula: uniform in [-a, a), with a = gain/√(fan in).
 
     Args:
-        gain: Default 1.
+        gain: the factor, 1 for layers without an activation. Default 1.
 
     Source: PyTorch, torch.nn.Linear.
     """

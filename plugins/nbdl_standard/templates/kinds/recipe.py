@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from nbdl import hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.cli.recipe import Plan, Request
+    from nbdl.recipe import Plan, Request
 
 
 # Your net. What the user asked for comes first; what is None or empty there is yours to choose.
 def recipe(request: Request) -> Plan:
-    """Return the layers, and what `compile` and `fit` are given."""
+    """Return the layers, and what `compile` and `fit` are given.
+
+    Args:
+        request: the task, the sizes of the data, and what the user asked for.
+    """
     from nbdl.callbacks import EarlyStopping
-    from nbdl.cli.arch import Stage
-    from nbdl.cli.recipe import Plan
     from nbdl.layers import Dense, Dropout, Input
+    from nbdl.recipe import Plan, Stage
     from nbdl.registry import registry
 
     settings, classes = request.settings, request.task == "classification"

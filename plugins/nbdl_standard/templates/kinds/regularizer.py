@@ -1,6 +1,9 @@
 """my_unit: a penalty that draws small weights to 0 and leaves large ones nearly alone.
 
-Formula: λ·Σ ln(1 + w²), with λ = `strength`, 0.01 by default.
+Formula: λ·Σ ln(1 + w²).
+
+Args:
+    strength: λ. Default 0.01.
 
 Source: Olshausen and Field 1996.
 """

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 # Your files, by name: here those of an activation, and one more. `request.filled(text)` puts the names in.
 def write(request: Request) -> dict[str, str]:
-    """Return the files of a package."""
+    """Return the files of a package by name.
+
+    Args:
+        request: what the package is called, and what it offers.
+    """
     from nbdl.registry import registry
 
     files: dict[str, str] = registry.get("templates", "activation").target(request)

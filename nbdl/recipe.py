@@ -16,11 +16,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nbdl import words
 from nbdl.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from nbdl.cli.arch import Stage
-    from nbdl.registry import Entry
+    from nbdl.entries import Entry
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer: its units, and its activation as text, or None where that is left to the recipe."""
+
+    units: int
+    activation: str | None = None
+
+    def unit(self) -> Any:
+        """Return a new activation, or None."""
+        return None if self.activation is None else words.unit("activations", self.activation)
+
+    def __str__(self) -> str:
+        return f"{self.units}:{self.activation}" if self.activation else str(self.units)
 
 
 @dataclass(frozen=True)
@@ -28,8 +43,8 @@ class Settings:
     """What the user, a dataset or a recipe may settle; None leaves it to the next of them.
 
     Args:
-        arch: The net as text, see `nbdl.cli.arch`. Without one the recipe chooses.
-        optimizer, loss: Names, or names with arguments; `nbdl.cli.words.unit` makes units of them.
+        arch: The net as text, as `nbdl train --arch` takes it. Without one the recipe chooses.
+        optimizer, loss: Names, or names with arguments; `nbdl.words.unit` makes units of them.
         lr: Learning rate; without one the optimizer's own default.
         dropped: Share of the hidden units that is dropped at random while training.
         penalty: Factor of the penalty on squared weights.

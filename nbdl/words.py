@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, NbdlError
 
 if TYPE_CHECKING:
-    from nbdl.registry import Entry
+    from nbdl.entries import Entry
 
+# What Python's parser raises of text that is no literal, or is nested too deeply.
+UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 WRITTEN = re.compile(r"\s*(?P<name>[^()]*?)\s*(?:\((?P<arguments>.*)\))?\s*", re.DOTALL)
 
 
@@ -40,15 +43,16 @@ def unit(kind: str, text: str, **more: Any) -> Any:
     """
     found = entry(kind, text)
     positional, named = _arguments(text)
-    for name, value in more.items():
-        if value is not None and name in named:
-            raise ConfigError(f"{text!r}: {name} is given twice, here and by an option of its own")
-    named |= {name: value for name, value in more.items() if value is not None}
+    more = {name: value for name, value in more.items() if value is not None}
     try:
-        return found.target(*positional, **named)
+        given = {*inspect.signature(found.target).bind_partial(*positional).arguments, *named}
+        for name in more:
+            if name in given:
+                raise ConfigError(f"{text!r}: {name} is given twice, here and by an option of its own")
+        return found.target(*positional, **named, **more)
     except NbdlError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{text!r}: {error}") from error
 
 
@@ -65,22 +69,27 @@ def _arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
     >>> _arguments("name(0.5, mode='slow')")
     ([0.5], {'mode': 'slow'})
     """
+    source = f"_({_parted(text)[1]})"
     try:
-        call = ast.parse(f"_({_parted(text)[1]})", mode="eval").body
-    except SyntaxError as error:
-        raise ConfigError(f"{text!r}: the arguments cannot be read: {error.msg}") from error
+        call = ast.parse(source, mode="eval").body
+    except UNREADABLE as error:
+        reason = getattr(error, "msg", str(error)) or "they are nested too deeply"
+        raise ConfigError(f"{text!r}: the arguments cannot be read: {reason}") from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise ConfigError(f"{text!r}: the brackets do not match")
     if any(keyword.arg is None for keyword in call.keywords):
         raise ConfigError(f"{text!r}: arguments are given one by one, without **")
-    positional = [_literal(text, node) for node in call.args]
-    return positional, {str(keyword.arg): _literal(text, keyword.value) for keyword in call.keywords}
 
+    def literal(node: ast.expr) -> Any:
+        try:
+            return ast.literal_eval(node)
+        except UNREADABLE:
+            written = ast.get_source_segment(source, node)
+            raise ConfigError(
+                f"{text!r}: {written} is no number, text in quotes, True, False, None, or list of such"
+            ) from None
 
-def _literal(text: str, node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise ConfigError(
-            f"{text!r}: {ast.unparse(node)} is no number, text in quotes, True, False, None, or list of such"
-        ) from None
+    named = {str(one.arg): literal(one.value) for one in call.keywords}
+    if len(named) < len(call.keywords):
+        raise ConfigError(f"{text!r}: an argument is given twice")
+    return [literal(node) for node in call.args], named

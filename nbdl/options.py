@@ -5,8 +5,10 @@ Some say what a unit is; the others tell the conformance suite (`nbdl.testing`) 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import numbers
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from nbdl.errors import did_you_mean
 from nbdl.recipe import Settings
@@ -90,6 +92,25 @@ def unknown_option(kind: str, given: Iterable[str]) -> str:
         if name not in known:
             hint = did_you_mean(name, known) or f" They have: {', '.join(known)}"
             return f"{kind} have no option {name!r}.{hint}"
+    return ""
+
+
+def malformed_option(kind: str, given: Mapping[str, Any]) -> str:
+    """What is wrong with the values of a registration's options, or an empty string.
+
+    >>> malformed_option("activations", {"kinks": 0.0})
+    'kinks=(0.0, ...) is the form, got 0.0'
+    """
+    several = {"kinks": numbers.Real, "examples": Mapping, "suffixes": str}
+    for name, value in given.items():
+        right = True
+        if name in several:
+            right = isinstance(value, tuple | list) and all(isinstance(one, several[name]) for one in value)
+        elif name in ("renamed", "expected_failures"):
+            right = isinstance(value, Mapping) and all(isinstance(one, str) for one in (*value, *value.values()))
+        if not right:
+            takes = next(option.takes for option in OPTIONS if option.name == name)
+            return f"{name}={takes} is the form, got {value!r}"
     return ""
 
 

@@ -25,7 +25,7 @@ from nbdl.catalogue import Catalogue
 from nbdl.discovery import GROUP, is_deadlock
 from nbdl.entries import SESSION, Broken, Entry, Owner, normalise, singular
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.options import deprecated_option, unknown_option
+from nbdl.options import deprecated_option, malformed_option, unknown_option
 from nbdl.specs import ELEMENTWISE, Loss, Metric, elementwise
 from nbdl.units import BASES, Unit
 
@@ -302,7 +302,7 @@ class Registry:
             raise PluginError(f"{name!r}: aliases are several names, so write aliases=({aliases!r},)")
         if not parts:
             raise PluginError(f"register_{kind}: nothing was given for {name!r}")
-        if problem := unknown_option(kind, options):
+        if problem := unknown_option(kind, options) or malformed_option(kind, options):
             raise PluginError(f"{name!r}: {problem}")
         if older := deprecated_option(kind, options):
             warnings.warn(f"{name!r}: {older}", DeprecationWarning, stacklevel=3)

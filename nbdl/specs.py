@@ -336,6 +336,11 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
         if list(parameters) != list(own[0] or ()):
             first = f"{roles[0][0]}: {list(own[0] or ())}"
             raise PluginError(f"{name!r}: {role} must have the same own arguments as {first}")
+        if _defaults(parameters) != _defaults(own[0] or {}):
+            raise PluginError(
+                f"{name!r}: the arguments' defaults are {_defaults(parameters)} in {role}, and "
+                f"{_defaults(own[0] or {})} in {roles[0][0]}"
+            )
     return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
 
 
@@ -353,6 +358,10 @@ def kind_of_functions(functions: tuple[Scalar, ...]) -> str:
 def elementwise_pair(f: Scalar, df: Scalar) -> type[Pair]:
     """A `Pair` from scalar f(y, z) and df(y, z), with the loss's own parameters after z, if it has any."""
     return type("ElementwisePair", (ElementwisePair,), {"functions": (f, df), "__module__": f.__module__})
+
+
+def _defaults(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    return {name: one.default for name, one in parameters.items() if one.default is not one.empty}
 
 
 def _own_parameters(function: Scalar, leading: int) -> dict[str, inspect.Parameter] | None:

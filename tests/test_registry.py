@@ -19,7 +19,7 @@ from distributions import answer, run, written
 import nbdl
 from nbdl import hookimpl
 from nbdl.entries import Owner
-from nbdl.errors import PluginError
+from nbdl.errors import ConfigError, PluginError
 from nbdl.layers import Dense
 from nbdl.registry import registry
 
@@ -106,10 +106,14 @@ def test_a_class_has_one_name() -> None:
     [
         ({"aliases": "mse"}, r"write aliases=\('mse',\)"),
         ({"aliases": (3,)}, "a name is letters"),
+        ({"kinks": 0.0}, "is the form, got 0.0"),
+        ({"examples": {"alpha": 1}}, "is the form"),
+        ({"expected_failures": "derivative"}, "is the form"),
+        ({"renamed": "x"}, "is the form"),
         ({"aliases": ("a b(",)}, "a name is letters"),
     ],
 )
-def test_aliases_are_names(given: dict[str, Any], expected: str) -> None:
+def test_aliases_are_names_and_options_have_their_form(given: dict[str, Any], expected: str) -> None:
     with pytest.raises(PluginError, match=expected):
         nbdl.register("t_unit", lambda x: x, lambda x, y: 1.0, **given)
     assert registry.find("activations", "t_unit") is None
@@ -133,6 +137,78 @@ def test_aliases_are_names(given: dict[str, Any], expected: str) -> None:
 def test_what_is_no_unit_of_its_kind_is_refused(kind: str, given: Any, expected: str) -> None:
     with pytest.raises(PluginError, match=expected):
         nbdl.register("t_unit", *((given, given) if kind == "activation" else (given,)), kind=kind)
+
+
+def test_both_functions_have_the_same_defaults() -> None:
+    with pytest.raises(PluginError, match="defaults"):
+        nbdl.register("t_unit", lambda x, a=1.0: a * x, lambda x, y, a=2.0: a)
+
+
+@pytest.mark.parametrize("role", [{"default": True}, {"suffixes": (".x", ".csv")}, {"default_for": "classification"}])
+def test_nobody_takes_what_stands_in_for_a_choice(role: dict[str, Any]) -> None:
+    kind = {"default": "optimizers", "suffixes": "readers", "default_for": "recipes"}[next(iter(role))]
+    own = type("Own", (nbdl.Optimizer,), {}) if kind == "optimizers" else lambda *_: None
+    with pytest.raises(PluginError, match="is taken by"):
+        nbdl.register("t_own", own, kind=kind, **role)
+    assert registry.find(kind, "t_own") is None
+
+
+# -- what a layer returns -----------------------------------------------------------------------------------------
+
+
+def doubled(x: float) -> float:
+    return 2.0 * x
+
+
+class Right(nbdl.Layer):
+    """Twice x, times a weight."""
+
+    def build(self, b: Any, shape: Any) -> Any:
+        self.w = b.weight("w", (shape[0], 2), "ones")
+        return (2,)
+
+    def forward(self, r: Any, x: Any) -> Any:
+        return r.gemm(x, self.w), None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        r.gradient(self.w, r.gemm(x, dy, transpose_a=True))
+        return r.gemm(dy, self.w, transpose_b=True)
+
+
+def times_two(self: Any, r: Any, x: Any) -> Any:
+    return x * 2.0, None
+
+
+def transposed(self: Any, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+    r.gradient(self.w, r.gemm(dy, x, transpose_a=True))
+    return r.gemm(dy, self.w, transpose_b=True)
+
+
+MISTAKES = {
+    "nothing from build": ({"build": lambda self, b, shape: None}, r"build returned None"),
+    "y alone": ({"forward": lambda self, r, x: r.gemm(x, self.w)}, r"forward returned .*return y, None"),
+    "another width": ({"forward": lambda self, r, x: (r.map(doubled, x), None)}, r"forward gave .*build said"),
+    "nothing from backward": ({"backward": lambda *_: None}, r"backward returned None"),
+    "dy for dx": ({"backward": lambda self, r, x, y, dy, saved: dy}, r"backward returned .*gradient of its inputs"),
+    "no gradient": ({"backward": lambda self, r, x, y, dy, saved: r.map(doubled, x)}, r"no gradient of .*/w'"),
+    "a transposed gradient": ({"backward": transposed}, r"r\.gradient"),
+    "arithmetic on tensors": ({"forward": times_two}, r"operations are recorded"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_layer_is_told_what_it_should_return(mistake: str) -> None:
+    methods, expected = MISTAKES[mistake]
+
+    def trained(unit: type[nbdl.Layer]) -> None:
+        model = nbdl.Sequential([Dense(3, input_dim=3), unit(), Dense(1)], seed=1)
+        model.compile(loss="mse", optimizer="sgd")
+        model.fit([[1.0, 2.0, 3.0]] * 4, [[1.0]] * 4, verbose=0)
+
+    trained(Right)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        trained(type("Wrong", (Right,), methods))
+    assert "dense" not in str(caught.value)
 
 
 # -- a session --------------------------------------------------------------------------------------------------

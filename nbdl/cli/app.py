@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
-from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, NbdlError, PluginError
+from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, KernelError, NbdlError, PluginError
 from nbdl.placing import DeviceWarning
 
 COMMANDS = {
@@ -33,6 +33,7 @@ COMMANDS = {
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DivergenceError, 5),
     (PluginError, 4),
+    (KernelError, 4),
     (DataError, 3),
     (FileFormatError, 3),
     (ConfigError, 2),

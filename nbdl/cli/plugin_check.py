@@ -136,6 +136,10 @@ def owner_of(registry: Registry, what: str) -> Owner | None:
         from nbdl.session import register_file
 
         return register_file(what)
+    if Path(what).is_dir():
+        from nbdl.testing.packages import project_of
+
+        what = project_of(Path(what) / "pyproject.toml") or what
     for owner in (*registry.seconds, *registry.switched_off):
         if normalise(what) in (normalise(owner.distribution), normalise(owner.plugin)):
             return owner

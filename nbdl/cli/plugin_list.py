@@ -49,6 +49,8 @@ def list_units(kind: str | None, same: str | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps(units, indent=2))
         return
+    if loaded().broken:
+        click.echo("Some plugins are broken; `nbdl plugins` tells why.", err=True)
     name = max((len(entry.name) for entry in entries), default=0)
     owner = max((len(str(entry.owner)) for entry in entries), default=0)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # whole lines for other programs

@@ -57,6 +57,15 @@ class Tensor:
         """Elements of one row, or of the whole if there are no rows."""
         return math.prod(self.shape)
 
+    def _recorded(self, *_: Any) -> Any:
+        raise ConfigError(
+            f"{self.describe()} is no array: operations are recorded, elements by r.map(function, x, ...), products by "
+            "r.gemm(x, w), sums by r.sum(function, x)"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _recorded
+    __matmul__ = __rmatmul__ = __pow__ = __neg__ = __getitem__ = __array__ = __float__ = _recorded
+
     @property
     def storage(self) -> Tensor:
         """The tensor that owns the memory."""

@@ -38,7 +38,10 @@ def agree(derivative: Array, value: Callable[[Array], Array], at: Array, what: s
     wrong = ~(np.abs(derivative - measured) <= allowed)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise AssertionError(f"{what} at {index}: {derivative[index]:.9g}, differences give {measured[index]:.9g}")
+        raise AssertionError(
+            f"{what} at {index}, where there is {at[index]:.6g}: {derivative[index]:.9g}, differences give "
+            f"{measured[index]:.9g}"
+        )
 
 
 def agree_along(derivative: Array, value: Callable[[Array], Array], at: Array, what: str) -> None:

@@ -225,6 +225,12 @@ class Executor(HostMemory):
             self._tuners[most] = Tuner(most)
         return self._tuners[most]
 
+    def poison(self) -> None:
+        """Leave NaN in the next run's work area, for tests: what is read before it is written shows then."""
+        work = self._borrow()
+        work.fill(np.nan)
+        self._areas.append(work)
+
     def _borrow(self) -> Floats:
         """A work area that nobody else uses; list.pop and append are atomic."""
         try:

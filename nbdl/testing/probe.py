@@ -172,6 +172,8 @@ class Probe:
             self.store.data[:] = start
             batches.sources = made.prepare(given)
             made.push()
+            if hasattr(made, "poison"):
+                made.poison()
             made.run(batches, threads)
             made.pull()
             after = self.store.data.copy()
@@ -197,7 +199,7 @@ class Probe:
             values = self.scalars(int(step)) if self.scalars else {}
             scalars[number, 1:] = [values[name] for name in self.program.scalars[1:]]
         log = np.zeros((count, max(1, self.program.log_width)), dtype)
-        output = np.zeros((rows, max(1, self.width)), dtype)
+        output = np.full((rows, max(1, self.width)), np.nan if self.width else 0.0, dtype)  # all of it is to be written
         return Batches(steps, scalars, log, sources, output, seed)
 
     def log_named(self, log: Array, name: str) -> Array:

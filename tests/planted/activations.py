@@ -81,6 +81,12 @@ def leaking(x: Any, y: Any) -> None:
             y[i, j] = x[i, j] + 0.0 * x[max(i - 1, 0), j]
 
 
+def adding_to(x: Any, y: Any) -> None:
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] += x[i, j]
+
+
 def gap_slope(x: float, y: float) -> float:
     return 0.0 if 5.0 < x < 15.0 else -math.expm1(-y)
 
@@ -328,6 +334,7 @@ DEFECTS = [
     Defect("an order-dependent sum", "rows in any order", bodied(carrying_on)),
     Defect("a division by the number of rows", "empty batch", bodied(sharing)),
     Defect("a look at the first row", "empty batch", bodied(carrying_on)),
+    Defect("a result that is added to what memory held", "compiled is plain Python", bodied(adding_to)),
     Defect("a mutated input", "inputs are left alone", bodied(changing)),
     Defect("a body that reads beyond wide rows", "inputs are left alone", bodied(reaching)),
     Defect("a CUDA body forward, none backward", "CUDA is the CPU", entry("activations", ForwardOnCuda)),

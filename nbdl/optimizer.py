@@ -335,8 +335,10 @@ def _rates(rate: Callable[[Any], Any], iterations: np.ndarray) -> np.ndarray:
     import numpy as np
 
     if isinstance(rate, Schedule):
+        # A schedule written for one step may pass for one that takes arrays while the array has one element.
+        several = np.repeat(iterations, 2) if len(iterations) == 1 else iterations
         try:
-            return np.broadcast_to(np.asarray(rate(iterations), np.float64), iterations.shape)
+            return np.broadcast_to(np.asarray(rate(several), np.float64), several.shape)[: len(iterations)]
         except (TypeError, ValueError):
             pass
     return np.array([float(rate(int(one))) for one in iterations])

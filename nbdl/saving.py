@@ -45,7 +45,8 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     import numpy as np
 
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    # Numbers only. NumPy below 2.1 takes allow_pickle= for the name of an array.
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

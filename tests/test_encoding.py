@@ -3,17 +3,21 @@
 import io
 import json
 import math
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nbdl_standard.readers import csv
 
+from nbdl.cli.source import hold_out
 from nbdl.data.arrays import Arrays
 from nbdl.data.encoding import BLOCK_ROWS, Encoding
+from nbdl.data.remarks import remarks
 from nbdl.data.table import Table
 from nbdl.data.target import guess_task
 from nbdl.errors import DataError
@@ -58,11 +62,110 @@ def test_guess(data: Table | Arrays, task: str, reason: str) -> None:
 
 def test_a_slip_among_numbers_is_no_class() -> None:
     data = numbers([*(i + 0.5 for i in range(30)), "n/a"])
-    with pytest.raises(DataError, match=r"line 32, column 'y': 'n/a' stands among numbers"):
+    with pytest.raises(DataError, match=r"line 32, column 'y': 'n/a' marks a missing value.* 1 of 31 cells"):
         guess_task(data, "y")
-    with pytest.raises(DataError, match=r"line 32, column 'y': 'n/a' is not a number"):
+    with pytest.raises(DataError, match=r"line 32, column 'y': 'n/a' marks a missing value"):
         Encoding.fit(data, "y", task="regression")
     assert guess_task(numbers([*range(10), "x"]), "y")[0] == "classification"
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "#N/A", "?", "-", "--", "null", "None", "<NA>", "#DIV/0!"])
+@pytest.mark.parametrize("distinct", [2, 6, 60])
+def test_a_missing_value_makes_no_class_of_numbers(mark: str, distinct: int) -> None:
+    data = numbers([*(i % distinct for i in range(60)), mark, mark])
+    with pytest.raises(DataError, match=rf"line 62, column 'y': '{re.escape(mark)}' marks a missing.* 2 of 62 cells"):
+        guess_task(data, "y")
+    as_array = Arrays("a", np.zeros((62, 1)), np.array(data.column("y")))
+    with pytest.raises(DataError, match=r"a, y, row 60: .* 2 of 62 cells"):
+        guess_task(as_array)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["0,5", "1,5", "2,25"], r"line 2, .*'0,5' is not a number: write decimals with a point, as in 0.5. 60 of 60"),
+        (["1,012", "1,070"], "write 1012 if the comma parts thousands, 1.012 if it parts decimals"),
+        (["1,012", "12,5"], "as in 1.012"),
+        (["1,012", "1,000,000"], "without signs between the thousands, as in 1012"),
+        (["1,012", "1.5"], "without signs between the thousands, as in 1012"),
+        (["1.234,5", "2"], "as in 1234.5"),
+        (["1 234", "2"], "without signs between the thousands, as in 1234"),
+        (["12%", "$5"], r"'12%' is not a number: write the number alone, as in 12\."),
+        (["\u22125", "3"], "write the number alone, as in -5"),
+        ([*("0123456789" * 3), "unknown"], r"line 32, column 'y': 'unknown' stands among numbers.* 1 of 60 cells"),
+        (["0.5", "1.5", "low"], r"line 4, .*'low' stands among numbers.* 20 of 60 cells.* 'low' \(20\)"),
+    ],
+)
+def test_numbers_in_another_form_are_no_classes(cells: list[str], message: str) -> None:
+    repeated = [cells[i % len(cells)] for i in range(60)]
+    data = Table("t.csv", {"x": np.zeros(60), "y": repeated}, range(2, 62))
+    with pytest.raises(DataError, match=message):
+        guess_task(data, "y")
+    assert len(Encoding.fit(data, "y", task="classification").classes) == len(set(cells))
+
+
+@pytest.mark.parametrize("cells", [["1", "2", "A"], ["yes", "no", "NA"], ["0", "7", "none of both", "-"]])
+def test_classes_of_text_and_numbers_stay_classes(cells: list[str]) -> None:
+    data = Table("t.csv", {"y": 20 * cells}, range(2, 2 + 20 * len(cells)))
+    assert guess_task(data, "y")[0] == "classification"
+
+
+def test_names_are_no_classes() -> None:
+    with pytest.raises(DataError, match=r"target 'y' is text with 30 different values in 40 rows, such as 'name 0'"):
+        guess_task(numbers([f"name {i % 30}" for i in range(40)]), "y")
+
+
+@pytest.mark.parametrize("cell", ["NA", "?", "", "x", "inf", "1e300", "3,5"])
+@pytest.mark.parametrize("row", range(0, 40, 3))
+def test_a_bad_cell_is_found_whatever_part_it_falls_into(cell: str, row: int) -> None:
+    rows = [f'{at}.5,"{cell if at in (row, row + 1) else at}",{at % 7}.5\n' for at in range(41)]
+    data = table("a,b,y\n" + "".join(rows))
+    rest, test = hold_out(data, "y", "regression", 0.2, 0)
+    assert test is not None
+    training, validation = hold_out(rest, "y", "regression", 0.2, 1)
+    for part in (training, validation, test):
+        with pytest.raises(DataError, match=rf"line {row + 2}, column 'b': .* 2 of 41 cells"):
+            Encoding.fit(part, "y")
+        with pytest.raises(DataError, match=rf"line {row + 2}, column 'b'"):
+            part.numbers("b")
+
+
+def test_every_column_with_bad_cells_is_named() -> None:
+    data = table("a,b,c,y\n1,?,x,1\n2,NA,x,2\n3,1,x,3\n")
+    message = r"line 2, column 'b': '\?' marks .* 2 of 3 cells .*'\?' \(1\), 'NA' \(1\). Other columns .* 'c' \(3\)"
+    with pytest.raises(DataError, match=message):
+        Encoding.fit(data, "y")
+
+
+def test_lines_that_were_not_parted() -> None:
+    with pytest.raises(DataError, match=r"no column 'y'.* if '\|' parts the cells, say so \(--delimiter '\|'\)"):
+        guess_task(table("a|b|y\n1|2|3\n"), "y")
+    encoding = Encoding.fit(table(IRIS), "kind")
+    with pytest.raises(DataError, match=r"missing columns 'length', 'width'.* if '\|' parts"):
+        encoding.encode(table("length|width\n1|2\n"))
+
+
+def test_remarks() -> None:
+    size = 40
+    columns: dict[str, Any] = {
+        "id": np.arange(size) + 1000.0,
+        "shuffled": np.random.default_rng(0).permutation(size) * 1.0,
+        "user_id": np.random.default_rng(0).permutation(size) * 7.0,
+        "area": np.random.default_rng(1).permutation(size) * 7.0,
+        "same": np.full(size, 0.1),
+        "y": ["Yes", "yes", "no", "no", "NA"] * 7 + ["no"] * 4 + ["Letter"],
+    }
+    data = Table("t.csv", columns, range(2, size + 2))
+    found = list(remarks(data, "y", "classification", ["id", "shuffled", "user_id", "area", "same"]))
+    assert found == [
+        "the same value in every row of 'same': it tells the model nothing",
+        "different whole numbers in all rows of 'id', 'shuffled', 'user_id': row numbers or IDs? If so, "
+        "--ignore 'id' --ignore 'shuffled' --ignore 'user_id'",
+        "a single row of class 'Letter': too few to learn from",
+        "classes 'Yes', 'yes' differ only in upper and lower case or in spaces: one class or several?",
+        "taken as a class of its own, not as a missing value: 'NA' (7 rows)",
+    ]
+    assert list(remarks(numbers(range(30)), "y", "regression", [])) == []
 
 
 # --- Tables -----------------------------------------------------------------------------------------------
@@ -205,7 +308,8 @@ def test_a_value_far_from_the_training_data() -> None:
         (IRIS, "kind", {"task": "ranking"}, "task 'ranking' is unknown"),
         (IRIS, "kind", {"scale": 0}, "scale is 0"),
         (IRIS, "width", {}, "the target is '10' in every row"),
-        ("a,y\n1,x\n2,\n", "y", {}, "line 3, column 'y': the target is empty"),
+        ("a,y\n1,x\n2,\n", "y", {}, "line 3, column 'y': the target is empty.* 1 of 2 cells"),
+        ("a,y\n1,1.5\n2,1.5\n", "y", {}, "the target is 1.5 in every row"),
         ("a,y\n1,1\n2,nan\n", "y", {}, "line 3, column 'y': nan"),
     ],
 )
@@ -219,6 +323,8 @@ def test_unseen_class_lists_the_classes() -> None:
     expected = "line 3, column 'kind': class 'tulip' not seen in training. Classes: aster, lily, rose"
     with pytest.raises(DataError, match=expected):
         encoding.encode_target(table("length,width,kind\n1,2,lily\n1,2,tulip\n"))
+    with pytest.raises(DataError, match=r"2 rows have such classes: 'tulip' \(1\), 'elm' \(1\)"):
+        encoding.encode_target(table("length,width,kind\n1,2,lily\n1,2,tulip\n1,2,elm\n"))
 
 
 # --- Arrays -----------------------------------------------------------------------------------------------
@@ -383,6 +489,7 @@ def test_damaged_config(change: dict[str, object]) -> None:
     st.booleans(),
 )
 def test_regression_round_trip(y: np.ndarray, standardize: bool) -> None:
+    assume((y != y[0]).any())
     data = Arrays("a", np.eye(len(y)), y)
     encoding = Encoding.fit(data, task="regression", standardize=standardize)
     encoded = encoding.encode_target(data)

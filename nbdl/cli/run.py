@@ -101,6 +101,8 @@ def is_model(path: Path) -> bool:
 
 def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     """Read, settle, build, train, test, save; a line of report for each."""
+    from nbdl.data.remarks import remarks
+
     data = load(run.source, how)
     task, why = the_task(run, data)
     recipe = choose(task, run.recipe)
@@ -111,6 +113,8 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     model = built(run, plan, parts)
     run.say("data", report.data_line(data, parts))
     run.say("task", f"{task}: {why}")
+    for remark in remarks(data.data, run.target, task, parts.encoding.features):
+        run.say("note", remark)
     run.say("net", f"{plan.title}, {model.count_params():,} weights")
     run.say("training", report.training_line(model, parts, settings))
     if run.verbose:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
-from nbdl.data.table import Table
 from nbdl.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -133,12 +132,7 @@ def rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
     """Return these rows, in this order."""
     if isinstance(data, Arrays):
         return Arrays(data.source, data.x[rows], None if data.y is None else data.y[rows])
-    places = rows.tolist()
-    columns: dict[str, Any] = {
-        name: [column[row] for row in places] if isinstance(column, list) else column[rows]
-        for name, column in data.columns.items()
-    }
-    return Table(data.source, columns, [data.lines[row] for row in places])
+    return data.taken(rows.tolist())
 
 
 def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: int) -> tuple[Data, Data | None]:
@@ -164,11 +158,18 @@ def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: i
     held = np.zeros(len(data), bool)
     held[candidates[taken]] = True
     if not held.any():
+        classes = int(stays.sum())
+        each = f"each of the {classes} classes keeps a row, and " if classes else ""
         raise DataError(
-            f"{data.source}: {len(data)} rows are too few to hold out {fraction:g} of them. "
+            f"{data.source}: {each}{plural(len(data), 'row is', 'rows are')} too few to hold out {fraction:g} of them. "
             "Hold out a larger share, or none: --validation-split 0 --test-split 0."
         )
     return rows_of(data, np.flatnonzero(~held)), rows_of(data, np.flatnonzero(held))
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {one if number == 1 else many}"
 
 
 def _ordered(data: Data, target: str | None, task: str, seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
+from nbdl.data.cells import not_finite, tally
 from nbdl.data.statistics import Scale, array_scale, column_scale, neutral
-from nbdl.data.table import Table, listed, not_finite
+from nbdl.data.table import Table, listed
 from nbdl.data.target import Data, Task, class_indices, class_names, guess_task, target_values
 from nbdl.errors import DataError, did_you_mean
 
@@ -127,6 +129,7 @@ class Encoding:
         """Return these columns, encoded, of shape (rows, columns)."""
         import numpy as np
 
+        table.check_numbers(columns)
         x = np.empty((len(table), len(columns)), np.float32)
         for index, name in enumerate(columns):
             one = index if len(self.mean) > 1 else 0
@@ -135,7 +138,9 @@ class Encoding:
                 x[:, index] = (column - self.mean[one]) / self.deviation[one]
             bad = np.flatnonzero(~np.isfinite(x[:, index]))
             if bad.size:
-                raise DataError(f"{table.place(int(bad[0]), name)}: {unusable(float(column[bad[0]]))}")
+                reason = unusable(float(column[bad[0]]))
+                counts = Counter(str(value) for value in column[bad].tolist())
+                raise DataError(f"{table.place(int(bad[0]), name)}: {reason} {tally(counts, len(table))}")
         return x
 
     def array_inputs(self, data: Arrays) -> NDArray[np.float32]:
@@ -169,7 +174,7 @@ class Encoding:
                 raise DataError(
                     f"{data.source}: missing column{'s' * (len(missing) > 1)} "
                     f"{listed([repr(name) for name in missing])}.{did_you_mean(missing[0], others)} "
-                    f"The model needs: {listed(self.features)}."
+                    f"The model needs: {listed(self.features)}.{data.unparted()}"
                 )
             return self.features
         else:
@@ -277,6 +282,7 @@ def fit_target(
     """Return class names, and means and deviations of the targets of a regression."""
     if task == "regression":
         values = regression_values(data, target)
+        refuse_constant(data, target, values)
         scale: Scale = array_scale(data.source, values) if standardize else neutral(values.shape[1], 1.0)
         return (), *scale
     values_or_text = target_values(data, target)
@@ -285,6 +291,13 @@ def fit_target(
         raise DataError(f"{data.source}: the target is {classes[0]!r} in every row: nothing to learn.")
     class_indices(data, target, classes)
     return classes, (), ()
+
+
+def refuse_constant(data: Data, target: str | None, values: NDArray[np.float64]) -> None:
+    """Refuse targets of a regression that are the same in every row of the whole data."""
+    whole = regression_values(data.whole, target) if isinstance(data, Table) and data.whole else values
+    if len(whole) > 1 and (whole == whole[0]).all():
+        raise DataError(f"{data.source}: the target is {whole[0, 0]:g} in every row: nothing to learn.")
 
 
 def regression_values(data: Data, target: str | None) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nbdl.data.table import FLOAT32_MAX, Table, not_finite
+from nbdl.data.cells import FLOAT32_MAX, not_finite
+from nbdl.data.table import Table
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def neutral(count: int, deviation: float) -> Scale:
 
 def column_scale(table: Table, names: tuple[str, ...]) -> Scale:
     """Return the mean and standard deviation of each of these columns."""
+    table.check_numbers(names)
     pairs = [moments(table.numbers(name)[:, None]) for name in names]
     return tuple(mean for means, _ in pairs for mean in means), tuple(
         deviation for _, deviations in pairs for deviation in deviations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from nbdl.data.cells import FLOAT32_MAX, not_a_number, not_finite, tally
+from nbdl.data.cells import to_number as to_number
 from nbdl.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     Column: TypeAlias = NDArray[np.float64] | list[str]
 
-FLOAT32_MAX = 3.4028234663852886e38
+DELIMITERS = "|;\t: "  # what else may stand between the cells of a line that was read as one cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,10 @@ class Table:
     Args:
         source: What error messages call the table: a path, or "standard input".
         columns: Name to column: float64 numbers where every cell is a number, else a list of str.
-        lines: The file line (from 1) on which each row starts.
+        lines: The file line (from 1) on which each row starts, or the number of each row.
+        whole: The table that these rows were taken from. What makes a column text, and where it first does, is
+            seen there. Default: none, this is a whole table.
+        counted: What `lines` counts: "line", or "row" in memory.
 
     Raises:
         DataError: Columns and lines differ in length.
@@ -34,6 +39,8 @@ class Table:
     source: str
     columns: Mapping[str, Column]
     lines: Sequence[int]
+    whole: Table | None = None
+    counted: str = "line"
 
     def __post_init__(self) -> None:
         for name, column in self.columns.items():
@@ -60,64 +67,77 @@ class Table:
         if name not in self.columns:
             raise DataError(
                 f"{self.source}: no column {name!r}.{did_you_mean(name, self.names)} Columns: {listed(self.names)}."
+                f"{self.unparted()}"
             )
         return self.columns[name]
+
+    def unparted(self) -> str:
+        """Return a hint where all cells of a line seem to have been read as one, else nothing."""
+        only = self.names[0] if len(self.names) == 1 else ""
+        found = next((delimiter for delimiter in DELIMITERS if delimiter in only), None)
+        if found is None:
+            return ""
+        return f" Each line was read as a single cell: if {found!r} parts the cells, say so (--delimiter {found!r})."
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return one column whose every cell is a finite number that fits float32.
 
         Raises:
-            DataError: A cell is empty, text, not finite or too large; the message names line and column.
+            DataError: A cell of the whole table is empty, text, not finite or too large; the message names line
+                and column of the first, and counts them.
         """
         import numpy as np
 
-        column = self.column(name)
-        if isinstance(column, list):
-            row = next(row for row, cell in enumerate(column) if to_number(cell) is None)
-            raise DataError(f"{self.place(row, name)}: {not_a_number(column[row])}")
-        bad = np.flatnonzero(~(np.abs(column) <= FLOAT32_MAX))
-        if bad.size:
-            row = int(bad[0])
-            raise DataError(f"{self.place(row, name)}: {not_finite(float(column[row]))}")
-        return column
+        self.check_numbers([name])
+        column = self.columns[name]
+        return np.array([float(cell) for cell in column]) if isinstance(column, list) else column
+
+    def check_numbers(self, names: Sequence[str]) -> None:
+        """Refuse columns of which a cell, in the whole table, is no finite number that fits float32.
+
+        Raises:
+            DataError: There is such a cell; the message is about the first such column, and counts the others.
+        """
+        whole = self.whole or self
+        found = {name: bad for name in names if (bad := unusable_cells(whole.column(name)))}
+        if not found:
+            return
+        name, bad = next(iter(found.items()))
+        row = min(bad)
+        number = to_number(bad[row])
+        reason = not_a_number(bad[row], whole.distinct(name)) if number is None else not_finite(number)
+        others = [f"{other!r} ({len(cells)})" for other, cells in found.items() if other != name]
+        more = f" Other columns with such cells: {listed(others)}." if others else ""
+        counts = Counter(bad.values())
+        raise DataError(f"{whole.place(row, name)}: {reason} {tally(counts, len(whole))}{more}{whole.unparted()}")
+
+    def distinct(self, name: str) -> set[str]:
+        """Return the different cells of a column of text."""
+        column = self.columns[name]
+        return set(column) if isinstance(column, list) else set()
 
     def place(self, row: int, name: str) -> str:
         """Return where a cell is, as error messages say it; `row` counts from 0."""
-        return f"{self.source}, line {self.lines[row]}, column {name!r}"
+        return f"{self.source}, {self.counted} {self.lines[row]}, column {name!r}"
+
+    def taken(self, rows: Sequence[int]) -> Table:
+        """Return these rows, in this order."""
+        columns: dict[str, Column] = {
+            name: [column[row] for row in rows] if isinstance(column, list) else column[rows]
+            for name, column in self.columns.items()
+        }
+        return Table(self.source, columns, [self.lines[row] for row in rows], self.whole or self, self.counted)
 
 
-def to_number(cell: str) -> float | None:
-    """Return a cell as a number, or None where it is not one.
+def unusable_cells(column: Column) -> dict[int, str]:
+    """Return the rows whose cells are no finite numbers that fit float32, with these cells."""
+    import numpy as np
 
-    The grammar is Python's without its programming habits: ASCII only and no `1_000`, which in data is far
-    more often a name than a number. "nan" and "inf" are numbers here; they are refused where they are used.
-    """
-    if "_" in cell or not cell.isascii():
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def not_a_number(cell: str) -> str:
-    """Say why a cell is no number and what to do."""
-    if not cell.strip():
-        return "the cell is empty. Fill it in, or leave out the line or the column."
-    point = cell.replace(",", ".", 1)
-    if point != cell and to_number(point) is not None:
-        return f"{cell!r} is not a number: write decimals with a point, as in {point.strip()}."
-    return (
-        f"{reprlib.repr(cell)} is not a number. Leave out the column or the line, "
-        "or turn its text into numbers (one 0/1 column for each value)."
-    )
-
-
-def not_finite(value: float) -> str:
-    """Say why a number cannot be used and what to do."""
-    if abs(value) > FLOAT32_MAX and value not in (float("inf"), float("-inf")):
-        return f"{value} does not fit float32 (largest: 3.4e38). Scale the column down."
-    return f"{value} is not a finite number. Fill it in, or leave out the line or the column."
+    if isinstance(column, list):
+        numbers = {cell: to_number(cell) for cell in set(column)}
+        bad_cells = {cell for cell, number in numbers.items() if number is None or not abs(number) <= FLOAT32_MAX}
+        return {row: cell for row, cell in enumerate(column) if cell in bad_cells} if bad_cells else {}
+    return {int(row): str(column[row]) for row in np.flatnonzero(~(np.abs(column) <= FLOAT32_MAX))}
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:

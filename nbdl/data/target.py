@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nbdl.data.arrays import Arrays
-from nbdl.data.table import Table, listed, not_finite, to_number
+from nbdl.data.cells import MOST_SHOWN, Kind, kind_of, looks_like_number, not_a_number, not_finite, tally, to_number
+from nbdl.data.table import Table, listed
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ Task: TypeAlias = Literal["classification", "regression"]
 Data: TypeAlias = Table | Arrays
 
 MOST_WHOLE_NUMBER_CLASSES = 20
+RARE = 20  # text is rare among so many times more numbers
 
 
 def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
@@ -40,7 +43,8 @@ def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
     values = target_values(data, target)
     label = f"target {target!r}" if isinstance(data, Table) else "y"
     if isinstance(values, list):
-        refuse_stray_text(data, target, values)
+        refuse_slips(data, target, values)
+        refuse_names(data, target, values)
         return "classification", f"{label} is text with {len(set(values))} classes"
     if values.ndim == 2:
         if one_hot(values):
@@ -54,18 +58,52 @@ def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
     return ("classification", reason) if few else ("regression", reason)
 
 
-def refuse_stray_text(data: Data, target: str | None, values: list[str]) -> None:
-    """Refuse to guess where text stands among many distinct numbers: it is a slip, not a class."""
-    distinct = {cell: to_number(cell) for cell in set(values)}
-    numbers = [number for number in distinct.values() if number is not None]
-    if len(numbers) <= MOST_WHOLE_NUMBER_CLASSES or len(numbers) < len(distinct) / 2:
+def refuse_slips(data: Data, target: str | None, values: list[str]) -> None:
+    """Refuse to guess where a target of numbers holds cells that are not numbers: they are slips, not classes.
+
+    That is so where all cells but marks of missing values are numbers, however they are written. Text among
+    numbers is a slip where it is rare, where the numbers are not whole, or where they are too many for classes.
+    """
+    counts = Counter(values)
+    kinds = {cell: kind_of(cell) for cell in counts}
+    rows: Counter[Kind] = Counter()
+    for cell, count in counts.items():
+        rows[kinds[cell]] += count
+    numeric = sum(count for kind, count in rows.items() if looks_like_number(kind))
+    text = rows["text"] + rows["truth"]
+    bad = Counter({cell: count for cell, count in counts.items() if kinds[cell] != "number"})
+    if not numeric or not bad:
         return
-    row = next(row for row, cell in enumerate(values) if distinct[cell] is None)
-    place = data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
+    numbers = {to_number(cell) for cell, kind in kinds.items() if kind == "number"}
+    fractions = any(number is not None and not number.is_integer() for number in numbers)
+    many = len(numbers) > MOST_WHOLE_NUMBER_CLASSES and len(numbers) >= len(counts) / 2
+    if text and not many and not (fractions and numeric >= text) and text * RARE > numeric:
+        return
+    row = next(row for row, cell in enumerate(values) if cell in bad)
+    reason = not_a_number(values[row], set(counts))
+    if kinds[values[row]] in ("text", "truth"):
+        reason = f"{values[row]!r} stands among numbers. Mend or leave out the line."
     raise DataError(
-        f"{place}: {values[row]!r} stands among numbers. Mend or leave out the line; "
-        "if it is a class, say that the task is classification."
+        f"{place_of(data, target, row)}: {reason} {tally(bad, len(values))} "
+        "If these are classes, say that the task is classification."
     )
+
+
+def refuse_names(data: Data, target: str | None, values: list[str]) -> None:
+    """Refuse a target of text with about as many different values as rows: names or notes, not classes."""
+    distinct = len(set(values))
+    if distinct <= MOST_WHOLE_NUMBER_CLASSES or distinct * 2 <= len(values):
+        return
+    label = f"target {target!r}" if isinstance(data, Table) else "y"
+    raise DataError(
+        f"{data.source}: {label} is text with {distinct} different values in {len(values)} rows, such as "
+        f"{values[0]!r}: too many to be classes. Choose another target, or say that the task is classification."
+    )
+
+
+def place_of(data: Data, target: str | None, row: int) -> str:
+    """Return where a target is, as error messages say it."""
+    return data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
 
 
 def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[str]:
@@ -81,9 +119,13 @@ def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[
     column = data.column(target)
     if not isinstance(column, list):
         return data.numbers(target)
-    if "" in column:
-        place = data.place(column.index(""), target)
-        raise DataError(f"{place}: the target is empty. Fill it in, or leave out the line.")
+    whole = data.whole or data
+    cells = whole.column(target)
+    if isinstance(cells, list) and "" in cells:
+        empty = tally(Counter({"": cells.count("")}), len(cells))
+        raise DataError(
+            f"{whole.place(cells.index(''), target)}: the target is empty. Fill it in, or leave out the line. {empty}"
+        )
     return column
 
 
@@ -167,9 +209,14 @@ def class_indices(data: Data, target: str | None, classes: tuple[str, ...]) -> N
     unknown = np.flatnonzero(indices < 0)
     if unknown.size:
         row = int(unknown[0])
-        place = data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
-        name = cells[row] if isinstance(values, list) else class_name(cells[row])
-        raise DataError(f"{place}: class {name!r} not seen in training. Classes: {listed(classes)}.")
+        names = Counter(str(cells[at]) if isinstance(values, list) else class_name(cells[at]) for at in unknown)
+        name = str(cells[row]) if isinstance(values, list) else class_name(cells[row])
+        shown = ", ".join(f"{other!r} ({count})" for other, count in names.most_common(MOST_SHOWN))
+        more = f" {unknown.size} rows have such classes: {shown}{', ...' if len(names) > MOST_SHOWN else ''}."
+        raise DataError(
+            f"{place_of(data, target, row)}: class {name!r} not seen in training. Classes: {listed(classes)}."
+            f"{more if unknown.size > 1 else ''}"
+        )
     return indices
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from nbdl import hookimpl
-from nbdl.data.table import Table, to_number
+from nbdl.data.cells import to_number
+from nbdl.data.table import Table
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,8 +77,9 @@ def sniff(lines: list[str]) -> str:
     sample = lines[:SAMPLE_LINES]
 
     def score(delimiter: str) -> tuple[bool, int]:
-        rows = csv.reader(sample, delimiter=delimiter, skipinitialspace=True)
-        widths = [len(row) for row in rows if row]
+        widths = []
+        with suppress(csv.Error):  # it is raised again, with its line, when the table is read
+            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if row]
         return len(set(widths)) == 1 and widths[0] > 1, widths[0] if widths else 0
 
     return max(DELIMITERS, key=score)
@@ -92,7 +95,10 @@ def cells(lines: list[str], delimiter: str, name: str) -> Iterator[Row]:
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}, line {line}: a quoted cell does not end as it should ({error}).") from error
+        reason = f"a quoted cell does not end as it should ({error})."
+        if "field limit" in str(error):
+            reason = f"a cell is longer than {csv.field_size_limit():,} characters. Is a quote missing, or doubled?"
+        raise DataError(f"{name}, line {line}: {reason}") from error
 
 
 def column_names(place: str, first: list[str], header: bool | None) -> list[str]:
@@ -190,9 +196,11 @@ def check_widths(block: list[Row], name: str, width: int) -> None:
     """Refuse a row with more or fewer cells than there are columns."""
     for line, row in block:
         if len(row) != width:
+            found = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+            names = "a single column name" if width == 1 else f"{width} column names"
             raise DataError(
-                f"{name}, line {line}: {len(row)} cells, but there are {width} columns. "
-                "Quote a cell that holds the delimiter; fill in cells that are missing."
+                f"{name}, line {line}: {found}, but there {'is' if width == 1 else 'are'} {names}. "
+                "Quote a cell that holds the delimiter; fill in cells that are missing; leave out comments."
             )
 
 

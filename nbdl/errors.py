@@ -75,6 +75,15 @@ class DivergenceError(NbdlError, ArithmeticError):
         self.epoch, self.step, self.layer = epoch, step, layer
 
 
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """A number of things, in the singular where there is one.
+
+    >>> counted(1, "row"), counted(1234, "row"), counted(2, "class", "classes")
+    ('1 row', '1,234 rows', '2 classes')
+    """
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name: " Did you mean 'relu'?", or an empty string.
 

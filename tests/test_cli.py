@@ -15,13 +15,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 import nbdl
 from nbdl.cli import arch, warmup
-from nbdl.cli.app import app
+from nbdl.cli.app import COMMANDS as BUILT_IN
+from nbdl.cli.app import app, imported
+from nbdl.cli.parameters import Command
+from nbdl.cli.plugins import SUBCOMMANDS
 from nbdl.cli.source import hold_out
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
@@ -110,6 +114,12 @@ def test_help_lists_commands_exit_codes_and_defaults() -> None:
 
 def test_version() -> None:
     assert run("--version").output == f"nbdl {nbdl.__version__}\n"
+
+
+def test_every_command_checks_how_it_is_called() -> None:
+    commands = [*BUILT_IN.values(), *SUBCOMMANDS.values()]
+    loose = [name for name in commands if not isinstance(imported(name), Command | click.Group)]
+    assert not loose
 
 
 # --- Training -----------------------------------------------------------------------------------------------
@@ -581,7 +591,17 @@ def test_plugins_list() -> None:
         ("train flowers.csv --target kind --ignore c", 3, "no column 'c'"),
         ("train short.csv --target kind", 3, "too few to hold out"),
         ("predict notes.nbdl flowers.csv", 3, "notes.nbdl"),
-        ("predict none.nbdl flowers.csv", 2, "'none.nbdl' does not exist"),
+        ("predict none.nbdl flowers.csv", 2, "there is no file none.nbdl. Did you mean 'notes.nbdl'?"),
+        ("predict notes flowers.csv", 2, "Did you mean 'notes.nbdl'?"),
+        ("predict other flowers.csv", 2, "there is no file other. Models here: notes.nbdl."),
+        ("train digits --epochs abc", 2, "'abc' is not a valid whole number"),
+        ("train digits --lr nan", 2, "'nan' is not a finite number"),
+        ("train flowers.csv --target a --target kind", 2, "--target is given twice: give it once"),
+        ("train digits --seed 1 --seed 2 --seed 3", 2, "--seed is given 3 times"),
+        ("train digits --standardize --no-standardize", 2, "--standardize/--no-standardize is given twice"),
+        ("predict notes.nbdl flowers.csv -o a.csv --output b.csv", 2, "--output is given twice"),
+        ("profile --arch 2-3 --what train --what predict", 2, "--what is given twice"),
+        ("plugins info adam --kind layer --kind optimizer", 2, "--kind is given twice"),
     ],
 )  # fmt: skip
 def test_errors_say_what_to_do(arguments: str, code: int, message: str) -> None:

@@ -357,7 +357,7 @@ def test_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("a,b\n1,2\n"))
     assert read_source("-", READERS, format="csv").source == "standard input"
     assert read_source(io.StringIO("a,b\n1,2\n"), {**READERS, "-": csv.read}).names == ("a", "b")
-    with pytest.raises(DataError, match=r"Say which format"):
+    with pytest.raises(DataError, match=r"Give its format, as in format="):
         read_source("-", READERS)
     with pytest.raises(DataError, match=r"\.npy file cannot be read from standard input"):
         read_source("-", READERS, format="npy")
@@ -377,7 +377,7 @@ def test_refusals_of_sources(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"is a folder"):
         read_source(tmp_path / "folder.csv", READERS)
-    with pytest.raises(DataError, match=r"no option 'delimeter'\. Did you mean 'delimiter'\?"):
+    with pytest.raises(DataError, match=r"does not take delimeter=';'\. Did you mean 'delimiter'\?"):
         read_source(tmp_path / "train.csv", READERS, delimeter=";")
 
 

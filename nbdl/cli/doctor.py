@@ -16,12 +16,13 @@ import click
 
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import SLOW, debug_option, json_option
+from nbdl.cli.parameters import Command
 
 PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "pluggy", "click", "rich")
 VARIABLES = ("NBDL_", "NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "GOMP_", "CUDA_")
 
 
-@click.command(short_help="Versions, threads, BLAS, GPU, cache folder, and a self-test.")
+@click.command(cls=Command, short_help="Versions, threads, BLAS, GPU, cache folder, and a self-test.")
 @json_option
 @debug_option
 @click.pass_context

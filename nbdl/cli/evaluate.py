@@ -20,10 +20,11 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
-from nbdl.cli.source import load
+from nbdl.cli.parameters import Command
+from nbdl.cli.source import load, saying_how_read
 
 
-@click.command(short_help="Loss and metrics of a model on data with answers.")
+@click.command(cls=Command, short_help="Loss and metrics of a model on data with answers.")
 @model_argument
 @click.argument("source", metavar="SOURCE")
 @reading_options
@@ -45,10 +46,13 @@ def evaluate(
     nbdl evaluate digits.nbdl digits
     nbdl evaluate table.nbdl more.csv --json
     """
-    found = load(source, reading(options))
-    data = found.data if found.test is None else found.test
     net = load_model(model, device, precision)
-    result = figures(net, encoding_of(net, model), data, threads)
+    encoding = encoding_of(net, model)
+    how = reading(options).like(encoding)
+    with saying_how_read(how):
+        found = load(source, how)
+        data = found.data if found.test is None else found.test
+        result = figures(net, encoding, data, threads)
     if as_json:
         click.echo(json.dumps({**result, "rows": len(data)}))
     else:

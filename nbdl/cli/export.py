@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError
 
 
-@click.command(short_help="Write a model as a file of another format.")
+@click.command(cls=Command, short_help="Write a model as a file of another format.")
 @model_argument
 @click.option("--to", "format", metavar="FORMAT", show_default="the suffix of --output", help="The format, e.g. c.")
 @click.option("-o", "--output", metavar="FILE", show_default="MODEL with the format's suffix", help="Where to.")

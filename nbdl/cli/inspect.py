@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
+from nbdl.cli.parameters import Command, Whole
 
 if TYPE_CHECKING:
     from nbdl.data.encoding import Encoding
 
 
-@click.command(short_help="The layers of a model, and the data it is for.")
+@click.command(cls=Command, short_help="The layers of a model, and the data it is for.")
 @model_argument
 @plugin_file_option
 @debug_option
@@ -29,15 +30,20 @@ def summary(model: str) -> None:
 
 def described(encoding: Encoding) -> list[str]:
     """Say what data a model takes and gives."""
+    from nbdl.cli.source import written_options
     from nbdl.data.table import listed
+    from nbdl.errors import counted
 
-    takes = f"{encoding.shape[0]} numbers" if not encoding.features else listed(encoding.features)
+    takes = counted(encoding.shape[0], "number") if not encoding.features else listed(encoding.features)
     about = f" of {encoding.target!r}" if encoding.target is not None else ""
-    gives = listed(encoding.classes) if encoding.classes else f"{encoding.outputs} number(s)"
-    return [f"Takes: {takes}", f"Gives: {encoding.task}{about}: {gives}"]
+    gives = listed(encoding.classes) if encoding.classes else counted(encoding.outputs, "number")
+    text = [f"Takes: {takes}", f"Gives: {encoding.task}{about}: {gives}"]
+    if encoding.reading:
+        text.append(f"Reads: {written_options(encoding.reading)}")
+    return text
 
 
-@click.command(short_help="The program of a model, an operation a line.")
+@click.command(cls=Command, short_help="The program of a model, an operation a line.")
 @model_argument
 @click.option("--schedule", is_flag=True, help="How it runs instead: tiles and memory, or the launches of a GPU.")
 @click.option(
@@ -46,7 +52,7 @@ def described(encoding: Encoding) -> list[str]:
     show_default="cpu",
     help="Whose schedule: cpu, cuda, which takes no GPU here, or auto: a GPU's if there is one.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows to count for.")
+@click.option("--batch-size", type=Whole(min=1), default=32, show_default=True, help="Rows to count for.")
 @plugin_file_option
 @debug_option
 def explain(model: str, schedule: bool, device: str | None, batch_size: int) -> None:

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nbdl.errors import ConfigError
+from nbdl.cli.parameters import ModelFile, Whole
 
 if TYPE_CHECKING:
     from nbdl.cli.source import Reading
 
 DEBUG = "nbdl.debug"
+PLUGIN_FILES = "nbdl.plugin_files"  # the files that were given by --plugin-file
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SLOW = "for tests, some thousand times slower"
 
-model_argument = click.argument("model", type=click.Path(exists=True, dir_okay=False))
+model_argument = click.argument("model", type=ModelFile())
 threads_option = click.option(
     "--threads",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     show_default="all available",
     help="Use at most so many threads.",
 )
@@ -81,6 +82,7 @@ def load_files(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -
 
     for file in files:
         register_file(file)
+    ctx.meta.setdefault(PLUGIN_FILES, []).extend(files)
 
 
 plugin_file_option = click.option(
@@ -94,20 +96,6 @@ plugin_file_option = click.option(
 )
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A time to wait, in seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from nbdl.duration import seconds_of
-
-        try:
-            return seconds_of(value)
-        except ConfigError as error:
-            self.fail(str(error), param, ctx)
-
-
 def reading_options(function: Function) -> Function:
     """Add the options that say how data is read; `reading` makes a `Reading` of them."""
     for option in reversed(
@@ -116,7 +104,12 @@ def reading_options(function: Function) -> Function:
             click.option("--download", is_flag=True, help="Fetch a dataset's files that are not there."),
             click.option("--format", metavar="SUFFIX", show_default="the file's suffix", help="Read as, e.g. csv."),
             click.option("--delimiter", metavar="CHARACTER", show_default="found out", help="Between a table's cells."),
-            click.option("--no-header", is_flag=True, help="A table without names: columns are called 1, 2, ..."),
+            click.option(
+                "--header/--no-header",
+                default=None,
+                show_default="it has names, and they are not numbers",
+                help="Whether a table's first line holds the names of its columns; without, they are called 1, 2, ...",
+            ),
         )
     ):
         function = option(function)
@@ -132,10 +125,7 @@ def reading(options: dict[str, Any]) -> Reading:
         options.pop("folder"),
         options.pop("download"),
         options.pop("format"),
-        {
-            "delimiter": "\t" if delimiter == "\\t" else delimiter,
-            "header": False if options.pop("no_header") else None,
-        },
+        {"delimiter": "\t" if delimiter == "\\t" else delimiter, "header": options.pop("header")},
     )
 
 

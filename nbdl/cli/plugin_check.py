@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
@@ -32,7 +33,7 @@ SHOWN = {"passed": "ok", FAILED: "FAILED", "expected failure": "expected", "skip
 SHORT = {"passed": "ok", FAILED: "F", "expected failure": "x", "skipped": "s"}
 
 
-class CheckCommand(click.Command):
+class CheckCommand(Command):
     """The command; before anything is imported it makes CUDA kernels run in the simulator where there is no GPU."""
 
     def make_context(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nbdl.cli.options import debug_option
+from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 FAILED = 4  # as for anything that is wrong with a plugin
 
 
-@click.command(short_help="Write reference pages of a package's units, with plots.")
+@click.command(cls=Command, short_help="Write reference pages of a package's units, with plots.")
 @click.argument("package", required=False, metavar="[PACKAGE|FILE.py]")
 @click.option(
     "-o",

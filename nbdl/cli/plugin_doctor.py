@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, wrapped
 from nbdl.cli.plugins import broken_json, broken_lines, counted, hidden_commands, loaded, numbers
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nbdl.registry import Registry
 
 
-@click.command(short_help="What is loaded, how long it takes, what is broken or switched off.")
+@click.command(cls=Command, short_help="What is loaded, how long it takes, what is broken or switched off.")
 @plugin_file_option
 @json_option
 @debug_option

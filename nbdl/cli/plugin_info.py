@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import UnknownNameError, did_you_mean
 
@@ -27,7 +28,7 @@ LABEL = 12
 FIXED = "\xa0"
 
 
-@click.command(short_help="Formula, arguments, defaults, source and owner of a unit.")
+@click.command(cls=Command, short_help="Formula, arguments, defaults, source and owner of a unit.")
 @click.argument("unit")
 @click.option("--kind", metavar="KIND", help="Of the units of that name, only the one of this kind.")
 @plugin_file_option

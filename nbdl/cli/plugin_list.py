@@ -9,12 +9,13 @@ import sys
 import click
 
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 
 KIND = "Only this kind: layers, activations, datasets, ..."
 
 
-@click.command("list", short_help="Every unit, or those of one kind.")
+@click.command("list", cls=Command, short_help="Every unit, or those of one kind.")
 @click.argument("kind", metavar="[KIND]", required=False)
 @click.option("--kind", "same", metavar="KIND", help=KIND)
 @plugin_file_option

@@ -10,13 +10,14 @@ import click
 
 from nbdl.cli.app import COMMANDS
 from nbdl.cli.options import debug_option
+from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from nbdl.registry import Entry
 
 
-@click.command(short_help="Write a small plugin package to start from.")
+@click.command(cls=Command, short_help="Write a small plugin package to start from.")
 @click.argument("name")
 @click.option("--kind", metavar="KIND", help="What the package offers; without it the kinds are listed.")
 @click.option("-o", "--output", metavar="FOLDER", show_default="nbdl-NAME", help="Where to: a new or empty folder.")

@@ -22,7 +22,8 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
-from nbdl.cli.source import check_outputs, load
+from nbdl.cli.parameters import Command
+from nbdl.cli.source import check_outputs, load, saying_how_read
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 ANSWER = "prediction"
 
 
-@click.command(short_help="Answers for rows: a table in, CSV out.")
+@click.command(cls=Command, short_help="Answers for rows: a table in, CSV out.")
 @model_argument
 @click.argument("source", metavar="[SOURCE]", default="-")
 @reading_options
@@ -72,9 +73,11 @@ def predict(
     if proba and encoding.task != "classification":
         raise ConfigError("--proba is for classes; this model predicts numbers")
     check_outputs(encoding, net.output_shape[-1], "the model")
-    found = load(source, how)
-    data = found.data if found.test is None else found.test
-    predictions = net.predict(encoding.encode(data), threads=threads)
+    how = how.like(encoding)
+    with saying_how_read(how):
+        found = load(source, how)
+        x = encoding.encode(found.data if found.test is None else found.test)
+    predictions = net.predict(x, threads=threads)
     rows = table(encoding, predictions, proba)
     if output is None or output == "-":
         write(sys.stdout, rows)

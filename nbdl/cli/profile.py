@@ -11,6 +11,7 @@ import click
 
 from nbdl.cli import arch as nets
 from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
+from nbdl.cli.parameters import Command, ModelFile, Number, Whole
 from nbdl.cli.warmup import compiled
 from nbdl.errors import ConfigError
 from nbdl.recipe import Request, choose, defaults_of, settle
@@ -21,25 +22,25 @@ TASKS = click.Choice(["classification", "regression"])
 ONLY_WITH_ARCH = ("loss", "optimizer", "task")
 
 
-@click.command(short_help="Where a step goes: µs, GFLOP/s, GB/s, share of the roofline.")
-@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.command(cls=Command, short_help="Where a step goes: µs, GFLOP/s, GB/s, share of the roofline.")
+@click.argument("model", metavar="[MODEL]", required=False, type=ModelFile())
 @click.option("--arch", metavar="NET", help=f"A new net instead of MODEL: {nets.EXAMPLE}.")
 @click.option("--task", type=TASKS, show_default="classification", help="What the new net is for.")
 @click.option("--loss", metavar="NAME", show_default="what fits the last layer", help="Of the new net.")
 @click.option("--optimizer", metavar="NAME", show_default="the recipe's", help="Of the new net.")
 @click.option("--what", type=WHAT, default="train", show_default=True, help="Whose steps.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows in a step.")
+@click.option("--batch-size", type=Whole(min=1), default=32, show_default=True, help="Rows in a step.")
 @click.option(
     "--rows",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     show_default="up to 64 batches",
     help="Random rows to go through; as many as in a step are read in place, as `fit` does with a single batch.",
 )
 @click.option("--by", type=BY, default="operation", show_default=True, help="A line for each.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="How long to measure, about.",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from nbdl.cli.figures import seconds, written
+from nbdl.cli.options import PLUGIN_FILES
 from nbdl.placing import stand_in
 
 if TYPE_CHECKING:
     from nbdl.cli.run import Parts
-    from nbdl.cli.source import Source
+    from nbdl.cli.source import Reading, Source
     from nbdl.model import Sequential
     from nbdl.recipe import Settings
 
@@ -61,9 +67,32 @@ def outcome_line(model: Sequential, callbacks: Sequence[Any], settings: Settings
     return text
 
 
-def next_line(output: Path, source: Source) -> str:
-    """Say how to use the model."""
+def next_line(output: Path, source: Source, how: Reading) -> str:
+    """Say how to use the model: a line for the shell that works as it is, once there is a file of new rows.
+
+    The model keeps how its table was read. Where a dataset's files are, and files of units, belong to the
+    machine: they are given each time.
+    """
+    words = ["nbdl", "predict", argument(output)]
     if source.dataset is not None:
-        return f"nbdl predict {output} {source.name}"
-    new = f"new{Path(source.name).suffix}" if source.name != "-" else "new.csv"
-    return f"nbdl predict {output} {new} -o answers.csv"
+        words += [source.name] if how.folder is None else [source.name, "--data", how.folder]
+    else:
+        new = f"new{Path(source.name).suffix}" if source.name != "-" else "new.csv"
+        words += [new, "-o", "answers.csv"]
+    for file in click.get_current_context().meta.get(PLUGIN_FILES, ()):
+        words += ["--plugin-file", file]
+    return shell_line(words)
+
+
+def argument(path: Path) -> str:
+    """Return a path as a command's argument: one that begins with a dash is no option.
+
+    >>> argument(Path("-x.nbdl"))
+    './-x.nbdl'
+    """
+    return f".{os.sep}{path}" if str(path).startswith("-") else str(path)
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """Join words to a line that the shell takes apart again."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

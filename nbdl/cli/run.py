@@ -131,7 +131,7 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     run.say("saved", f"{run.output}{' (replaced an earlier model)' if replaced else ''}")
     if not fitted:
         click.get_current_context().exit(INTERRUPTED)
-    run.say("next", report.next_line(run.output, data))
+    run.say("next", report.next_line(run.output, data, how))
 
 
 def the_task(run: Run, data: Source) -> tuple[Task, str]:
@@ -175,6 +175,8 @@ def parted(run: Run, source: Source, task: Task, settings: Settings, how: Readin
         scale=settings.scale or 1.0,
         flatten=True,
     )
+    if source.dataset is None:
+        encoding = replace(encoding, reading=how.given)
     return Parts(training, validation, test, encoding)
 
 

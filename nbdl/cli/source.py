@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,12 +57,57 @@ class Reading:
         download: Whether a dataset may fetch files that are not there.
         format: A file-name suffix that replaces the source's own.
         reader: Options of the reader; those that are None do not count.
+        kept: How a model's own table was read: what holds where nothing else is given.
     """
 
     folder: str | None = None
     download: bool = False
     format: str | None = None
     reader: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return what is given for files, which a model keeps."""
+        return {name: value for name, value in {"format": self.format, **self.reader}.items() if value is not None}
+
+    def like(self, encoding: Encoding) -> Reading:
+        """Return how to read data for a model: as its own was read, but for what is given."""
+        return replace(self, kept=encoding.reading)
+
+
+def written_options(reading: Mapping[str, Any]) -> str:
+    """Write how a table was read as options of a command.
+
+    >>> written_options({"format": "csv", "header": False, "delimiter": "|"})
+    "--format csv --no-header --delimiter '|'"
+    """
+    import shlex
+
+    flags = {True: "--{}", False: "--no-{}"}
+    return " ".join(
+        flags[value].format(name) if isinstance(value, bool) else f"--{name} {shlex.quote(value)}"
+        for name, value in reading.items()
+    )
+
+
+@contextmanager
+def saying_how_read(reading: Reading) -> Iterator[None]:
+    """Let an error about data say that it was read as the model's own table was.
+
+    Raises:
+        DataError: The one that came, with that sentence.
+    """
+    try:
+        yield
+    except DataError as error:
+        used = {name: value for name, value in reading.kept.items() if name not in reading.given}
+        if not used:
+            raise
+        raise DataError(
+            f"{error} It was read with the options of the training, {written_options(used)}: if it is written "
+            "otherwise, give others."
+        ) from error
 
 
 def load(name: str, reading: Reading) -> Source:
@@ -92,8 +138,8 @@ def _no_dataset(name: str) -> str:
 
 
 def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
-    if reading.format is not None or any(value is not None for value in reading.reader.values()):
-        raise DataError(f"{name} is a dataset: --format, --delimiter and --no-header are for files.")
+    if reading.given:
+        raise DataError(f"{name} is a dataset: --format, --delimiter, --header and --no-header are for files.")
     (x, y), (x_test, y_test) = _loaded(entry, reading)
     arrays = Arrays(entry.name, x, y, x_test, y_test)
     return Source(entry.name, replace(arrays, x_test=None, y_test=None), arrays.test, entry)
@@ -122,10 +168,32 @@ def _file(name: str, reading: Reading) -> Source:
     if name != "-":
         check_file(Path(name).expanduser())
     readers = {suffix: entry.target for entry in registry.entries("readers") for suffix in entry.options["suffixes"]}
-    data = read(name, readers, format=reading.format, **reading.reader)
+    data = read(name, readers, **settled(name, readers, reading))
     if isinstance(data, Arrays) and data.x_test is not None:
         return Source(name, replace(data, x_test=None, y_test=None), data.test)
     return Source(name, data)
+
+
+def settled(name: str, readers: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """Return format and options for a file: what is given, then what the model keeps and the reader takes.
+
+    A kept format does not replace a suffix that says which reader a file needs.
+    """
+    from nbdl.data.source import find, parameters
+
+    given, kept = reading.given, dict(reading.kept)
+    format = kept.pop("format", None)
+    if format is not None and "format" not in given and (name == "-" or not suffixed(name, readers)):
+        given["format"] = format
+    if not kept:
+        return given
+    known = parameters(find(Path(name).name, readers, given.get("format")))
+    return {option: value for option, value in kept.items() if known is None or option in known} | given
+
+
+def suffixed(name: str, readers: Mapping[str, Any]) -> bool:
+    """Return whether a file's name ends in the suffix of a reader."""
+    return any(name.lower().endswith(suffix.lower()) for suffix in readers if suffix != "-")
 
 
 def rows_of(data: Data, rows: NDArray[np.int64]) -> Data:

@@ -10,7 +10,6 @@ import click
 from nbdl import words
 from nbdl.cli import arch as nets
 from nbdl.cli.options import (
-    Duration,
     debug_option,
     device_option,
     plugin_file_option,
@@ -19,6 +18,7 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
+from nbdl.cli.parameters import Command, Duration, Number, Whole
 from nbdl.cli.run import SUFFIX, Run, output_path, train_and_report
 from nbdl.recipe import defaults_of
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from nbdl.registry import Entry
 
 SEE_BELOW = "see below"
-SHARE = click.FloatRange(0, 1, max_open=True)
-POSITIVE = click.IntRange(min=1)
+SHARE = Number(0, 1, max_open=True)
+POSITIVE = Whole(min=1)
 TASKS = click.Choice(["classification", "regression"])
 PROGRESS = click.Choice(["auto", "bar", "line", "json", "none"])
 
 
-class TrainCommand(click.Command):
+class TrainCommand(Command):
     """The command; its help ends with what datasets and recipes settle."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -71,7 +71,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option(
     "--lr",
     metavar="RATE",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     show_default="the optimizer's",
     help="Learning rate.",
 )
@@ -88,7 +88,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     "--l2",
     "penalty",
     metavar="FACTOR",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     show_default="0",
     help="Factor of the penalty on squared weights.",
 )
@@ -97,7 +97,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option(
     "--patience",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     show_default=SEE_BELOW,
     help="Stop after so many epochs without a lower validation loss, and take the best weights; 0: never.",
 )
@@ -126,7 +126,7 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @click.option(
     "--seed",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=0,
     show_default=True,
     help="The same seed, the same model.",

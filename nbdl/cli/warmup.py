@@ -16,6 +16,7 @@ import click
 
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, device_option, plugin_file_option
+from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError
 from nbdl.recipe import Plan, Recipe, Request, Settings, Stage, settle
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 
 
-@click.command(short_help="Compile the kernels of all units now, so that later starts are fast.")
+@click.command(cls=Command, short_help="Compile the kernels of all units now, so that later starts are fast.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each unit, and why one was left out.")
 @device_option
 @plugin_file_option

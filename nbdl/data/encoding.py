@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
@@ -38,6 +38,7 @@ class Encoding:
         task: "classification" or "regression".
         classes: Class names in the order of the model's outputs; empty for a regression.
         target_mean, target_deviation: One number for each output of a regression; empty for classes.
+        reading: How the table was read, where that was said: `format` and options of its reader.
     """
 
     features: tuple[str, ...]
@@ -49,6 +50,7 @@ class Encoding:
     classes: tuple[str, ...] = ()
     target_mean: tuple[float, ...] = ()
     target_deviation: tuple[float, ...] = ()
+    reading: Mapping[str, str | bool] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         problem = inconsistency(self)
@@ -245,7 +247,10 @@ class Encoding:
 
     def to_config(self) -> dict[str, Any]:
         """Return the encoding as names, numbers and lists that JSON keeps exactly."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        if not self.reading:
+            del values["reading"]
+        return values
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Encoding:
@@ -254,8 +259,9 @@ class Encoding:
         Raises:
             DataError: An entry is missing, unknown, or does not fit the others.
         """
-        known = [field.name for field in fields(cls)]
-        if sorted(config) != sorted(known):
+        known = [one.name for one in fields(cls)]
+        optional = [one.name for one in fields(cls) if one.default_factory is not MISSING]  # older files have none
+        if sorted({*config, *optional}) != sorted(known):
             raise DataError(f"not an encoding: entries {listed(sorted(config))}; expected {listed(sorted(known))}.")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
@@ -336,6 +342,10 @@ def inconsistency(encoding: Encoding) -> str | None:
         return "it needs either classes or target means"
     if bool(encoding.classes) != (encoding.task == "classification"):
         return f"task {encoding.task!r} with {len(encoding.classes)} classes"
+    if not isinstance(encoding.reading, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, str | bool) for name, value in encoding.reading.items()
+    ):
+        return f"reading {encoding.reading!r}"
     if not all(math.isfinite(number) for number in (*numbers, *deviations)):
         return "a mean or deviation is not finite"
     return None if all(number > 0 for number in deviations) else "a deviation is not positive"

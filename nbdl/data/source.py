@@ -67,7 +67,7 @@ def find(name: str, readers: Mapping[str, Reader], format: str | None) -> Reader
     if suffixes:
         return readers[max(suffixes, key=len)]
     what = "a stream has no suffix" if name == "-" else f"{name}: no reader for this kind of file"
-    raise DataError(f"{what}. Say which format it has. {known_formats(readers)}")
+    raise DataError(f"{what}. Give its format, as in format='csv'. {known_formats(readers)}")
 
 
 def known_formats(readers: Mapping[str, Reader]) -> str:
@@ -77,16 +77,21 @@ def known_formats(readers: Mapping[str, Reader]) -> str:
 
 def check_options(reader: Reader, options: Mapping[str, Any], name: str) -> None:
     """Refuse options that the reader does not take, and list those that it does."""
-    parameters = list(inspect.signature(reader).parameters.values())[1:]
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    known = [parameter.name for parameter in parameters]
-    for option in options:
-        if option not in known:
+    known = parameters(reader)
+    for option, value in options.items():
+        if known is not None and option not in known:
             raise DataError(
-                f"{name}: its reader has no option {option!r}.{did_you_mean(option, known)} "
-                f"Options: {listed(known) or 'none'}."
+                f"{name}: its reader does not take {option}={value!r}.{did_you_mean(option, known)} "
+                f"It takes: {listed(known) or 'no options'}."
             )
+
+
+def parameters(reader: Reader) -> list[str] | None:
+    """Return the names of the options that a reader takes, or None where it takes any."""
+    found = list(inspect.signature(reader).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in found):
+        return None
+    return [parameter.name for parameter in found]
 
 
 def check_file(path: Path) -> None:

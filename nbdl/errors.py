@@ -41,6 +41,10 @@ class UnknownNameError(ConfigError, AttributeError):
     """No unit of that kind is registered under that name."""
 
 
+class MissingError(ConfigError, AttributeError):
+    """An attribute that does not exist yet; `hasattr` and `getattr` with a default take it as missing."""
+
+
 class PluginError(NbdlError):
     """A plugin breaks the contract of `nbdl.hookspecs`."""
 

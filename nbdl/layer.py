@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 import weakref
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, MissingError
 from nbdl.registry import registry
 from nbdl.specs import Activation, Regularizer
 from nbdl.units import Unit, remembering, serialize, with_common_arguments
+from nbdl.weighted import Weighted
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.engine.store import Weight
@@ -36,7 +35,11 @@ COMMON: dict[str, tuple[str, Any]] = {
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
 
 
-class Layer(Unit):
+# Attributes that building sets.
+BUILT = ("_model", "_weights", "_output_shape")
+
+
+class Layer(Unit, Weighted):
     """One layer of a model.
 
     A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
@@ -67,7 +70,10 @@ class Layer(Unit):
     input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
     rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
     moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
-    _model: weakref.ref[Sequential] | None = None  # whose weights this layer names, once they exist
+    declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
+    _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built
+    _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
+    _output_shape: Shape | None = None  # of one row, once it is built
     _made: dict[str, Any] = {}  # the units that the constructor set
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -88,9 +94,26 @@ class Layer(Unit):
                 value = self.unit(UNITS[name], value)
             super().__setattr__(name, value)
 
+        def __getattr__(self, name: str) -> Any:
+            if name == "output_shape":  # no property: a layer may have an argument of that name
+                if self._output_shape is None:
+                    raise MissingError(f"{self._shown()} has no output shape yet: it is known in a model that is built")
+                return self._output_shape
+            return super().__getattr__(name)
+
     def __getstate__(self) -> dict[str, Any]:
-        """A copy belongs to no model."""
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+        """Leave out what ties a layer to a model: a copy belongs to none."""
+        return {name: value for name, value in self.__dict__.items() if name not in BUILT}
+
+    @classmethod
+    def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        arguments = super().modern(arguments)
+        if "batch_input_shape" in arguments:
+            if "input_shape" in arguments or "input_dim" in arguments:
+                raise TypeError(f"{cls.__name__}: give only one of input_shape, input_dim and batch_input_shape")
+            given = arguments.pop("batch_input_shape")
+            arguments["input_shape"] = without_rows(given, f"{cls.__name__}'s batch_input_shape")
+        return arguments
 
     def unit(self, kind: str, given: Any) -> Any:
         """A unit for one of this layer's arguments, from a name, a config or an instance."""
@@ -126,41 +149,34 @@ class Layer(Unit):
     # -- weights, once the layer is part of a model ------------------------------------------------------
 
     @property
+    def built(self) -> bool:
+        """Whether the layer's weights exist."""
+        return self._weights is not None
+
+    @property
     def weights(self) -> list[Weight]:
-        """This layer's weights and states, in the order in which `build` made them."""
-        who = f"layer {self.name or type(self).__name__!r}"
-        if self._model is None:
-            raise ConfigError(f"{who} has no weights yet: they are made in a model whose input shape is known")
-        model = self._model()
-        if model is None:
-            raise ConfigError(f"{who} has no weights any more: they went with its model; keep the model")
-        return [weight for weight in model.weights if weight.layer is self]
+        """This layer's weights and states, in the order in which `build` made them; empty until they exist."""
+        return list(self._weights or ())
 
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        """The weights that steps change: none, if the layer is frozen."""
-        return [weight for weight in self.weights if weight.trained]
+    def existing_weights(self) -> list[Weight]:
+        if self._weights is None:
+            raise ConfigError(f"{self._shown()} has no weights yet: a model whose input shape is known makes them")
+        return list(self._weights)
 
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """States, and the weights of a frozen layer."""
-        return [weight for weight in self.weights if not weight.trained]
+    def _shown(self) -> str:
+        return f"layer {self.name or type(self).__name__!r}"
 
-    def count_params(self) -> int:
-        """The number of weights."""
-        return sum(weight.tensor.features for weight in self.weights)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of this layer's weights."""
-        return [weight.value.copy() for weight in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set this layer's weights, in the order of `get_weights`; all or none.
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """The shape of the outputs for inputs of a shape; both with the rows, which are None.
 
         Raises:
-            ConfigError: number or shapes differ.
+            ConfigError: the layer does not take such inputs.
         """
-        assign(self.weights, weights, f"layer {self.name!r}")
+        from nbdl.building import Builder
+
+        probe = copy.deepcopy(self)  # `build` sets attributes
+        shape = without_rows(input_shape, f"{self._shown()}: compute_output_shape")
+        return (None, *probe.outputs(Builder(probe, []), shape))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -202,22 +218,6 @@ def _apply_common(
     layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
 
 
-def assign(weights: Sequence[Weight], given: Sequence[Any], owner: str) -> None:
-    """Set weights from arrays, all or none; raises ConfigError where number or shapes differ."""
-    import numpy as np
-
-    arrays = [np.asarray(array) for array in given]
-    if len(arrays) != len(weights):
-        raise ConfigError(f"{owner} has {len(weights)} weights, {len(arrays)} were given")
-    for weight, array in zip(weights, arrays, strict=True):
-        if array.shape != weight.tensor.shape:
-            raise ConfigError(f"{weight.name} has shape {weight.tensor.shape}, the given array {array.shape}")
-        if not np.issubdtype(array.dtype, np.number):
-            raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
-    for weight, array in zip(weights, arrays, strict=True):
-        weight.value[...] = array
-
-
 def shape_of(shape: Any, where: str) -> Shape:
     """A shape without rows, from an int or a sequence; each dimension a positive integer."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -225,6 +225,18 @@ def shape_of(shape: Any, where: str) -> Shape:
         if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
             raise ConfigError(f"{where}: a shape is one or more positive integers without the rows, got {shape!r}")
     return tuple(int(size) for size in sizes)
+
+
+def without_rows(shape: Any, where: str) -> Shape:
+    """A shape whose first size, the number of rows, is dropped: nbdl takes any number of them.
+
+    Raises:
+        ConfigError: it is not a sequence of sizes that begins with the rows.
+    """
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(sizes) < 2 or not (sizes[0] is None or (hasattr(sizes[0], "__index__") and sizes[0] > 0)):
+        raise ConfigError(f"{where}: a shape with the rows first is wanted, such as (None, 4), got {shape!r}")
+    return shape_of(sizes[1:], where)
 
 
 # Layers without a constructor of their own share this one.

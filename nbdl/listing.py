@@ -24,8 +24,11 @@ def _row(fields: Sequence[str], line_length: int) -> str:
 
 
 def summary(model: Sequential, line_length: int = 65) -> Iterator[str]:
-    """Keras 2's table: layers, output shapes, numbers of weights."""
-    model.build()
+    """Keras 2's table: layers, output shapes, numbers of weights; as Keras 3 has it of a model that is not built."""
+    known = bool(model.layers) and model.input_shape is not None
+    if known:
+        model.build()
+    shapes = [_shape(shape) for shape in model._shapes] if known else ["?" for _ in model.layers]
     counted: dict[int, tuple[int, int]] = {}
     for weight in model.weights:
         total, trainable = counted.get(id(weight.layer), (0, 0))
@@ -35,11 +38,12 @@ def summary(model: Sequential, line_length: int = 65) -> Iterator[str]:
     yield "_" * line_length
     yield _row(["Layer (type)", "Output Shape", "Param #"], line_length)
     yield "=" * line_length
-    for number, (layer, shape) in enumerate(zip(model.layers, model._shapes, strict=True)):
+    for number, (layer, shape) in enumerate(zip(model.layers, shapes, strict=True)):
         if number:
             yield "_" * line_length
         title = f"{layer.name} ({type(layer).__name__})"
-        yield _row([title, _shape(shape), str(counted.get(id(layer), (0, 0))[0])], line_length)
+        params = str(counted.get(id(layer), (0, 0))[0]) if known else "unbuilt"
+        yield _row([title, shape, params], line_length)
     total = sum(sizes[0] for sizes in counted.values())
     trainable = sum(sizes[1] for sizes in counted.values())
     yield "=" * line_length

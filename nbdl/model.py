@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nbdl.building import Builder
-from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl.errors import ConfigError, MissingError, did_you_mean
 from nbdl.initializing import Stream
-from nbdl.layer import Layer, Shape, assign, shape_of, snake_case
-from nbdl.optimizer import Optimizer
+from nbdl.layer import Layer, Shape, shape_of, snake_case, without_rows
 from nbdl.placing import Place
-from nbdl.registry import registry
 from nbdl.seeding import new_seed
-from nbdl.specs import Loss
 from nbdl.trainer import Trainer
 from nbdl.units import explained, serialize, unknown_attribute
+from nbdl.weighted import Weighted
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.callback import History
+    from nbdl.compiled import Compiled, TrainingState
     from nbdl.engine.program import Program
     from nbdl.engine.store import Store, Weight
     from nbdl.nets.net import Net
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
 
 
-class Sequential(Trainer):
+class Sequential(Trainer, Weighted):
     """Layers one after another.
 
     Args:
@@ -59,6 +57,7 @@ class Sequential(Trainer):
         self.compiled: Compiled | None = None
         self.training_state: TrainingState | None = None
         self._place = Place()
+        self._input: Layer | None = None
         self._layers: list[Layer] = []
         self._store: Store | None = None
         self._shapes: list[Shape] = []
@@ -71,7 +70,7 @@ class Sequential(Trainer):
                 self.add(layer)
         except BaseException:
             for layer in self._layers:  # there will be no such model
-                layer._model = None
+                layer._model = layer._weights = layer._output_shape = None
             raise
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
@@ -83,7 +82,7 @@ class Sequential(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, in order."""
+        """The layers, in order, without an `Input`: it only tells the shape of the inputs."""
         return list(self._layers)
 
     def add(self, layer: Layer) -> None:
@@ -95,6 +94,9 @@ class Sequential(Trainer):
         self._refuse_foreign(layer)
         if layer not in self._layers:
             self._name(layer)
+        if layer.declares_input:
+            self._declare_input(layer)
+            return
         if self._layers and layer.input_shape is not None and self._shapes and layer.input_shape != self._shapes[-1]:
             raise ConfigError(
                 f"{type(layer).__name__} {layer.name!r} says input_shape={layer.input_shape}, but layer "
@@ -109,8 +111,16 @@ class Sequential(Trainer):
                 self.pop()
                 raise
 
+    def _declare_input(self, layer: Layer) -> None:
+        known = self.input_shape
+        if known is not None:
+            raise ConfigError(f"the model takes inputs of shape {known} already: it has one input; leave out {layer!r}")
+        if self._layers:
+            raise ConfigError(f"{layer!r} tells the shape of the model's inputs: put it before all layers")
+        self._input = layer
+
     def pop(self) -> Layer:
-        """Remove the last layer and return it."""
+        """Remove the last layer and return it; its weights stay with it."""
         if not self._layers:
             raise ConfigError("the model has no layers to remove")
         layer = self._layers.pop()
@@ -133,7 +143,7 @@ class Sequential(Trainer):
         return found
 
     def _name(self, layer: Layer) -> None:
-        taken = {other.name for other in self._layers}
+        taken = {other.name for other in self._entries()}
         if not layer.name:
             base, number = snake_case(type(layer).__name__), 1
             while f"{base}_{number}" in taken:
@@ -153,6 +163,10 @@ class Sequential(Trainer):
             "or a new layer and set_weights"
         )
 
+    def _entries(self) -> list[Layer]:
+        """What was added: the layers, after an `Input`."""
+        return [*([] if self._input is None else [self._input]), *self._layers]
+
     def _changed(self) -> None:
         if self._store is not None:
             self._store.stale[0] = 1  # nets in compiled code have the former layers
@@ -167,15 +181,33 @@ class Sequential(Trainer):
     @property
     def input_shape(self) -> Shape | None:
         """The shape of one row of inputs, once known."""
-        if self._layers and self._layers[0].input_shape is not None:
-            return self._layers[0].input_shape
+        for layer in self._entries()[:1]:
+            if layer.input_shape is not None:
+                return layer.input_shape
         return self._input_shape
 
     @property
     def output_shape(self) -> Shape:
-        """The shape of one row of outputs."""
+        """The shape of one row of outputs.
+
+        Raises:
+            MissingError: it is not known yet; so `hasattr` says no, and `getattr` gives its default.
+        """
+        if not self._layers or self.input_shape is None:
+            raise MissingError(f"the model has no output shape yet: {self._unknown()}")
         self.build()
-        return self._shapes[-1] if self._shapes else self._known_input_shape()
+        return self._shapes[-1]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """The shape of the outputs for inputs of a shape; both with the rows, which are None.
+
+        Raises:
+            ConfigError: a layer does not take such inputs.
+        """
+        shape: tuple[int | None, ...] = (None, *without_rows(input_shape, "compute_output_shape"))
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
 
     @property
     def built(self) -> bool:
@@ -190,8 +222,11 @@ class Sequential(Trainer):
                 layer has `input_shape`, or before `fit`, which takes it from the data.
 
         Raises:
-            ConfigError: no input shape is known, a layer does not fit the one before it, or the device cannot run one.
+            ConfigError: there are no layers, no input shape is known, a layer does not fit the one before it, or the
+                device cannot run one.
         """
+        if not self._layers:
+            raise ConfigError("the model has no layers yet: call model.add(layer)")
         if input_shape is not None:
             given = tuple(input_shape) if not isinstance(input_shape, int) else (input_shape,)
             given = shape_of(given[1:] if given and given[0] is None else given, "build")
@@ -223,23 +258,30 @@ class Sequential(Trainer):
             shapes.append(shape)
         self._fill(Store(weights))
         self._shapes = shapes
-        for layer in self._layers:
-            layer._model = weakref.ref(self)
+        for layer, shape in zip(self._layers, shapes, strict=True):
+            layer._model, layer._output_shape = weakref.ref(self), shape
+            layer._weights = [weight for weight in weights if weight.layer is layer]
         if self.device != "cpu":
             self._place = self._place.suited(self)
 
     def _known_input_shape(self) -> Shape:
         shape = self.input_shape
         if shape is None:
-            raise ConfigError(
-                "the shape of the inputs is not known yet: give the first layer input_dim=... or input_shape=..., "
-                "call build(...), or fit"
-            )
+            raise ConfigError(self._unknown())
         return shape
 
+    def _unknown(self) -> str:
+        """Why there are no weights and shapes yet."""
+        if not self._layers:
+            return "it has no layers; call model.add(layer)"
+        return (
+            "the shape of the inputs is not known yet: give the first layer input_dim=... or input_shape=..., "
+            "call build(...), or fit"
+        )
+
     def _fill(self, store: Store) -> None:
-        """Initial values, or those that the layer had before."""
-        old = {} if self._store is None else {(id(w.layer), w.name): w.value for w in self._store.weights}
+        """Set initial values, or those that the layer had before."""
+        old = {(id(one), weight.name): weight.value for one in self._layers for weight in one.weights}
         for site, weight in enumerate(store.weights):
             kept = old.get((id(weight.layer), weight.name))
             if kept is not None and kept.shape == weight.value.shape:
@@ -259,18 +301,14 @@ class Sequential(Trainer):
 
     @property
     def weights(self) -> list[Weight]:
-        """All weights and states, layer by layer."""
-        return self.store.weights if self._layers else []
+        """All weights and states, layer by layer; empty until the shape of the inputs is known."""
+        return self.store.weights if self._layers and self.input_shape is not None else []
 
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        """The weights that steps change: not states, nor those of frozen layers."""
-        return [weight for weight in self.weights if weight.trained]
+    def existing_weights(self) -> list[Weight]:
+        return self.store.weights
 
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """States, and the weights of frozen layers."""
-        return [weight for weight in self.weights if not weight.trained]
+    def _shown(self) -> str:
+        return "the model"
 
     @property
     def trainable(self) -> bool:
@@ -281,22 +319,6 @@ class Sequential(Trainer):
     def trainable(self, value: bool) -> None:
         for layer in self._layers:
             layer.trainable = value
-
-    def count_params(self) -> int:
-        """The number of weights."""
-        return sum(weight.tensor.features for weight in self.weights)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of all weights, in the order kernel, bias, layer by layer."""
-        return [weight.value.copy() for weight in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights, in the order of `get_weights`; all or none.
-
-        Raises:
-            ConfigError: number or shapes differ.
-        """
-        assign(self.weights, weights, "the model")
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights alone to an npz file."""
@@ -310,110 +332,7 @@ class Sequential(Trainer):
 
         load_weights(self, path)
 
-    # -- training ---------------------------------------------------------------------------------------
-
-    @explained
-    def compile(
-        self,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
-        device: str | None = None,
-        precision: str | None = None,
-    ) -> None:
-        """Choose what is minimised, how, what is reported, and where it runs.
-
-        Args:
-            optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
-            loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
-                mean over a row's outputs is the loss, and df(y, p), its derivative by p.
-            metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
-                mean over outputs and rows is reported under the function's name. All rows count alike.
-            weighted_metrics: the same, with rows that count by their `sample_weight` (and `class_weight`).
-            device: see `device`; by default the one that the model has: "cpu" unless it was set.
-            precision: see `precision`; by default the one that the model has: "float32" unless it was set.
-
-        Raises:
-            ConfigError: there is no such unit, device or precision, or the device cannot run the model.
-            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
-        """
-        if loss is None:
-            raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
-        if optimizer is None:
-            default = registry.default("optimizers")
-            optimizer = default.name if default else ""
-        listed, weighted = ([given] if isinstance(given, str) else given or [] for given in (metrics, weighted_metrics))
-        compiled = Compiled(
-            registry.make("optimizers", optimizer, "compile's optimizer"),
-            registry.make("losses", own_loss(loss), "compile's loss"),
-            named_metrics(listed, weighted),
-        )
-        place = self._place if precision is None else self._place.rounded(precision)
-        place = place if device is None else place.moved(device)
-        before = self.compiled, self.training_state
-        self.compiled, self.training_state = compiled, None
-        self._executors.clear()
-        try:
-            self._place = place.suited(self)
-        except ConfigError:
-            self.compiled, self.training_state = before
-            raise
-
-    @property
-    def device(self) -> str:
-        """Where `fit`, `evaluate` and `predict` run: "cpu", "cuda" (the first NVIDIA GPU) or "cuda:1" and so on.
-
-        It may be set at any time, also to "auto": "cuda" where that can be used, else, with a warning, "cpu"; what a
-        callback sets takes effect at the next call. Weights and what going on with training needs stay. Copies by
-        `copy` are on the same device; files and pickles know nothing of it. All else runs on the CPU: `model(x)`,
-        `as_njit`, `as_cfunc`, `export`, `profile`. Under NUMBA_DISABLE_JIT=1 plain Python runs everything, whatever
-        the device, and needs nothing of CUDA.
-
-        Raises:
-            ConfigError: there is no such device, or it cannot run a layer: one with a kernel of its own for CPUs alone.
-            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
-        """
-        return self._place.device
-
-    @device.setter
-    def device(self, name: str) -> None:
-        self._place = self._place.moved(name).suited(self)
-
-    @property
-    def precision(self) -> str:
-        """ "float32", or "tf32": a GPU may then round the operands of large matrix products to 10 bits after the point.
-
-        It may be set at any time. The CPU always computes in float32, and a warning says so.
-
-        Raises:
-            ConfigError: there is no such precision, or the GPU lacks cuBLAS, which "tf32" needs.
-        """
-        return self._place.precision
-
-    @precision.setter
-    def precision(self, name: str) -> None:
-        self._place = self._place.rounded(name).suited(self)
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer; its `learning_rate` may be changed at any time."""
-        return self._compiled().optimizer
-
-    @property
-    def loss(self) -> Loss:
-        """The loss."""
-        return self._compiled().loss
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """What `evaluate` returns, in order."""
-        return ["loss", *(name for name, _ in self._compiled().metrics)]
-
-    def _compiled(self) -> Compiled:
-        if self.compiled is None:
-            raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
-        return self.compiled
+    # -- predicting -------------------------------------------------------------------------------------
 
     def __call__(self, x: Any) -> np.ndarray:
         """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
@@ -541,8 +460,9 @@ class Sequential(Trainer):
 
     def get_config(self) -> dict[str, Any]:
         """The model as plain data, without weights."""
-        distinct = list({id(layer): layer for layer in self._layers}.values())
-        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in self._layers]
+        entries = self._entries()
+        distinct = list({id(layer): layer for layer in entries}.values())
+        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in entries]
         config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": [serialize(one) for one in distinct]}
         if order != list(range(len(distinct))):
             config["order"] = order
@@ -551,11 +471,11 @@ class Sequential(Trainer):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Sequential:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A model, with initial weights, from what `get_config` returned."""
-        from nbdl.saving import model_from_config
+        from nbdl.saving import filled_from_config
 
-        return model_from_config(config)
+        return filled_from_config(cls, config)
 
     def to_json(self, **options: Any) -> str:
         """The model as JSON, without weights."""

@@ -83,7 +83,7 @@ def random_data(model: Sequential, what: str, batch: int, rows: int | None = Non
     x = random.standard_normal((rows, *shape), np.float32)
     if what == "predict":
         return x, None
-    target = tuple(model.loss.target_shape(model.output_shape))
+    target = tuple(model._compiled().loss.target_shape(model.output_shape))
     labels = random.integers(0, max(2, model.output_shape[-1]), rows)
     if target == (1,):
         return x, labels.reshape(rows, 1)

@@ -18,7 +18,7 @@ import warnings
 import zipfile
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.entries import Entry
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from nbdl.model import Sequential
     from nbdl.specs import Metric
+
+M = TypeVar("M", bound="Sequential")
 
 FORMAT = 1
 # A fixed time in the zip: the same model gives the same bytes.
@@ -88,7 +90,7 @@ def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
         visit(list(value.arguments.values()), named)
         visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
-    visit(model.layers)
+    visit(model._entries())
     if with_compiled and model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
         visit([unit_of(metric) for _, metric in model.compiled.metrics])
@@ -105,7 +107,8 @@ def _versions() -> dict[str, str]:
 
 def model_bytes(model: Sequential) -> bytes:
     """The whole model as the bytes of a file."""
-    model.build()
+    if model.layers:
+        model.build()
     units = _units(model, with_compiled=False)  # layers that a file cannot name are an error
     problem = why_not_resumable(model)
     if problem:
@@ -205,7 +208,7 @@ def save_weights(model: Sequential, path: str | Path) -> None:
     """Write the weights alone: an npz file, whatever its name."""
     from nbdl.files import write_atomically
 
-    write_atomically(_target(path), _npz({weight.name: weight.value for weight in model.weights}))
+    write_atomically(_target(path), _npz({weight.name: weight.value for weight in model.existing_weights()}))
 
 
 # -- reading ----------------------------------------------------------------------------------------------
@@ -215,13 +218,19 @@ def model_from_config(config: dict[str, Any]) -> Sequential:
     """A model with initial weights."""
     from nbdl.model import Sequential
 
+    return filled_from_config(Sequential, config)
+
+
+def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
+    """A model of a class, with initial weights."""
     if not isinstance(config, dict) or "layers" not in config:
         raise FileFormatError("not a model's config: it has no 'layers'")
     layers = [registry.make("layers", layer, "the config's layers") for layer in config["layers"]]
-    model = Sequential(name=config.get("name", "sequential"), seed=config.get("seed"))
-    for number in config.get("order", range(len(layers))):
-        model.add(layers[number])
-    if "input_shape" in config and model.input_shape is None:
+    model = kind(name=config.get("name", "sequential"), seed=config.get("seed"))
+    for place, number in enumerate(config.get("order", range(len(layers)))):
+        if place == 0 or not layers[number].declares_input:  # version 0.1.0 took further ones, which did nothing
+            model.add(layers[number])
+    if "input_shape" in config and model.layers and model.input_shape is None:
         model.build(tuple(config["input_shape"]))
     return model
 
@@ -372,7 +381,8 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
     """Set all weights, or none: names and shapes are looked at first."""
     import numpy as np
 
-    expected = {weight.name: weight.tensor.shape for weight in model.weights}
+    own = model.existing_weights() if model.layers else []
+    expected = {weight.name: weight.tensor.shape for weight in own}
     missing, extra = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
     if missing or extra:
         raise FileFormatError(
@@ -385,7 +395,7 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
             raise FileFormatError(f"{where}: {name} has shape {arrays[name].shape}, the model's has {shape}")
         if arrays[name].dtype != np.float32:
             raise FileFormatError(f"{where}: {name} holds {arrays[name].dtype}, not float32")
-    for weight in model.weights:
+    for weight in own:
         weight.value[...] = arrays[weight.name]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from nbdl.compiling import Compilable
 from nbdl.errors import ConfigError
 from nbdl.units import explained
 
@@ -12,10 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.callback import Callback, History
-    from nbdl.model import Sequential
 
 
-class Trainer:
+class Trainer(Compilable):
     """fit, evaluate and predict of a model; on whole arrays, on batches as they come, and on one batch.
 
     x is an array (anything that `np.asarray` takes), or an iterable of batches: (x, y) or (x, y, weights), of as many
@@ -211,9 +211,6 @@ class Trainer:
         if predictions.shape[-1] > 1:
             return np.asarray(predictions.argmax(axis=-1))
         return np.asarray(predictions > 0.5, np.int32)
-
-    def _model(self) -> Sequential:
-        return cast("Sequential", self)
 
 
 def _returned(figures: dict[str, float], as_dict: bool) -> Any:

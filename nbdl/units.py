@@ -37,7 +37,6 @@ INSTEAD: dict[str, str] = {
     "fit_generator": "part of fit: fit(generator, steps_per_epoch=..., epochs=...), where a step is a batch",
     "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
     "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
-    "output_shape": "known to the model: see model.output_shape and model.summary()",
     "output": "not there: see model.explain() for how values flow",
 }
 
@@ -127,6 +126,11 @@ class Unit:
                     "attribute something else"
                 )
             super().__setattr__(renamed[name] if name in renamed and not hasattr(type(self), name) else name, value)
+
+    @classmethod
+    def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The constructor's keyword arguments with older spellings translated."""
+        return translate(cls.renamed, arguments, cls.__name__)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -221,7 +225,7 @@ def remembering(init: Any) -> Any:
         if "_arguments" in self.__dict__:  # called by a subclass's constructor
             init(self, *args, **kwargs)
             return
-        kwargs = translate(self.renamed, kwargs, type(self).__name__)
+        kwargs = type(self).modern(kwargs)
         kwargs = without_harmless(kwargs, signature.parameters, type(self).__name__)
         if "epsilon" in kwargs and kwargs["epsilon"] is None:  # Keras 2's way to say the default
             del kwargs["epsilon"]

@@ -35,8 +35,9 @@ def data_line(source: Source, parts: Parts) -> str:
 
 def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     """Say how the net will be trained."""
-    rate, name = model.optimizer.learning_rate, model.optimizer.unit_name
-    words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name, model.loss.unit_name]
+    compiled = model._compiled()
+    rate, name = compiled.optimizer.learning_rate, compiled.optimizer.unit_name
+    words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name, compiled.loss.unit_name]
     words += [f"dropout {settings.dropped:g}"] if settings.dropped else []
     words += [f"l2 {settings.penalty:g}"] if settings.penalty else []
     words += [f"batches of {settings.batch_size}"]

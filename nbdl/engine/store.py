@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.program import Tensor
+from nbdl.errors import ConfigError
 
 Floats = NDArray[np.float32]
 LINE = 16  # floats in a cache line
@@ -49,6 +50,39 @@ class Weight:
     def name(self) -> str:
         """layer/weight, as files name it."""
         return self.tensor.name
+
+    @property
+    def path(self) -> str:
+        """The same as `name`, as Keras 3 calls it."""
+        return self.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self.tensor.shape
+
+    @property
+    def dtype(self) -> str:
+        """The type of the numbers: "float32"."""
+        return str(self.value.dtype)
+
+    def numpy(self) -> Floats:
+        """A copy of the value."""
+        return self.value.copy()
+
+    def assign(self, value: Any) -> None:
+        """Set the value.
+
+        Raises:
+            ConfigError: it has another shape.
+        """
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            raise ConfigError(f"{self.name} has shape {self.shape}, the given array {array.shape}")
+        self.value[...] = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.value, dtype)
 
     @property
     def trained(self) -> bool:

@@ -279,6 +279,7 @@ class Input(_Input):
     def __init__(
         self,
         shape: Any,
+        batch_size: int | None = None,
         *,
         name: str | None = None,
         input_shape: int | Sequence[int] | None = None,

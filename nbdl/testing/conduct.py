@@ -163,6 +163,9 @@ def with_unit(subject: Subject) -> Sequential:
         if layer.input_shape is None:
             layer.set_input_shape(shape)
         model.add(layer)
+        if layer.declares_input:
+            entry, _ = host("activations")
+            model.add(entry.target(**entry.options["examples"][0]))
     elif subject.kind in ("activations", "regularizers", "initializers", "constraints"):
         entry, argument = host(subject.kind)
         layer = entry.target(**{**entry.options["examples"][0], argument: subject.make(), "input_shape": (3,)})

@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
+from nbdl.errors import ConfigError
+from nbdl.layer import without_rows
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 
 class Input(Layer):
-    """The shape of one row of inputs, as the first entry of a model; it passes x on.
+    """The shape of one row of inputs, given before the layers of a model; it is none of `model.layers`.
 
     Formula: y = x.
 
     Args:
         shape: without the rows; a number stands for one axis.
+        batch_size: not used: a model takes any number of rows.
+
+    In place of `shape` these are accepted: input_shape, and with the rows first, such as (None, 784), batch_shape and
+    batch_input_shape.
+
+    Raises:
+        ConfigError: two shapes are given, and they differ.
 
     Source: Keras 3, layers/core/input_layer.py.
 
@@ -25,9 +34,25 @@ class Input(Layer):
     """
 
     moves_only = True
+    declares_input = True
 
-    def __init__(self, shape: Any) -> None:
+    def __init__(self, shape: Any, batch_size: int | None = None) -> None:
         self.set_input_shape(shape)
+
+    @classmethod
+    def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        arguments = super().modern(arguments)
+        if "batch_shape" in arguments:
+            arguments["input_shape"] = without_rows(arguments.pop("batch_shape"), "Input's batch_shape")
+        if "shape" not in arguments and "input_shape" in arguments:
+            arguments["shape"] = arguments.pop("input_shape")
+        return arguments
+
+    def set_input_shape(self, shape: Any) -> None:
+        known = self.input_shape
+        super().set_input_shape(shape)
+        if known is not None and known != self.input_shape:
+            raise ConfigError(f"Input: two shapes are given, {known} and {self.input_shape}")
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         return x, None

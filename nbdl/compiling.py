@@ -1,0 +1,143 @@
+"""Compilable: what `compile` chooses for a model, and where the model runs, with Keras's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss, unit_of
+from nbdl.errors import ConfigError, MissingError
+from nbdl.placing import Place
+from nbdl.registry import registry
+from nbdl.units import explained
+
+if TYPE_CHECKING:
+    from nbdl.model import Sequential
+    from nbdl.optimizer import Optimizer
+    from nbdl.specs import Loss, Metric
+
+
+class Compilable:
+    """Optimizer, loss, metrics and device of a model."""
+
+    compiled: Compiled | None
+    training_state: TrainingState | None
+    _place: Place
+    _executors: dict[Any, Any]
+
+    @explained
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        """Choose what is minimised, how, what is reported, and where it runs.
+
+        Args:
+            optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
+            loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
+                mean over a row's outputs is the loss, and df(y, p), its derivative by p.
+            metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
+                mean over outputs and rows is reported under the function's name. All rows count alike.
+            weighted_metrics: the same, with rows that count by their `sample_weight` (and `class_weight`).
+            device: see `device`; by default the one that the model has: "cpu" unless it was set.
+            precision: see `precision`; by default the one that the model has: "float32" unless it was set.
+
+        Raises:
+            ConfigError: there is no such unit, device or precision, or the device cannot run the model.
+            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
+        """
+        if loss is None:
+            raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
+        if optimizer is None:
+            default = registry.default("optimizers")
+            optimizer = default.name if default else ""
+        listed, weighted = ([given] if isinstance(given, str) else given or [] for given in (metrics, weighted_metrics))
+        compiled = Compiled(
+            registry.make("optimizers", optimizer, "compile's optimizer"),
+            registry.make("losses", own_loss(loss), "compile's loss"),
+            named_metrics(listed, weighted),
+        )
+        place = self._place if precision is None else self._place.rounded(precision)
+        place = place if device is None else place.moved(device)
+        before = self.compiled, self.training_state
+        self.compiled, self.training_state = compiled, None
+        self._executors.clear()
+        try:
+            self._place = place.suited(self._model())
+        except ConfigError:
+            self.compiled, self.training_state = before
+            raise
+
+    @property
+    def device(self) -> str:
+        """Where `fit`, `evaluate` and `predict` run: "cpu", "cuda" (the first NVIDIA GPU) or "cuda:1" and so on.
+
+        It may be set at any time, also to "auto": "cuda" where that can be used, else, with a warning, "cpu"; what a
+        callback sets takes effect at the next call. Weights and what going on with training needs stay. Copies by
+        `copy` are on the same device; files and pickles know nothing of it. All else runs on the CPU: `model(x)`,
+        `as_njit`, `as_cfunc`, `export`, `profile`. Under NUMBA_DISABLE_JIT=1 plain Python runs everything, whatever
+        the device, and needs nothing of CUDA.
+
+        Raises:
+            ConfigError: there is no such device, or it cannot run a layer: one with a kernel of its own for CPUs alone.
+            DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
+        """
+        return self._place.device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._place = self._place.moved(name).suited(self._model())
+
+    @property
+    def precision(self) -> str:
+        """ "float32", or "tf32": a GPU may then round the operands of large matrix products to 10 bits after the point.
+
+        It may be set at any time. The CPU always computes in float32, and a warning says so.
+
+        Raises:
+            ConfigError: there is no such precision, or the GPU lacks cuBLAS, which "tf32" needs.
+        """
+        return self._place.precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        self._place = self._place.rounded(name).suited(self._model())
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; its `learning_rate` may be changed at any time.
+
+        Raises:
+            MissingError: the model is not compiled; so `hasattr` says no, and `getattr` gives its default.
+        """
+        if self.compiled is None:
+            raise MissingError("the model has no optimizer yet: call model.compile(loss=..., optimizer=...) first")
+        return self.compiled.optimizer
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss; None until the model is compiled."""
+        return None if self.compiled is None else self.compiled.loss
+
+    @property
+    def metrics(self) -> list[Metric | Loss]:
+        """The metrics that `compile` was given, in order; empty until then."""
+        return [] if self.compiled is None else [unit_of(metric) for _, metric in self.compiled.metrics]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns, in order; empty until the model is compiled."""
+        return [] if self.compiled is None else ["loss", *(name for name, _ in self.compiled.metrics)]
+
+    def _compiled(self) -> Compiled:
+        if self.compiled is None:
+            raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
+        return self.compiled
+
+    def _model(self) -> Sequential:
+        return cast("Sequential", self)

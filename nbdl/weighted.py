@@ -1,0 +1,90 @@
+"""Weighted: what models and layers have in common, their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.engine.store import Weight
+
+
+class Weighted:
+    """The weights of a model or a layer, under Keras's names."""
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights and states, layer by layer, in the order in which they were made; empty until they exist."""
+        raise NotImplementedError
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that steps change: no states, and none of a frozen layer."""
+        return [weight for weight in self.weights if weight.trained]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The states, and the weights of frozen layers."""
+        return [weight for weight in self.weights if not weight.trained]
+
+    @property
+    def variables(self) -> list[Weight]:
+        """The same as `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Weight]:
+        """The same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        """The same as `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    def existing_weights(self) -> list[Weight]:
+        """The weights.
+
+        Raises:
+            ConfigError: they do not exist yet.
+        """
+        raise NotImplementedError
+
+    def count_params(self) -> int:
+        """The number of weights.
+
+        Raises:
+            ConfigError: they do not exist yet.
+        """
+        return sum(weight.tensor.features for weight in self.existing_weights())
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights, in the order of `weights`; empty until they exist."""
+        return [weight.value.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights, in the order of `get_weights`; all or none.
+
+        Raises:
+            ConfigError: the weights do not exist yet, or the number of arrays or a shape differs.
+        """
+        import numpy as np
+
+        own, arrays = self.existing_weights(), [np.asarray(array) for array in weights]
+        if len(arrays) != len(own):
+            raise ConfigError(f"{self._shown()} has {len(own)} weights, {len(arrays)} were given")
+        for weight, array in zip(own, arrays, strict=True):
+            if array.shape != weight.shape:
+                raise ConfigError(f"{weight.name} has shape {weight.shape}, the given array {array.shape}")
+            if not np.issubdtype(array.dtype, np.number):
+                raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
+        for weight, array in zip(own, arrays, strict=True):
+            weight.value[...] = array
+
+    def _shown(self) -> str:
+        """What error messages call this."""
+        raise NotImplementedError

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nbdl import paths
+
 if TYPE_CHECKING:
     from nbdl import activations as activations
     from nbdl import callbacks as callbacks
@@ -83,7 +85,7 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
         else:
             try:  # nbdl.layers and the like work without an import of their own, as keras.layers does
                 value = importlib.import_module(f"nbdl.{name}")
-            except ModuleNotFoundError as error:
+            except ImportError as error:
                 if error.name != f"nbdl.{name}":
                     raise
                 from nbdl.registry import registry
@@ -91,9 +93,12 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
                 entry = registry.find("layers", name)  # Keras has its first layer at the top
                 if entry is not None and name in (entry.name, *entry.aliases):
                     return entry.target
-                raise AttributeError(f"module 'nbdl' has no attribute {name!r}") from None
+                raise paths.missing("nbdl", name) from None
         globals()[name] = value
         return value
+
+
+paths.install()
 
 
 def __dir__() -> list[str]:

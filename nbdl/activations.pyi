@@ -10,7 +10,7 @@ from nbdl_standard.activations.relu import Relu as _Relu
 from nbdl_standard.activations.softmax import Softmax as Softmax
 from nbdl_standard.activations.sparsemax import Sparsemax as Sparsemax
 
-from nbdl import Activation
+from nbdl import Activation as Activation
 
 class celu(Activation):
     def __init__(self, alpha: float = 1.0) -> None: ...

@@ -1,6 +1,5 @@
 """Every registered callback, by name, third parties' included; and the base class."""
 
-from nbdl.callback import Callback as Callback
 from nbdl.callback import History as History
 from nbdl.namespace import namespace
 

@@ -7,7 +7,7 @@ from nbdl_standard.constraints.max_norm import MaxNorm as _MaxNorm
 from nbdl_standard.constraints.min_max_norm import MinMaxNorm as MinMaxNorm
 from nbdl_standard.constraints.unit_norm import UnitNorm as UnitNorm
 
-from nbdl import Constraint
+from nbdl import Constraint as Constraint
 
 class max_norm(_MaxNorm):
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] = 0, *, m: float = ...) -> None: ...

@@ -18,7 +18,7 @@ from nbdl_standard.initializers.truncated_normal import TruncatedNormal as _Trun
 from nbdl_standard.initializers.variance_scaling import VarianceScaling as VarianceScaling
 from nbdl_standard.initializers.zeros import Zeros as Zeros
 
-from nbdl import Initializer
+from nbdl import Initializer as Initializer
 
 constant = Constant
 glorot_normal = GlorotNormal

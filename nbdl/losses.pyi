@@ -18,7 +18,7 @@ from nbdl_standard.losses.sparse_categorical_crossentropy import (
     SparseCategoricalCrossentropy as _SparseCategoricalCrossentropy,
 )
 
-from nbdl import Loss
+from nbdl import Loss as Loss
 
 class binary_crossentropy(_BinaryCrossentropy):
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None) -> None: ...

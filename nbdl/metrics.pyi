@@ -27,7 +27,7 @@ from nbdl_standard.metrics.top_k_categorical_accuracy import TopKCategoricalAccu
 from nbdl_standard.metrics.true_negatives import TrueNegatives as _TrueNegatives
 from nbdl_standard.metrics.true_positives import TruePositives as _TruePositives
 
-from nbdl import Metric
+from nbdl import Metric as Metric
 from nbdl.losses import BinaryCrossentropy as BinaryCrossentropy
 from nbdl.losses import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from nbdl.losses import CategoricalCrossentropy as CategoricalCrossentropy

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
-from nbdl.registry import ALSO, Entry, registry
+from nbdl.paths import PATHS, missing
+from nbdl.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
+
+
+# Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
+CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 
 
 class Dataset:
@@ -25,6 +33,15 @@ class Dataset:
         return f"<dataset {self.name}: {self.description}>"
 
 
+def camel_case(name: str) -> str:
+    """Spell a name as a class.
+
+    >>> camel_case("mean_squared_error")
+    'MeanSquaredError'
+    """
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
 def _get(kind: str, given: Any, where: str = "") -> Any:
     """A unit by name, config, class or instance; of a kind that stands in for it where there is none."""
     name = given.get("name") if isinstance(given, dict) else given
@@ -32,20 +49,29 @@ def _get(kind: str, given: Any, where: str = "") -> Any:
 
 
 def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a module that offers every registered unit of a kind."""
+    """The `__getattr__` and `__dir__` of a module that offers every registered unit of a kind, and their base class."""
+    own, base = sys.modules[module], UNIT_KINDS.get(kind, "")
+    vars(own).setdefault("__path__", [])  # Keras has packages here; see nbdl.paths
+    beside = [name for name, value in vars(own).items() if name[0] != "_" and not isinstance(value, FunctionType)]
+    beside += [base_of(kind).__name__] if base else []
 
     def attribute(name: str) -> Any:
         if name == "__all__":  # of `from nbdl.layers import *`
-            return [one for one in names() if one.isidentifier()]
+            return [one for one in (*names(), *beside) if one.isidentifier()]
         if name.startswith("__"):
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            raise missing(module, name)
+        if f"{kind}.{name}" in PATHS:
+            return importlib.import_module(f"{module}.{name}")
         if name == "get":
             return functools.partial(_get, kind)
+        if base and name == base_of(kind).__name__:
+            return base_of(kind)
         entry = registry.get(registry.kind_of(kind, name), name)
         return Dataset(entry) if kind == "datasets" else entry.target
 
     def names() -> list[str]:
         entries = registry.entries(kind) + (registry.entries(ALSO[kind]) if kind in ALSO else [])
-        return sorted({name for entry in entries for name in (entry.name, *entry.aliases)})
+        found = {name for entry in entries for name in (entry.name, *entry.aliases)}
+        return sorted(found | {camel_case(entry.name) for entry in entries if kind in CLASSES_TOO})
 
-    return attribute, names
+    return attribute, lambda: sorted({*names(), *beside})

@@ -16,7 +16,7 @@ from nbdl_standard.optimizers.nadam import Nadam as _Nadam
 from nbdl_standard.optimizers.rmsprop import RMSprop as _RMSprop
 from nbdl_standard.optimizers.sgd import SGD as _SGD
 
-from nbdl import Optimizer
+from nbdl import Optimizer as Optimizer
 from nbdl import schedules as schedules
 
 class Adadelta(_Adadelta):

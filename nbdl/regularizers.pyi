@@ -4,7 +4,7 @@ from typing import Any
 
 from nbdl_standard.regularizers.orthogonal_regularizer import OrthogonalRegularizer as OrthogonalRegularizer
 
-from nbdl import Regularizer
+from nbdl import Regularizer as Regularizer
 
 class l1(Regularizer):
     def __init__(self, l1: float = 0.01) -> None: ...

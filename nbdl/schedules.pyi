@@ -11,7 +11,7 @@ from nbdl_standard.schedules.inverse_time_decay import InverseTimeDecay as _Inve
 from nbdl_standard.schedules.piecewise_constant_decay import PiecewiseConstantDecay as _PiecewiseConstantDecay
 from nbdl_standard.schedules.polynomial_decay import PolynomialDecay as _PolynomialDecay
 
-from nbdl import Schedule
+from nbdl import Schedule as Schedule
 
 class CosineDecay(_CosineDecay):
     def __init__(

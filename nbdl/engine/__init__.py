@@ -3,3 +3,13 @@
 program (what) → schedule (how) → cpu (run). `kernel` wraps the compiler, `scalar` turns plain Python functions
 into float32 source, `reference` runs a program line by line in plain Python. No module here knows a unit.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Keras 1 and 2 have layers and models here."""
+        from nbdl.paths import elsewhere
+
+        return elsewhere(__name__, name, ("models", "layers"))

@@ -1,6 +1,5 @@
 """Every registered layer, by name, third parties' included."""
 
-from nbdl.layer import Layer as Layer
 from nbdl.namespace import namespace
 
 __getattr__, __dir__ = namespace("layers", __name__)

@@ -5,11 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import DataError
+from nbdl.paths import missing
 from nbdl.seeding import set_random_seed as set_random_seed
 from nbdl.utils.splitting import train_test_split as train_test_split
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise missing(__name__, name)
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
+    """Each vector along an axis, divided by its norm; vectors of norm 0 stay.
+
+    Formula: result = x / ‖x‖.
+
+    Args:
+        x: numbers.
+        axis: along which the norm is taken.
+        order: of the norm: 2 is the root of the sum of squares, 1 the sum of sizes, infinity the largest size.
+
+    Source: Keras 3, utils/numerical_utils.py.
+
+    >>> normalize([[3.0, 4.0], [0.0, 0.0]])
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    import numpy as np
+
+    array = np.asarray(x)
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return np.asarray(array / np.where(norm == 0, 1, norm))
 
 
 def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | None = None) -> np.ndarray:

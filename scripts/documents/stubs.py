@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from documents.own import own_entries
 from nbdl import Layer, Loss, Metric, Optimizer, Schedule
+from nbdl.namespace import CLASSES_TOO, camel_case
 from nbdl.reference import description
 from nbdl.reference.description import Argument
 from nbdl.registry import ALSO, Entry, registry
@@ -43,8 +44,6 @@ EXPORTED = {
     "callbacks": ("nbdl", ["Callback", "History"]),
     "optimizers": ("nbdl", ["schedules"]),
 }
-# Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
-CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 # Kinds whose constructors take arguments that all of the kind have, which are not in their text.
 COMMON = (Layer, Loss, Metric, Optimizer, Schedule)
 PLAIN = {"int", "float", "str", "bool", "None", "Any", "Callable", "Sequence", "list", "tuple", "dict"}
@@ -127,11 +126,6 @@ def method(name: str, arguments: list[Argument], overloaded: bool) -> Iterator[s
 # -- units ----------------------------------------------------------------------------------------------------
 
 
-def camel_case(name: str) -> str:
-    """`mean_squared_error` as `MeanSquaredError`."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-
-
 def names_of(entry: Entry) -> list[str]:
     """Every spelling under which the module offers a unit; the first is its class."""
     names = [entry.name, *entry.aliases]
@@ -172,7 +166,7 @@ def stub(kind: str) -> str:
     for name in exported:
         body.append(f"from {module} import {name} as {name}")
     if KINDS[kind] not in exported:
-        body.append(f"from nbdl import {KINDS[kind]}")
+        body.append(f"from nbdl import {KINDS[kind]} as {KINDS[kind]}")
     for entry in own_entries(kind):
         body += unit(entry)
     if kind in ALSO:

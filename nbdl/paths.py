@@ -1,0 +1,194 @@
+"""The module paths of Keras 1, 2 and 3: each can be imported under `nbdl`, wherever nbdl keeps its contents.
+
+One finder, which Python asks after all others, makes these modules when they are imported. It also explains a name that
+`from nbdl.layers import ...` does not find: there Python drops the text of the module's own error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+def _under(package: str, names: str) -> list[str]:
+    return [f"{package}.{name}" for name in names.split()]
+
+
+# Where the contents of a path are: one or more of nbdl's modules, or objects in them.
+PATHS: dict[str, tuple[str, ...]] = {
+    "config": ("backend",),
+    "initializations": ("initializers",),
+    "objectives": ("losses",),
+    "optimizers.schedules": ("schedules",),
+    **dict.fromkeys(_under("optimizers", "experimental legacy"), ("optimizers",)),
+    **dict.fromkeys(_under("optimizers.legacy", "adam sgd rmsprop"), ("optimizers",)),
+    **dict.fromkeys(
+        _under(
+            "layers",
+            "activation advanced_activations attention containers convolutional convolutional_recurrent core "
+            "cudnn_recurrent embeddings experimental local merge merging noise normalization pooling preprocessing "
+            "recurrent regularization reshaping rnn wrappers experimental.preprocessing",
+        ),
+        ("layers",),
+    ),
+    **dict.fromkeys(
+        _under("engine", "base_layer functional input_layer network sequential topology training base_layer_v1 saving"),
+        ("models", "layers"),
+    ),
+    **dict.fromkeys(
+        _under(
+            "utils",
+            "conv_utils data_utils generic_utils io_utils layer_utils multi_gpu_utils np_utils numerical_utils "
+            "test_utils tf_utils vis_utils visualize_util",
+        ),
+        ("utils",),
+    ),
+    "legacy.saving": ("saving",),
+    "legacy": ("models", "losses"),
+}
+
+# What Keras has and nbdl has not, and what to do instead.
+MISSING: dict[str, str] = {
+    "Model": "nbdl has chains of layers: Sequential([...]), whose models have fit, evaluate and predict",
+    "Functional": "nbdl has chains of layers: Sequential([...])",
+    "Graph": "nbdl has chains of layers: Sequential([...])",
+    "InputSpec": "not needed: a layer's build is given the shape of its inputs and refuses what it does not take",
+    "KerasTensor": "nbdl has chains of layers: Sequential([...])",
+    "Variable": "a layer makes its weights in build, with b.weight(...)",
+    "applications": "nbdl has no pretrained models",
+    "custom_object_scope": "not needed: call nbdl.register(...) with your units before loading",
+    "CustomObjectScope": "not needed: call nbdl.register(...) with your units before loading",
+    "register_keras_serializable": "call nbdl.register(...) with your units before loading",
+    "get_custom_objects": "call nbdl.register(...) with your units before loading",
+    "get_source_inputs": "nbdl has chains of layers: see model.layers",
+    "get_file": "download the file with another package, such as pooch",
+    "image_dataset_from_directory": "bring images to arrays with another package first",
+    "text_dataset_from_directory": "bring text to arrays with another package first",
+    "mixed_precision": "everything is float32; for a GPU's products see model.precision",
+    "model_from_yaml": "write model.to_json(), read it with model_from_json",
+    "multi_gpu_model": "a model runs on one device: see model.device",
+    "ops": "nbdl's units are scalar functions or recorded operations: see nbdl.register and help(nbdl.Layer)",
+    "pad_sequences": "bring sequences to arrays of one length first",
+    "plot_model": "see model.summary() and model.explain()",
+    "model_to_dot": "see model.summary() and model.explain()",
+    "preprocessing": "bring images, text and sequences to arrays with another package first",
+    "PyDataset": "not needed: fit takes any object with __getitem__ and __len__ that gives batches",
+    "Sequence": "not needed: fit takes any object with __getitem__ and __len__ that gives batches",
+    "random": "nbdl.set_random_seed(...) and Sequential(seed=...) say where all randomness comes from",
+    "distribution": "a model runs on one device: see model.device",
+    "quantizers": "everything is float32",
+    "dtype_policies": "everything is float32",
+    "tree": "use Python's own lists and dicts",
+    "visualization": "see model.summary() and model.explain()",
+    "wrappers": "nbdl has no wrapper for scikit-learn; a model's own fit and predict take arrays",
+}
+
+
+def missing(module: str, name: str) -> AttributeError:
+    """The error of a module that lacks a name."""
+    hint = f": {MISSING[name]}" if name in MISSING else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}", name=name)
+
+
+def elsewhere(module: str, name: str, homes: tuple[str, ...]) -> Any:
+    """Return what a module has in other modules of nbdl.
+
+    Raises:
+        AttributeError: none of them has it.
+    """
+    if not name.startswith("__"):
+        for home in map(_home, homes):
+            if hasattr(home, name):
+                return getattr(home, name)
+        if name not in MISSING:
+            return getattr(_home(homes[-1]), name)  # raises an error that knows the names that are there
+    raise missing(module, name)
+
+
+class Alias(ModuleType):
+    """A module whose contents are those of others."""
+
+    homes: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            homes = [_home(path) for path in self.homes]
+            return [one for home in homes for one in getattr(home, "__all__", None) or dir(home) if one[0] != "_"]
+        return elsewhere(self.__name__, name, self.homes)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for path in self.homes for name in dir(_home(path)))})
+
+
+def _home(path: str) -> Any:
+    """A module of nbdl, or an object in one."""
+    module, _, name = path.partition(":")
+    found: Any = importlib.import_module(f"nbdl.{module}")
+    return found.__getattr__(name) if name else found  # once imported, its attribute is the path's own module
+
+
+class _Finder:
+    """Finds the modules of `PATHS`, and datasets as the modules that they are in Keras."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """What Python's import system asks; None: there is no such module.
+
+        Raises:
+            ImportError: there is none, and the text says what to do.
+        """
+        package, _, rest = fullname.partition(".")
+        if package != __package__ or not rest:
+            return None
+        homes = PATHS.get(rest) or cls._dataset(rest)
+        if homes:
+            loader: Any = _Loader(homes)
+            return ModuleSpec(fullname, loader, is_package=True)
+        if rest in MISSING:
+            raise ImportError(f"there is no {fullname}: {MISSING[rest]}", name=fullname)
+        cls._explain(fullname)
+        return None
+
+    @staticmethod
+    def _dataset(rest: str) -> tuple[str, ...]:
+        kind, _, name = rest.partition(".")
+        known = kind == "datasets" and hasattr(_home(kind), name)
+        return (f"{kind}:{name}",) if known else ()
+
+    @staticmethod
+    def _explain(fullname: str) -> None:
+        """Raise the text of the module's own error for a name that it looks up."""
+        parent, _, name = fullname.rpartition(".")
+        module = sys.modules.get(parent)
+        if parent == __package__:
+            from nbdl.errors import did_you_mean
+
+            if hint := did_you_mean(name, dir(module)):
+                raise ImportError(f"module {parent!r} has no {name!r}.{hint}", name=fullname)
+        elif hasattr(module, "__getattr__"):
+            try:
+                getattr(module, name)
+            except AttributeError as error:
+                raise ImportError(str(error), name=fullname) from None
+
+
+class _Loader:
+    def __init__(self, homes: tuple[str, ...]) -> None:
+        self.homes = homes
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = Alias(spec.name, "A path of Keras's; its contents are elsewhere in nbdl.")
+        module.homes = self.homes
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: contents are looked up when they are asked for."""
+
+
+def install() -> None:
+    """Let Python's import system ask for Keras's paths, after all else."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.append(_Finder)

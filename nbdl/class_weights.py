@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.errors import ConfigError, DataError
+from nbdl.errors import ConfigError, DataError, warn
 
 if TYPE_CHECKING:
     from nbdl.inputs import Array
@@ -102,10 +101,9 @@ def warn_of_sorted(train: Array, validation: Array, output_shape: Shape) -> None
         classes, counts = np.unique(others, return_counts=True)
         missing = classes[(counts * (len(rows) / len(others)) > EXPECTED) & ~np.isin(classes, rows)]
         if len(missing):
-            warnings.warn(
+            warn(
                 f"validation_split takes the last rows, and {whose} have none of class {missing[0]}: the data seems to "
                 "be sorted by class. Shuffle x and y together first, or use nbdl.utils.train_test_split(x, y, "
-                "stratify=labels) and validation_data",
-                stacklevel=5,
+                "stratify=labels) and validation_data"
             )
             return

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class NbdlError(Exception):
@@ -86,6 +91,19 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     ('1 row', '1,234 rows', '2 classes')
     """
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def warn(message: str, category: type[Warning] = UserWarning, package: str = "nbdl") -> None:
+    """Warn at the line that called nbdl: the first one outside of it.
+
+    Args:
+        package: another package whose lines are not the caller's, of a plugin.
+    """
+    frame: FrameType | None = sys._getframe()
+    level = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("nbdl", package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numbers
 import sys
 import time
-import warnings
 from collections.abc import Container, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from nbdl.engine import executors
 from nbdl.engine.batches import Words
 from nbdl.engine.random import permutation
 from nbdl.engine.store import Floats
-from nbdl.errors import ConfigError, DataError, DivergenceError
+from nbdl.errors import ConfigError, DataError, DivergenceError, warn
 from nbdl.inference import Evaluation, Tally, check_threads, evaluation, limited, tables
 from nbdl.inputs import checked_data, count
 from nbdl.progress import ProgressLine
@@ -182,7 +182,8 @@ def kept_rows(rows: int, share: Any) -> int:
         raise ConfigError(f"validation_split is a share of the rows, 0 <= share < 1, got {share!r}")
     if share == 0.0:
         return rows
-    kept = int(rows * (1.0 - float(share)))
+    # As written in decimal, but for a last digit: of 10 rows 0.9 leaves 1, though 10 * (1 - 0.9) is below 1.
+    kept = int(rows * (1 - Fraction(str(share))) + Fraction(rows, 1 << 50))
     if kept == 0 or kept == rows:
         raise DataError(f"validation_split={share:g} of {rows} rows leaves no rows to train or to validate on")
     return kept
@@ -378,10 +379,9 @@ class BatchesFit(Fit):
             return
         if done < (self.stream.steps or 1):
             wanted = "" if self.stream.steps is None else f" of {self.stream.steps}"
-            warnings.warn(
+            warn(
                 f"x ran out of data in epoch {epoch + 1}, after {done}{wanted} batches, and training ends here: give "
-                "what can be iterated over again, or a generator of steps_per_epoch * epochs batches",
-                stacklevel=7,
+                "what can be iterated over again, or a generator of steps_per_epoch * epochs batches"
             )
             self.model.stop_training = True
         elif self.steps_per_epoch is None:

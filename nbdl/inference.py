@@ -157,6 +157,7 @@ def limited(data: list[Any], batch_size: int | None, steps: int | None) -> list[
 def call(model: Sequential, x: Any) -> np.ndarray:
     """Predictions for rows or a single row, without a look at the numbers, on the CPU."""
     array = given.as_array(x, "x")
+    given.warn_of_large(array, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else array.shape[1:] or (1,))
     shape = model.input_shape or ()
@@ -170,7 +171,7 @@ def _predicted(model: Sequential, rows: Any, threads: int | None, device: str) -
     few = device == "cpu" and len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
     net = quick_net(model) if few else None
     if net is not None:
-        output: np.ndarray = net(rows)
+        output: np.ndarray = net(np.require(rows, np.float32))
     else:
         output = run_rows(model, "predict", [rows], math.prod(shape), threads, device)
     return output.reshape(len(rows), *shape)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-import warnings
-from collections.abc import Sequence, Sized
+import reprlib
+from collections.abc import Mapping, Sequence, Set, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.errors import ConfigError, DataError
+from nbdl.errors import ConfigError, DataError, warn
+from nbdl.rounding import CHUNK, EXACT, what_is_lost
 
 if TYPE_CHECKING:
     from nbdl.layer import Layer, Shape
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
-CHUNK = 1 << 20  # elements looked at together
 LARGEST = 3.4e38  # of float32
-EXACT = 1 << 24  # integers above are not exact in float32
+REMEDY = "Bring it near 0 in float64 first, such as x - x.min(axis=0), or (x - x.mean(axis=0)) / x.std(axis=0)"
 
 
 def count(value: Any, name: str, default: int, least: int) -> int:
@@ -53,7 +53,7 @@ def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: b
     if not model.built:
         model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
     rows = inputs(array, model.input_shape, model.layers, looks)
-    columns = targets(y, compiled.loss, model.output_shape, len(rows))
+    columns = targets(y, compiled.loss, model.output_shape, len(rows), looks)
     return [rows, columns, row_weights(sample_weight, len(rows))]
 
 
@@ -65,19 +65,17 @@ def as_array(data: Any, what: str) -> Array:
         raise DataError(f"{what} is a sparse matrix; pass {what}.toarray()")
     if np.ma.is_masked(data):
         raise DataError(f"{what} has masked values; fill them ({what}.filled(0)) or drop such rows")
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise DataError(f"{what} cannot be made into an array: {error}. Are its rows of different lengths?") from None
+    if isinstance(data, Mapping | Set):
+        _refuse_collection(data, what)
+    array = _converted(data, what)
     if array.dtype == object:
-        array = _from_objects(array, what)
+        array = _from_objects(array, data, what)
+    elif array.dtype.kind == "V" and array.dtype.type is not np.void:  # bfloat16 and the like, of ml_dtypes
+        array = array.astype(np.float32)
     if array.dtype.kind == "b":
         return array.view(np.uint8)
     if array.dtype.kind not in "fiu":
-        raise DataError(
-            f"{what} holds {array.dtype}, not numbers"
-            + ("; turn class names into integers or one-hot columns first" if array.dtype.kind in "US" else "")
-        )
+        raise DataError(f"{what} holds {array.dtype}, not numbers{_for_text(what) if array.dtype.kind in 'US' else ''}")
     if array.ndim == 0:
         raise DataError(f"{what} is a single number; rows of samples are needed")
     if array.dtype.name not in PLAIN or not array.dtype.isnative:
@@ -85,14 +83,62 @@ def as_array(data: Any, what: str) -> Array:
     return array
 
 
-def _from_objects(array: Array, what: str) -> Array:
+def _for_text(what: str) -> str:
+    """What to do about text."""
+    if what == "x":
+        return "; turn text into numbers, or leave it out"
+    return "; number class names, np.unique(labels, return_inverse=True)[1], or make one-hot columns of these numbers"
+
+
+def _refuse_collection(data: Any, what: str) -> None:
+    """Refuse a dict or a set, without printing what may be all of the data."""
+    if not isinstance(data, Mapping):
+        raise DataError(f"{what} is a {type(data).__name__}, which has no order; pass an array or a list")
+    keys = reprlib.repr(list(data))
+    raise DataError(
+        f"{what} is a {type(data).__name__} with the keys {keys}; pass one array. Of columns make one with "
+        f"np.column_stack(list({what.split()[-1]}.values())), or pass a data frame"
+    )
+
+
+def _converted(data: Any, what: str) -> Array:
+    """An array of any type."""
+    try:
+        return np.asarray(_plain_tensor(data))
+    except ValueError as error:
+        raise DataError(f"{what} cannot be made into an array: {error}. Are its rows of different lengths?") from None
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # of the library that the data is of
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{what}, a {type(data).__name__}, cannot be made into a NumPy array: {reason}") from None
+
+
+def _plain_tensor(data: Any) -> Any:
+    """PyTorch's tensors in the form that NumPy can read: without a gradient, in host memory, of a type that it has."""
+    if isinstance(data, list | tuple) and data and hasattr(data[0], "detach"):
+        return type(data)(_plain_tensor(part) for part in data) if type(data) in (list, tuple) else data
+    if not (hasattr(data, "detach") and hasattr(data, "cpu")):
+        return data
+    data = data.detach().cpu()
+    return data.float() if str(getattr(data, "dtype", "")).endswith("bfloat16") else data
+
+
+def _from_objects(array: Array, data: Any, what: str) -> Array:
+    if array.ndim == 0:
+        raise DataError(f"{what} is of type {type(data).__name__}; pass an array, a data frame or lists of numbers")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
         wrong = [(place, value) for place, value in np.ndenumerate(array) if not isinstance(value, numbers.Real)]
         ragged = not wrong or (array.ndim == 1 and isinstance(wrong[0][1], Sized) and not isinstance(wrong[0][1], str))
-        found = "rows of different lengths" if ragged else f"{wrong[0][1]!r} at {list(wrong[0][0])}"
-        raise DataError(f"{what} must hold numbers of one shape; it has {found}") from None
+        if ragged:
+            raise DataError(f"{what} must hold numbers of one shape; it has rows of different lengths") from None
+        place, value = wrong[0]
+        names = getattr(data, "columns", None)
+        column = f"row {place[0]}, column {names[place[1]]!r}" if names is not None and len(place) == 2 else list(place)
+        hint = _for_text(what) if isinstance(value, str) else ""
+        raise DataError(
+            f"{what} must hold numbers of one shape; it has {reprlib.repr(value)} at {column}{hint}"
+        ) from None
 
 
 def rows_of(array: Array, shape: Shape, what: str, owner: str = "the model") -> Array:
@@ -146,7 +192,10 @@ def acting(layers: Sequence[Layer]) -> Layer | None:
 
 
 def inputs(x: Any, shape: Shape | None, layers: Sequence[Layer] = (), looks: bool = True) -> Array:
-    """x as rows × features, and as the first of these layers wants it; `looks` warns of pixels that are not scaled."""
+    """x as rows × features, and as the first of these layers wants it.
+
+    `looks` warns of pixels that are not scaled and of numbers that float32 cannot hold.
+    """
     first = acting(layers)
     limit, scaled = (None, False) if first is None else (first.input_limit, first.rescales)
     array = as_array(x, "x")
@@ -154,17 +203,18 @@ def inputs(x: Any, shape: Shape | None, layers: Sequence[Layer] = (), looks: boo
         shape = array.shape[1:] or (1,)
     rows = rows_of(array, shape, "x")
     low, high = check_finite(rows, "x") if rows.size else (0.0, 0.0)
+    _check_size(low, high, "x")
     if limit is not None:
         _check_integers(rows, low, high, limit)
+    elif looks and (lost := what_is_lost(rows, low, high)):
+        warn(f"x holds {lost}. {REMEDY}")
     elif (
         looks and not scaled and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16)
     ):
-        warnings.warn(
+        warn(
             f"x goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
-            "divide by 255",
-            stacklevel=4,
+            "divide by 255"
         )
-    _check_size(low, high, "x")
     return rows
 
 
@@ -174,8 +224,8 @@ def _check_size(low: float, high: float, what: str) -> None:
         raise DataError(f"{what} holds values up to {size:g}, more than float32 can hold; scale it")
 
 
-def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
-    """y as rows × features, as the loss wants them."""
+def targets(y: Any, loss: Loss, output_shape: Shape, rows: int, looks: bool = True) -> Array:
+    """y as rows × features, as the loss wants them; `looks` as for `inputs`."""
     if y is None:
         raise DataError("y is missing: the loss compares predictions with targets")
     array = as_array(y, "y")
@@ -188,6 +238,8 @@ def targets(y: Any, loss: Loss, output_shape: Shape, rows: int) -> Array:
         _check_size(low, high, "y")
         if array.dtype.kind in "iu" and max(abs(low), abs(high)) > EXACT:
             raise DataError(f"y holds integers up to {high:g}; float32 is exact only up to {EXACT}")
+        if looks and array.dtype.kind == "f" and (lost := what_is_lost(array.reshape(rows, -1), 0.0, 0.0)):
+            warn(f"y holds {lost}. {REMEDY}")
         problem = loss.check_targets(array, output_shape)
         if problem:
             raise DataError(problem)
@@ -217,5 +269,16 @@ def gathered(array: Array, shuffled: bool) -> str | None:
 
 def net_rows(values: Any, name: str) -> NDArray[np.float32]:
     """A row or rows as contiguous, writable float32; refuses what `predict` refuses, but NaN."""
-    array = np.require(as_array(values, name), np.float32, ["C", "A", "W"])
+    given = as_array(values, name)
+    warn_of_large(given, name)
+    array = np.require(given, np.float32, ["C", "A", "W"])
     return array if array.ndim <= 2 else array.reshape(len(array), math.prod(array.shape[1:]))
+
+
+def warn_of_large(array: Array, what: str) -> None:
+    """Warn of large numbers that float32 cannot hold: what can be told at a glance, for calls of few rows."""
+    if array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
+        return
+    low, high = float(array.min()), float(array.max())
+    if max(-low, high) > EXACT and (lost := what_is_lost(np.atleast_2d(array).reshape(-1, array.shape[-1]), low, high)):
+        warn(f"{what} holds {lost}. {REMEDY}")

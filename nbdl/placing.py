@@ -6,16 +6,12 @@ Both are said when a device is chosen, not in the middle of a fit. Nothing of CU
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nbdl.errors import ConfigError, DeviceError, did_you_mean
+from nbdl.errors import ConfigError, DeviceError, did_you_mean, warn
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from nbdl.model import Sequential
 
 DEVICES = ("cpu", "cuda", "auto")
@@ -68,11 +64,11 @@ class Place:
             except ConfigError as error:
                 if not self.auto:
                     raise
-                _warn(f"device 'auto' is the CPU: {error}")
+                warn(f"device 'auto' is the CPU: {error}", DeviceWarning)
                 place = replace(self, device="cpu", auto=False)
         if place.precision == "tf32" and not _plain():
             if place.device == "cpu":
-                _warn("precision 'tf32' has no effect on the CPU, which computes in float32")
+                warn("precision 'tf32' has no effect on the CPU, which computes in float32", DeviceWarning)
             elif not _cublas():
                 raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
         return place
@@ -113,7 +109,7 @@ def resolve(name: str) -> str:
         return "cuda" if device == "auto" else device
     if device != "auto":
         raise DeviceError(f"device {device!r} cannot be used: {why}")
-    _warn(f"device 'auto' is the CPU: {why}")
+    warn(f"device 'auto' is the CPU: {why}", DeviceWarning)
     return "cpu"
 
 
@@ -160,12 +156,3 @@ def _cublas() -> str:
     from nbdl.engine.cuda import availability, cublas
 
     return str(cuda.open_runtime(0).cublas) if availability.simulated() else cublas.found()
-
-
-def _warn(message: str) -> None:
-    """Warn at the line outside of nbdl that led here."""
-    frame: FrameType | None = sys._getframe()
-    level = 1
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "nbdl":
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, DeviceWarning, stacklevel=level)

@@ -37,10 +37,15 @@ def is_stream(x: Any) -> bool:
     (False, True)
     """
     if isinstance(x, list | tuple):
-        return bool(x) and isinstance(x[0], tuple) and bool(x[0]) and all(hasattr(part, "__array__") for part in x[0])
+        return bool(x) and isinstance(x[0], tuple) and bool(x[0]) and all(_is_array(part) for part in x[0])
     if isinstance(x, str | bytes | range | set | frozenset) or any(hasattr(x, name) for name in ARRAYS):
         return False
     return hasattr(x, "__next__") or (not _is_buffer(x) and (hasattr(x, "__iter__") or _is_sequence(x)))
+
+
+def _is_array(part: Any) -> bool:
+    """Whether this is an array, and not one of NumPy's or PyTorch's numbers, which are arrays without a dimension."""
+    return hasattr(part, "__array__") and getattr(part, "ndim", 1) != 0
 
 
 def _is_buffer(x: Any) -> bool:

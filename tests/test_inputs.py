@@ -15,7 +15,10 @@ import pytest
 
 import nbdl
 from nbdl.errors import ConfigError, DataError, FileFormatError, NbdlError
+from nbdl.fitting import kept_rows
 from nbdl.layers import Activation, Dense, Flatten, Input
+from nbdl.streams import is_stream
+from nbdl.utils import confusion_matrix, to_categorical
 
 X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 Y = np.arange(12) % 3
@@ -145,8 +148,8 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "ragged": ([[1, 2, 3, 4], [1, 2]], Y[:2], "different lengths"),
     "ragged objects": (np.array([[1, 2], [1]], dtype=object), Y[:2], "different lengths"),
     "text": ([["a"] * 4] * 12, Y, "not numbers"),
-    "a dict": ({"a": 1}, Y, "must hold numbers"),
-    "a set": ({1.0, 2.0}, Y, "must hold numbers"),
+    "a dict": ({"a": 1}, Y, "a dict with the keys"),
+    "a set": ({1.0, 2.0}, Y, "a set, which has no order"),
     "a generator": ((row for row in X), Y, "y was given beside an iterable of batches"),
     "complex": (X.astype(complex), Y, "complex"),
     "dates": (X.astype("M8[s]"), Y, "datetime64"),
@@ -154,7 +157,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "nullable with gaps": (
         pd.DataFrame(X).convert_dtypes().mask(pd.DataFrame(X) > 1),
         Y,
-        r"<NA> at \[1, 2\]",
+        r"<NA> at row 1, column 2",
     ),
     "NaN": (np.where(X > 1, np.nan, X), Y, "x holds NaN in row 1, column 2"),
     "None": (np.where(X > 1, None, X.astype(object)), Y, "x holds NaN in row 1, column 2"),
@@ -190,6 +193,172 @@ def test_pixels_that_are_not_scaled_are_warned_of() -> None:
 
 
 # -- options ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "kept"),
+    [(10, 0.9, 1), (100, 0.9, 10), (1000, 0.99, 10), (100, 0.57, 43), (10, np.float32(0.9), 1)],
+)
+def test_the_split_is_exact(rows: int, share: float, kept: int) -> None:
+    """Of 10 rows 0.9 leaves 1: in floating point 10 * (1 - 0.9) is below 1."""
+    assert kept_rows(rows, share) == kept
+
+
+TIMES = np.array([[1_700_000_000], [1_700_000_001], [1_700_000_060]])
+WAYS: dict[str, Callable[[nbdl.Sequential, Any], Any]] = {
+    "predict": lambda model, x: model.predict(x),
+    "call": lambda model, x: model(x),
+    "call of many": lambda model, x: model(np.repeat(x, 3000, 0)),
+    "as_njit": lambda model, x: model.as_njit()(x),
+    "evaluate": lambda model, x: model.evaluate(x, np.zeros(len(x))),
+    "predict_on_batch": lambda model, x: model.predict_on_batch(x),
+    "test_on_batch": lambda model, x: model.test_on_batch(x, np.zeros(len(x))),
+    "batches": lambda model, x: model.evaluate([(x, np.zeros(len(x)))]),
+    "fit": lambda model, x: model.fit(x / 1, np.zeros(len(x)), epochs=0),
+    "adapt": lambda model, x: nbdl.layers.Normalization().adapt(x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "float64"])
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_that_float32_cannot_hold_are_warned_of_at_the_users_line(way: str, dtype: str) -> None:
+    model = nbdl.Sequential([Dense(1, input_dim=1)], seed=1)
+    model.compile("sgd", "mse")
+    message = "too far apart" if way == "adapt" else "1700000001 in row (1|3000), column 0 .* becomes 1700000000"
+    with pytest.warns(UserWarning, match=message) as seen:
+        WAYS[way](model, TIMES.astype(dtype))
+    assert [Path(one.filename).name for one in seen] == ["test_inputs.py"]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([[1e6 + 0.125], [1e6 + 0.01]]),
+        np.array([[5.0, 1e-6], [9.0, 1e-6 + 1e-13]]),
+        np.array([[2.0**62 + 2.0**20], [2.0**62]]),
+        np.array([[(1 << 62) + 1], [-(1 << 63)]]),
+        np.array([[(1 << 64) - 1]], np.uint64),
+    ],
+)
+def test_numbers_too_close_together_for_float32(x: Any) -> None:
+    with pytest.warns(UserWarning, match="x holds (numbers that lie closer|whole numbers above)"):
+        net((x.shape[1],)).predict(x)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([[1 << 62], [-(1 << 63)], [3 << 40]]),
+        np.array([[0.1], [0.1]]),
+        np.array([[1e6 + 0.125], [1e6 + 0.25]]),
+        np.random.default_rng(0).normal(1000, 1, (50, 1)),
+        np.array([[1e30], [2.5e30]]),
+        np.array([[1 << 24], [(1 << 24) - 1]]),
+    ],
+)
+def test_numbers_that_float32_holds_well_enough(x: Any) -> None:
+    with warnings.catch_warnings(action="error"):
+        net((1,)).predict(x)
+
+
+def test_targets_too_close_together_for_float32() -> None:
+    model = net(outputs=1, loss="mse")
+    with pytest.warns(UserWarning, match="y holds numbers that lie closer together"):
+        model.evaluate(X, 1.7e9 + np.arange(12.0))
+
+
+class Tensor:
+    """What PyTorch's tensors are like."""
+
+    def __init__(self, values: Any, grad: bool = True, place: str = "cuda", dtype: str = "torch.float32") -> None:
+        self.values, self.grad, self.place, self.dtype = np.asarray(values, np.float32), grad, place, dtype
+        self.shape, self.ndim = self.values.shape, self.values.ndim
+
+    def detach(self) -> Any:
+        return Tensor(self.values, False, self.place, self.dtype)
+
+    def cpu(self) -> Any:
+        return Tensor(self.values, self.grad, "cpu", self.dtype)
+
+    def float(self) -> Any:
+        return Tensor(self.values, self.grad, self.place)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        if self.place != "cpu" or self.dtype != "torch.float32":
+            raise TypeError("can't convert it to numpy")
+        return self.values
+
+
+def test_tensors_with_gradients_on_gpus_and_in_bfloat16() -> None:
+    model = net()
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.predict(Tensor(X)), expected)
+    np.testing.assert_array_equal(model.predict(Tensor(X, dtype="torch.bfloat16")), expected)
+    np.testing.assert_array_equal(model.predict([Tensor(row) for row in X]), expected)
+
+
+def test_an_array_that_cannot_be_converted_is_explained() -> None:
+    class Odd:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            raise RuntimeError("not today\nand more")
+
+    with pytest.raises(DataError, match=r"x, a Odd, cannot be made into a NumPy array: not today$"):
+        net().predict(Odd())
+
+
+def test_bfloat16() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    np.testing.assert_array_equal(net().predict(HALVES.astype(ml_dtypes.bfloat16)), net().predict(HALVES))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        list(zip(X[:, 0], X[:, 1], strict=True)),
+        list(zip(X[:, 0].tolist(), Y, strict=True)),
+        [(np.array(1.0), np.array(2.0))],
+        tuple(zip(X[:, 0], X[:, 1], strict=True)),
+    ],
+)
+def test_tuples_of_numbers_are_rows_not_batches(rows: Any) -> None:
+    assert not is_stream(rows)
+    model = net((2,), 1, "mse")
+    np.testing.assert_array_equal(model.predict(rows), model.predict(np.array(rows)))
+    target = np.zeros(len(rows))
+    model.fit(rows, target, validation_data=(rows, target), verbose=0)
+    assert model.evaluate(rows, target) == model.evaluate(np.array(rows), target)
+    assert is_stream([(X[:, :2], target)])
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "message"),
+    [
+        ([0, 1], 3.0, "num_classes is an integer of at least 1, got 3.0"),
+        ([0, 1], "3", "num_classes is an integer of at least 1, got '3'"),
+        ([0, 1], 0, "num_classes is an integer of at least 1, got 0"),
+        (["a", "b"], None, "number class names, np.unique"),
+        ([0.5], None, "integers from 0"),
+        ([np.nan], None, "integers from 0"),
+        ([np.inf], None, "integers from 0"),
+        ([10**15], None, "do not fit into memory"),
+        ({"a": 1}, None, "a dict with the keys"),
+    ],
+)
+def test_labels_that_cannot_be_one_hot(y: Any, classes: Any, message: str) -> None:
+    with pytest.raises(NbdlError, match=message):
+        to_categorical(y, classes)
+    if classes is not None:
+        with pytest.raises(NbdlError, match=message):
+            confusion_matrix(y, y, classes)
+
+
+def test_labels_that_can_be_one_hot() -> None:
+    assert to_categorical(np.array([[3], [0]], np.uint8), np.int32(5)).tolist() == [[0, 0, 0, 1, 0], [1, 0, 0, 0, 0]]
+    assert to_categorical(2).tolist() == [0, 0, 1]
+    assert to_categorical([70_000]).nbytes < 1e6  # no square matrix of all classes
+    np.testing.assert_array_equal(to_categorical(Tensor([1.0, 0.0])), [[0, 1], [1, 0]])
 
 
 def test_a_batch_larger_than_the_data_is_the_data() -> None:
@@ -250,7 +419,9 @@ def test_a_single_callback_need_not_be_in_a_list() -> None:
     assert net().fit(X, Y, verbose=0, callbacks=stop).history["loss"]
 
 
-@pytest.mark.parametrize(("share", "kept"), [(0.5, 6), (0.01, 11), (0.9, 1), (1 / 3, 8)])
+@pytest.mark.parametrize(
+    ("share", "kept"), [(0.5, 6), (0.01, 11), (0.9, 1), (1 / 3, 8), (0.75, 3), (2 / 3, 4), (1 - 1 / 3, 4)]
+)
 def test_the_split_takes_the_last_rows(share: float, kept: int) -> None:
     model = net()
     history = model.fit(X, Y, validation_split=share, verbose=0).history

@@ -312,6 +312,7 @@ def test_adapted_statistics_ride_in_the_saved_model(tmp_path: Path) -> None:
     assert np.array_equal(load_model(tmp_path / "model.nbdl").predict(X), wanted)
 
 
+@pytest.mark.filterwarnings("ignore:adapt. mean")  # which is right, and does not matter here
 @pytest.mark.parametrize("parts", [1, 3, 40])
 def test_batches_of_any_size_give_the_statistics_of_all(parts: int) -> None:
     data = X + np.array([0, 10, 100, 1e4, 1e6, -1e6])

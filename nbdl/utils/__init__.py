@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MOST_CLASSES = 1 << 14  # of a confusion matrix: 2 GiB
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
@@ -55,6 +57,7 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
         float32, the shape of y and an axis of classes.
 
     Raises:
+        ConfigError: num_classes is not an integer of at least 1.
         DataError: labels are not integers from 0 to num_classes - 1.
 
     Source: Keras 3, utils/numerical_utils.py.
@@ -65,20 +68,42 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
     """
     import numpy as np
 
-    labels = np.asarray(y)
+    given = num_classes if num_classes is not None else nb_classes
+    labels = _labels(y, "to_categorical: y")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
-    if labels.size and (labels.dtype.kind not in "fiub" or (labels != np.floor(labels)).any() or labels.min() < 0):
-        raise DataError("to_categorical: labels are integers from 0; class names must be numbered first")
-    labels = labels.astype(np.int64)
-    classes = num_classes if num_classes is not None else nb_classes
+    classes = _classes(given, "to_categorical")
     if classes is None:
         classes = int(labels.max()) + 1 if labels.size else 0
     if labels.size and labels.max() >= classes:
         raise DataError(
             f"to_categorical: label {labels.max()} does not fit {classes} classes, which are 0 to {classes - 1}"
         )
-    return np.asarray(np.eye(classes, dtype=np.float32)[labels])
+    try:
+        rows = np.zeros((labels.size, classes), np.float32)
+    except (MemoryError, ValueError):
+        raise DataError(f"to_categorical: {labels.size} rows of {classes} columns do not fit into memory") from None
+    rows[np.arange(labels.size), labels.reshape(-1)] = 1.0
+    return rows.reshape(*labels.shape, classes)
+
+
+def _labels(y: Any, what: str) -> np.ndarray:
+    """Integer labels from 0 of what `as_array` takes."""
+    import numpy as np
+
+    from nbdl.inputs import as_array
+
+    array = as_array([y] if np.isscalar(y) else y, what)
+    if array.size and not ((array == np.floor(array)).all() and 0 <= array.min() <= array.max() < 1 << 53):
+        raise DataError(f"{what} holds integers from 0; other labels must be numbered first")
+    return array.astype(np.int64)[0] if np.isscalar(y) else array.astype(np.int64)
+
+
+def _classes(given: Any, what: str) -> int | None:
+    """A number of classes, checked."""
+    from nbdl.inputs import count
+
+    return None if given is None else count(given, f"{what}: num_classes", 1, 1)
 
 
 def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -> np.ndarray:
@@ -105,16 +130,19 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -
     """
     import numpy as np
 
-    labels, widths = [], [num_classes or 0]
+    from nbdl.inputs import as_array
+
+    wanted = _classes(num_classes, "confusion_matrix")
+    labels, widths = [], [wanted or 0]
     for name, given in (("y_true", y_true), ("y_pred", y_pred)):
-        array = np.asarray(given)
+        array = as_array(given, f"confusion_matrix: {name}")
         if array.ndim == 2 and array.shape[1] > 1:
-            widths.append(0 if num_classes else array.shape[1])
+            widths.append(0 if wanted else array.shape[1])
             array = array.argmax(axis=1)
         array = array.reshape(-1)
-        whole = array.dtype.kind in "fiub" and (array == np.floor(array)).all()
-        if not whole or (array.size and not 0 <= array.min() <= array.max() < (num_classes or np.inf)):
-            most = "" if num_classes is None else f" to {num_classes - 1}"
+        whole = (array == np.floor(array)).all()
+        if not whole or (array.size and not 0 <= array.min() <= array.max() < (wanted or MOST_CLASSES)):
+            most = f" to {MOST_CLASSES - 1 if wanted is None else wanted - 1}"
             raise DataError(f"confusion_matrix: {name} holds integers from 0{most}, or a column for each class")
         labels.append(array.astype(np.int64))
         widths.append(int(array.max()) + 1 if array.size else 0)

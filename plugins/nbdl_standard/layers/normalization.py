@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, Layer, hookimpl
 from nbdl.engine.functions import per, times
-from nbdl.errors import ConfigError, DataError
+from nbdl.errors import ConfigError, DataError, warn
 from nbdl_standard.normalizing import axes_of, over_all_features
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class Normalization(Layer):
         if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
             raise DataError("adapt: the data has NaN or infinity; drop or fill such rows")
         self._statistics = mean, variance
+        _warn_of_rounding(mean, variance)
         if self._model is not None:
             for weight, values in zip(self.weights, self._statistics, strict=True):
                 weight.value[...] = values
@@ -158,6 +159,23 @@ class Normalization(Layer):
     def _apart(self, shape: Shape) -> tuple[int, ...]:
         """The axes of a row that have statistics of their own."""
         return () if self.axis is None else axes_of(self, self.axis, shape)
+
+
+def _warn_of_rounding(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> None:
+    """Warn of values that lie so close together, beside their size, that few different ones are left in float32."""
+    import numpy as np
+
+    from nbdl.rounding import CLOSE
+
+    close = (variance > 0.0) & (2.0 * np.sqrt(variance) < np.abs(mean) * CLOSE)
+    if close.any():
+        at = int(close.argmax())
+        warn(
+            f"adapt: mean {mean.flat[at]:.12g} and deviation {np.sqrt(variance.flat[at]):.6g} of column {at} (counted "
+            "from 0) are too far apart: layers compute in float32, which has few different values there. Subtract an "
+            "offset from the data in float64 first, such as x - x.min(axis=0)",
+            package="nbdl_standard",
+        )
 
 
 def _parts(data: Any) -> Iterator[NDArray[np.float64]]:

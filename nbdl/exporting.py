@@ -111,9 +111,9 @@ def owner_of(model: Sequential, operation: Operation) -> str:
 
 def _check_options(name: str, function: Callable[..., Any], options: dict[str, Any]) -> None:
     known = list(inspect.signature(function).parameters)[2:]
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise ConfigError(
-                f"the export format {name!r} has no option {option!r}.{did_you_mean(option, known)} "
-                f"Options: {', '.join(known) or 'none'}"
+                f"the export format {name!r} does not take {option}={value!r}.{did_you_mean(option, known)} "
+                f"It takes: {', '.join(known) or 'no options'}"
             )

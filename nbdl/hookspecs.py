@@ -103,8 +103,8 @@ def register_schedules(register: Register) -> None:
 def register_datasets(register: Register) -> None:
     """`register("digits", load, task=..., classes=..., description=..., recipe=...)`.
 
-    `load(folder=None)` returns `(x_train, y_train), (x_test, y_test)`; `recipe` holds the command
-    line's defaults for it."""
+    `load()` returns `(x_train, y_train), (x_test, y_test)`. It may take `folder=None`, where its files are, and
+    `download=False`: the command line offers them then. `recipe` holds the command line's defaults for it."""
 
 
 @hookspec(since="1.0")

@@ -96,9 +96,7 @@ def remedy(need: Need) -> str:
     if distribution == SESSION.distribution:
         return ". The model has units of its author's own: define them and call nbdl.register(...) before loading"
     if not need["version"]:
-        return (
-            f", a file: add --plugin-file {distribution}, or call nbdl.register(Path({distribution!r})) before loading"
-        )
+        return f", a file: call nbdl.register(Path({distribution!r})) before loading"
     if broken is not None:
         return f", which is installed and broken: {broken.reason}. {broken.remedy}"
     if switched_off:

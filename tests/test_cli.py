@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import nbdl
+from nbdl import Sequential
 from nbdl.cli import arch, warmup
 from nbdl.cli.app import COMMANDS as BUILT_IN
 from nbdl.cli.app import app, imported
@@ -30,6 +31,7 @@ from nbdl.cli.source import hold_out
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
 from nbdl.errors import ConfigError
+from nbdl.layers import Dense
 from nbdl.recipe import settle
 
 COMMAND = (sys.executable, "-m", "nbdl")
@@ -272,7 +274,7 @@ def test_task_ignore_test_and_splits(folder: Path) -> None:
     text = run(*common, "--test", "rest.csv", "--validation-split", "0").stdout
     assert "150 rows to train on, 50 to test; 3 inputs, 3 classes" in text
     text = run(*common, "--task", "regression", "--test-split", "0").stdout
-    assert "120 rows to train on, 30 to validate; 3 inputs, 1 to predict" in text
+    assert "120 rows to train on, 30 to validate; 3 inputs, 1 value to predict" in text
     assert "regression: as told by --task" in text
 
 
@@ -289,7 +291,7 @@ def test_arrays_from_a_file(folder: Path) -> None:
     x = random.normal(size=(120, 3)) * 50
     np.savez("data.npz", x=x, y=np.stack([x[:, 0], -x[:, 1]], axis=1))
     text = run("train", "data.npz", "--epochs", "40", "--progress", "none").stdout
-    assert "3 inputs, 2 to predict" in text
+    assert "3 inputs, 2 values to predict" in text
     head, *answers = rows_of(run("predict", "data.nbdl", "data.npz").stdout)
     assert head == ["prediction_1", "prediction_2"]
     assert np.corrcoef(np.array(answers, float)[:, 1], -x[:, 1])[0, 1] > 0.9
@@ -570,7 +572,7 @@ def test_plugins_list() -> None:
     [
         ("trian", 2, "no such command 'trian'. Did you mean 'train'?"),
         ("train digits --arch 64-50:sigmod-10", 2, "character 7: unknown activation 'sigmod'. Did you mean 'sigmoid'?"),
-        ("train digits --arch 784-10", 2, "begins with 784 inputs; the data has 64: write 64-10"),
+        ("train digits --arch 784-10", 2, "begins with 784 inputs; the data has 64: write --arch 64-10"),
         ("train digits --arch 64-5", 2, "has 5 outputs; the data has 10 classes"),
         ("train digits --optimizer adm", 2, "unknown optimizer 'adm'. Did you mean 'Adam'?"),
         ("train digits --loss crossentrop", 2, "unknown loss 'crossentrop'"),
@@ -594,6 +596,21 @@ def test_plugins_list() -> None:
         ("predict none.nbdl flowers.csv", 2, "there is no file none.nbdl. Did you mean 'notes.nbdl'?"),
         ("predict notes flowers.csv", 2, "Did you mean 'notes.nbdl'?"),
         ("predict other flowers.csv", 2, "there is no file other. Models here: notes.nbdl."),
+        ("train digits --test-split 0.5", 2, "digits has rows to test on of its own; leave --test-split out"),
+        ("train flowers.csv --target kind --test flowers.csv --test-split 0.3", 2, "leave one of them out"),
+        ("train flowers.csv --target kind --validation-split 0 --patience 3", 2, "leaves no rows to validate on"),
+        ("train flowers.csv --target kind --arch 2-3 --dropout 0.5", 2, "this net has none"),
+        ("train flowers.csv --target kind --ignore kind", 2, "--ignore kind: it is the --target"),
+        ("train digits --data .", 3, "digits: its data come with it, it takes no folder; leave --data out"),
+        ("train flowers.csv --target kind --data .", 3, "flowers.csv is no dataset: --data and --download are for"),
+        ("train digits -q -v", 2, "leave one of them out"),
+        ("export m.nbdl --check flowers.csv --name x", 2, "leave --to, --output, --name and --header out"),
+        ("profile --arch 2-3 --json --by layer", 2, "--by groups the lines of the table"),
+        ("train digits -o .", 2, "is a folder; write -o digits.nbdl"),
+        ("train digits -o m", 2, "write -o m.nbdl"),
+        ("train digits --arch 64-9-3", 2, "'64-9-3' has 3 outputs; the data has 10 classes: the last layer needs 10 units"),
+        ("train digits --arch 1-10", 2, "begins with 1 input; the data has 64: write --arch 64-10"),
+        ("train flowers.csv --target a --ignore kind --arch 1-2", 2, "has 2 outputs; the data has 1 value to predict"),
         ("train digits --epochs abc", 2, "'abc' is not a valid whole number"),
         ("train digits --lr nan", 2, "'nan' is not a finite number"),
         ("train flowers.csv --target a --target kind", 2, "--target is given twice: give it once"),
@@ -608,6 +625,8 @@ def test_errors_say_what_to_do(arguments: str, code: int, message: str) -> None:
     write_rows("flowers.csv", flowers())
     write_rows("short.csv", flowers()[:2])
     Path("notes.nbdl").write_text("do not overwrite")
+    if "m.nbdl" in arguments:
+        Sequential([Dense(1, input_dim=2)]).save("m.nbdl")
     result = run(*arguments.split(), code=code)
     assert message in result.stderr
     assert "Traceback" not in result.output

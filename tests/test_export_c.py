@@ -651,7 +651,7 @@ def test_unknown_formats_and_options_are_refused(tmp_path: Path) -> None:
         model.export(tmp_path / "net.c", format="cc")
     with pytest.raises(UnknownNameError, match=r"net\.txt: its suffix names no export format\..*Known: c \(\.c\)"):
         model.export(tmp_path / "net.txt")
-    with pytest.raises(ConfigError, match=r"no option 'nam'. Did you mean 'name'\? Options: name, header"):
+    with pytest.raises(ConfigError, match=r"does not take nam=.*Did you mean 'name'\? It takes: name, header"):
         model.export(tmp_path / "net.c", nam="x")
     model.export(tmp_path / "net.txt", format="c")
     model.export(tmp_path / "net.inc", format=".c")
@@ -726,7 +726,10 @@ def test_the_command(folder: Path) -> None:
     assert run("export", "net.nbdl", "--check", "out.c", code=1).output.startswith("out.c is no export")
     assert "Known: c (.c)" in run("export", "net.nbdl", code=2).output
     assert "unknown export format 'onxx'" in run("export", "net.nbdl", "--to", "onxx", code=2).output
-    assert "leave --to and --output out" in run("export", "net.nbdl", "--to", "c", "--check", "out.c", code=2).output
+    assert (
+        "leave --to, --output, --name and --header out"
+        in run("export", "net.nbdl", "--to", "c", "--check", "out.c", code=2).output
+    )
     (folder / "mine.c").write_text("int x;\n")
     assert "not overwritten" in run("export", "net.nbdl", "-o", "mine.c", code=2).output
     assert (folder / "mine.c").read_text() == "int x;\n"

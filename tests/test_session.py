@@ -238,7 +238,10 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_a_model_with_a_files_units_names_the_file(saved: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'t_file_cube' of t_units.py, a file: add --plugin-file t_units.py"):
+    with pytest.raises(
+        ConfigError,
+        match=r"'t_file_cube' of t_units.py, a file: call nbdl.register\(Path\('t_units.py'\)\) before loading",
+    ):
         nbdl.load_model(saved)
     nbdl.register(saved.parent / "t_units.py")
     assert nbdl.load_model(saved).layers[0].activation.unit_name == "t_file_cube"

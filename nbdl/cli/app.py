@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
+from nbdl.cli.spoken import in_options
 from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, KernelError, NbdlError, PluginError
 from nbdl.placing import DeviceWarning
 
@@ -117,9 +118,11 @@ def plain_warnings() -> Iterator[None]:
     seen: set[str] = set()
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
-        if str(message) not in seen:
-            seen.add(str(message))
-            click.echo(f"Warning: {message}", err=True)
+        context = click.get_current_context(silent=True)
+        text = str(message) if context is None else in_options(str(message), context.command)
+        if text not in seen:
+            seen.add(text)
+            click.echo(f"Warning: {text}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DeviceWarning)

@@ -22,6 +22,7 @@ from nbdl.cli.options import (
 )
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import load, saying_how_read
+from nbdl.errors import counted
 
 
 @click.command(cls=Command, short_help="Loss and metrics of a model on data with answers.")
@@ -56,4 +57,4 @@ def evaluate(
     if as_json:
         click.echo(json.dumps({**result, "rows": len(data)}))
     else:
-        click.echo(f"{written(result)} ({len(data):,} rows)")
+        click.echo(f"{written(result)} ({counted(len(data), 'row')})")

@@ -40,8 +40,8 @@ def export(
     from nbdl.exporting import export_model, exporter, is_export_of
 
     if check is not None:
-        if format is not None or output is not None:
-            raise ConfigError("--check writes nothing: leave --to and --output out")
+        if format is not None or output is not None or name is not None or header:
+            raise ConfigError("--check writes nothing: leave --to, --output, --name and --header out")
         same = is_export_of(load_model(model), check)
         click.echo(f"{check} is {'an export' if same else 'no export'} of {model} as it is now")
         click.get_current_context().exit(0 if same else 1)

@@ -87,6 +87,7 @@ def load_files(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -
 
 plugin_file_option = click.option(
     "--plugin-file",
+    "plugin_file",
     metavar="FILE",
     multiple=True,
     is_eager=True,

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl.cli.spoken import in_options
+from nbdl.cli.unused import say_unused
+from nbdl.errors import ConfigError, NbdlError, did_you_mean
 
 MODEL_SUFFIX = ".nbdl"
 
 
 class Command(click.Command):
-    """A command of nbdl: an option of one value is given once, where click would silently take the last."""
+    """A command of nbdl: it checks how it is called, and its errors speak of its options.
+
+    An option of one value is given once, where click would silently take the last.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing:
-            refuse_repeated(self, ctx, args)
-        return super().parse_args(ctx, args)
+        with self.speaking():
+            if not ctx.resilient_parsing:
+                refuse_repeated(self, ctx, args)
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with self.speaking():
+            asked = {name: ctx.params[name] for name in ("threads", "device", "precision") if ctx.params.get(name)}
+            if asked.keys() & {"threads", "precision"}:
+                say_unused(**asked)
+            return super().invoke(ctx)
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Let errors of the library name options where they name Python's arguments."""
+        try:
+            yield
+        except NbdlError as error:
+            error.args = (in_options(str(error), self), *error.args[1:])
+            raise
 
 
 def refuse_repeated(command: click.Command, ctx: click.Context, args: list[str]) -> None:

@@ -19,7 +19,7 @@ from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
 from nbdl.cli.plugins import loaded
-from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
+from nbdl.errors import ConfigError, PluginError, UnknownNameError, counted, did_you_mean
 
 if TYPE_CHECKING:
     from nbdl.entries import Entry, Owner
@@ -265,5 +265,5 @@ class Report:
                     click.echo("\n".join(wrapped(line, WIDTH, 2, 2)))
         counts = Counter(one.outcome for one in self.results)
         numbers = ", ".join(f"{counts[outcome]} {word}" for outcome, word in SHOWN.items() if counts[outcome])
-        units = f"{len(self.sizes)} units" if len(self.sizes) != 1 else next(iter(self.sizes))
+        units = counted(len(self.sizes), "unit") if len(self.sizes) != 1 else next(iter(self.sizes))
         click.echo(f"\n{units}: {numbers}")

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from nbdl.cli import arch as nets
 from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
@@ -69,6 +70,9 @@ def profile(
     nbdl profile digits.nbdl --batch-size 100
     nbdl profile --arch 784-500:sigmoid-10:softmax --optimizer adam --by layer
     """
+    by_given = click.get_current_context().get_parameter_source("by") is ParameterSource.COMMANDLINE
+    if as_json and by_given:
+        raise click.UsageError("--by groups the lines of the table; --json has every operation: leave one of them out")
     if (model is None) == (arch is None):
         raise click.UsageError("give a saved MODEL, or a net with --arch" + (", not both" if model else ""))
     if model is not None:

@@ -13,6 +13,7 @@ import click
 
 from nbdl.cli.figures import seconds, written
 from nbdl.cli.options import PLUGIN_FILES
+from nbdl.errors import counted
 from nbdl.placing import stand_in
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 def data_line(source: Source, parts: Parts) -> str:
     """Say what there is to learn from."""
     encoding = parts.encoding
-    sizes = [f"{len(parts.train):,} rows to train on"]
+    sizes = [f"{counted(len(parts.train), 'row')} to train on"]
     sizes += [f"{len(parts.validation):,} to validate"] if parts.validation is not None else []
     sizes += [f"{len(parts.test):,} to test"] if parts.test is not None else []
-    what = f"{encoding.outputs} classes" if encoding.classes else f"{encoding.outputs} to predict"
+    classes = counted(encoding.outputs, "class", "classes")
+    what = classes if encoding.classes else f"{counted(encoding.outputs, 'value')} to predict"
     name = "standard input" if source.name == "-" else source.name
-    return f"{name}: {', '.join(sizes)}; {encoding.shape[0]} inputs, {what}"
+    return f"{name}: {', '.join(sizes)}; {counted(encoding.shape[0], 'input')}, {what}"
 
 
 def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
@@ -41,10 +43,8 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     words += [f"dropout {settings.dropped:g}"] if settings.dropped else []
     words += [f"l2 {settings.penalty:g}"] if settings.penalty else []
     words += [f"batches of {settings.batch_size}"]
-    stops = settings.patience and parts.validation is not None
-    words += [
-        f"at most {settings.epochs} epochs, patience {settings.patience}" if stops else f"{settings.epochs} epochs"
-    ]
+    stops, epochs = settings.patience and parts.validation is not None, counted(settings.epochs or 0, "epoch")
+    words += [f"at most {epochs}, patience {settings.patience}" if stops else epochs]
     words += [f"seed {model.seed}"]
     if model.device != "cpu":
         what = stand_in(model.device)
@@ -56,9 +56,9 @@ def outcome_line(model: Sequential, callbacks: Sequence[Any], settings: Settings
     """Say how long it took and which weights are kept."""
     history = model.history
     done = 0 if history is None else len(history.epoch)
-    text = f"{done} of {settings.epochs} epochs in {seconds(elapsed)}"
+    text = f"{done} of {counted(settings.epochs or 0, 'epoch')} in {seconds(elapsed)}"
     if compiled:
-        text += f", {compiled} kernel{'s' * (compiled > 1)} compiled (kept in the cache)"
+        text += f", {counted(compiled, 'kernel')} compiled (kept in the cache)"
     best = next((callback.best_epoch for callback in callbacks if hasattr(callback, "best_epoch")), None)
     if done and best is not None and history is not None:
         text += f"; best weights: epoch {best + 1}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,8 @@ from nbdl.cli import report
 from nbdl.cli.app import INTERRUPTED
 from nbdl.cli.figures import figures, written
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load, targets_for
-from nbdl.errors import ConfigError, DataError, DivergenceError
+from nbdl.cli.unused import refuse_dropout, refuse_unused
+from nbdl.errors import ConfigError, DataError, DivergenceError, counted
 from nbdl.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
 
 if TYPE_CHECKING:
@@ -79,12 +82,14 @@ def output_path(given: str | None, source: str) -> Path:
     Raises:
         ConfigError: Another suffix, no such folder, or a file there that is not a model.
     """
-    if given is None:
-        stem = "model" if source == "-" else Path(source).name.split(".")[0] or "model"
-        given = f"{stem}{SUFFIX}"
+    default = f"{('' if source == '-' else Path(source).name.split('.')[0]) or 'model'}{SUFFIX}"
+    given = default if given is None else given
     path = Path(given).expanduser()
+    if path.is_dir():
+        raise ConfigError(f"-o {given}: is a folder; write -o {shlex.quote(str(path / default))}")
     if path.suffix != SUFFIX:
-        raise ConfigError(f"-o {given}: models are saved as {SUFFIX} files only; write -o {path.stem}{SUFFIX}")
+        instead = shlex.quote(str(path.with_suffix(SUFFIX) if path.stem else default))
+        raise ConfigError(f"-o {given}: models are saved as {SUFFIX} files only; write -o {instead}")
     if not path.parent.is_dir():
         raise ConfigError(f"-o {given}: there is no folder {path.parent}; make it first")
     if path.exists() and not (path.is_file() and is_model(path)):
@@ -106,16 +111,18 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     data = load(run.source, how)
     task, why = the_task(run, data)
     recipe = choose(task, run.recipe)
-    own = settings_of(data.dataset, data.recipe) if data.dataset else {}
-    settings = settle(options, own or defaults_of(recipe))
+    settings = settle(options, own_settings(data, task) or defaults_of(recipe))
+    refuse_unused(run, data, options, settings)
     parts = parted(run, data, task, settings, how)
-    plan = recipe.target(request(parts, settings))
+    wanted = request(parts, settings, options)
+    refuse_dropout(wanted.stages, options)
+    plan = recipe.target(wanted)
     model = built(run, plan, parts)
     run.say("data", report.data_line(data, parts))
     run.say("task", f"{task}: {why}")
     for remark in remarks(data.data, run.target, task, parts.encoding.features):
         run.say("note", remark)
-    run.say("net", f"{plan.title}, {model.count_params():,} weights")
+    run.say("net", f"{plan.title}, {counted(model.count_params(), 'weight')}")
     run.say("training", report.training_line(model, parts, settings))
     if run.verbose:
         model.summary(print_fn=run.echo)
@@ -132,6 +139,14 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     if not fitted:
         click.get_current_context().exit(INTERRUPTED)
     run.say("next", report.next_line(run.output, data, how))
+
+
+def own_settings(data: Source, task: Task) -> Mapping[str, Any]:
+    """Return a dataset's own settings; its net and loss are for its own task."""
+    if data.dataset is None:
+        return {}
+    own = settings_of(data.dataset, data.recipe)
+    return own if task == data.task else {name: own[name] for name in own if name not in ("arch", "loss")}
 
 
 def the_task(run: Run, data: Source) -> tuple[Task, str]:
@@ -180,7 +195,7 @@ def parted(run: Run, source: Source, task: Task, settings: Settings, how: Readin
     return Parts(training, validation, test, encoding)
 
 
-def request(parts: Parts, settings: Settings) -> Request:
+def request(parts: Parts, settings: Settings, given: Mapping[str, Any]) -> Request:
     """Return what the recipe is asked for.
 
     Raises:
@@ -190,12 +205,13 @@ def request(parts: Parts, settings: Settings) -> Request:
     stages: tuple[Stage, ...] = ()
     if settings.arch is not None:
         net = nets.parse(settings.arch)
+        what = f"--arch {settings.arch!r}" if given["arch"] else f"the dataset's net {settings.arch!r}"
         if net.inputs != inputs:
             raise ConfigError(
-                f"--arch {settings.arch!r} begins with {net.inputs} inputs; the data has {inputs}: "
-                f"write {nets.Net(inputs, net.stages)}"
+                f"{what} begins with {counted(net.inputs, 'input')}; the data has {inputs}: "
+                f"write --arch {nets.Net(inputs, net.stages)}"
             )
-        check_outputs(parts.encoding, net.stages[-1].units, f"--arch {settings.arch!r}")
+        check_outputs(parts.encoding, net.stages[-1].units, what)
         stages = net.stages
     return Request(
         task=parts.encoding.task,
@@ -270,6 +286,6 @@ def tell_test(run: Run, model: Sequential, parts: Parts) -> None:
     if parts.test is None:
         return
     found = figures(model, parts.encoding, parts.test, run.threads)
-    run.say("test", f"{written(found)} ({len(parts.test):,} rows)")
+    run.say("test", f"{written(found)} ({counted(len(parts.test), 'row')})")
     if run.progress == "json":
         click.echo(json.dumps({"test": found, "rows": len(parts.test)}))

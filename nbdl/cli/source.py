@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
-from nbdl.errors import ConfigError, DataError, did_you_mean
+from nbdl.errors import ConfigError, DataError, counted, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +124,8 @@ def load(name: str, reading: Reading) -> Source:
     if entry is not None:
         return _dataset(name, entry, reading)
     if reading.folder is not None or reading.download:
+        if name == "-" or Path(name).expanduser().exists():
+            raise DataError(f"{name} is no dataset: --data and --download are for datasets. {_datasets()}")
         raise DataError(_no_dataset(name))
     if name != "-" and not Path(name).suffix and not Path(name).expanduser().exists() and Path(name).name == name:
         raise DataError(f"{_no_dataset(name)} There is no file of that name either.")
@@ -133,8 +135,13 @@ def load(name: str, reading: Reading) -> Source:
 def _no_dataset(name: str) -> str:
     from nbdl.registry import registry
 
-    known = registry.names("datasets")
-    return f"{name}: no such dataset.{did_you_mean(name, known)} Datasets: {', '.join(known) or 'none'}."
+    return f"{name}: no such dataset.{did_you_mean(name, registry.names('datasets'))} {_datasets()}"
+
+
+def _datasets() -> str:
+    from nbdl.registry import registry
+
+    return f"Datasets: {', '.join(registry.names('datasets')) or 'none'}."
 
 
 def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
@@ -146,19 +153,16 @@ def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
 
 
 def _loaded(entry: Entry, reading: Reading) -> Any:
-    """Call a dataset's function; only some can download."""
+    """Call a dataset's function; only some take a folder, and only some can download."""
     import inspect
 
-    if "download" not in inspect.signature(entry.target).parameters:
-        if reading.download:
-            raise DataError(f"{entry.name}: there is nothing to download; leave --download out.")
-        return entry.target(reading.folder)
-    try:
-        return entry.target(reading.folder, download=reading.download)
-    except DataError as error:
-        if reading.download:
-            raise
-        raise DataError(f"{error} (On the command line: --data DIR, or --download.)") from error
+    known = inspect.signature(entry.target).parameters
+    if reading.download and "download" not in known:
+        raise DataError(f"{entry.name}: there is nothing to download; leave --download out.")
+    if reading.folder is not None and all(one.kind is one.KEYWORD_ONLY for one in known.values()):
+        raise DataError(f"{entry.name}: its data come with it, it takes no folder; leave --data out.")
+    given = {"download": True} if reading.download else {}
+    return entry.target(*(() if reading.folder is None else (reading.folder,)), **given)
 
 
 def _file(name: str, reading: Reading) -> Source:
@@ -229,15 +233,10 @@ def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: i
         classes = int(stays.sum())
         each = f"each of the {classes} classes keeps a row, and " if classes else ""
         raise DataError(
-            f"{data.source}: {each}{plural(len(data), 'row is', 'rows are')} too few to hold out {fraction:g} of them. "
-            "Hold out a larger share, or none: --validation-split 0 --test-split 0."
+            f"{data.source}: {each}{counted(len(data), 'row is', 'rows are')} too few to hold out {fraction:g} of "
+            "them. Hold out a larger share, or none: --validation-split 0 --test-split 0."
         )
     return rows_of(data, np.flatnonzero(~held)), rows_of(data, np.flatnonzero(held))
-
-
-def plural(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else many}"
 
 
 def _ordered(data: Data, target: str | None, task: str, seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -281,8 +280,8 @@ def check_outputs(encoding: Encoding, outputs: int, what: str) -> None:
     """Refuse a net whose last layer does not fit the targets."""
     if outputs == encoding.outputs or (outputs == 1 and len(encoding.classes) == 2):
         return
-    unit = "classes" if encoding.task == "classification" else "values to predict"
+    nouns = ("class", "classes") if encoding.task == "classification" else ("value to predict", "values to predict")
     raise ConfigError(
-        f"{what} has {outputs} outputs; the data has {encoding.outputs} {unit}: "
-        f"the last layer needs {encoding.outputs} units."
+        f"{what} has {counted(outputs, 'output')}; the data has {counted(encoding.outputs, *nouns)}: "
+        f"the last layer needs {counted(encoding.outputs, 'unit')}."
     )

@@ -77,7 +77,7 @@ class Table:
         found = next((delimiter for delimiter in DELIMITERS if delimiter in only), None)
         if found is None:
             return ""
-        return f" Each line was read as a single cell: if {found!r} parts the cells, say so (--delimiter {found!r})."
+        return f" Each line was read as a single cell: if {found!r} parts the cells, give delimiter={found!r}."
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return one column whose every cell is a finite number that fits float32.

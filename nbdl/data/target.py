@@ -85,7 +85,7 @@ def refuse_slips(data: Data, target: str | None, values: list[str]) -> None:
         reason = f"{values[row]!r} stands among numbers. Mend or leave out the line."
     raise DataError(
         f"{place_of(data, target, row)}: {reason} {tally(bad, len(values))} "
-        "If these are classes, say that the task is classification."
+        "If these are classes, give task='classification'."
     )
 
 
@@ -97,7 +97,7 @@ def refuse_names(data: Data, target: str | None, values: list[str]) -> None:
     label = f"target {target!r}" if isinstance(data, Table) else "y"
     raise DataError(
         f"{data.source}: {label} is text with {distinct} different values in {len(values)} rows, such as "
-        f"{values[0]!r}: too many to be classes. Choose another target, or say that the task is classification."
+        f"{values[0]!r}: too many to be classes. Choose another target, or give task='classification'."
     )
 
 

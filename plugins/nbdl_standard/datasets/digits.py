@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbdl import hookimpl
@@ -20,14 +19,11 @@ TEST_EVERY = 5
 RECIPE = {"arch": "64-64:relu-10:softmax", "epochs": 100, "batch_size": 32, "patience": 10}
 
 
-def load_data(folder: str | Path | None = None) -> tuple[Part, Part]:
+def load_data() -> tuple[Part, Part]:
     """Return 1,437 images to train with and 360 to test with, the same in every call and version.
 
     Both parts hold each digit in equal shares. The same people wrote both, as in scikit-learn's examples, so
     a test result is better than it would be on the handwriting of strangers.
-
-    Args:
-        folder: Not used; every dataset takes one.
 
     Returns:
         (x_train, y_train), (x_test, y_test): x is float32 of shape (rows, 64), 0 (white) to 1 (black); y is

@@ -121,7 +121,7 @@ def missing(places: list[Path]) -> str:
     """Say that there is no MNIST, where it was looked for, and the two ways to get it."""
     return (
         f"no MNIST in {' or '.join(str(place) for place in places)}. Put {', '.join(FILES)} (or with .gz), "
-        f"or {ARCHIVE}, there; or load with download=True, which fetches 11 MB."
+        f"or {ARCHIVE}, there; or name another folder by folder=...; or add download=True, which fetches 11 MB."
     )
 
 

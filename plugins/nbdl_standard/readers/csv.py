@@ -50,7 +50,7 @@ def read(source: Path | TextIO, *, delimiter: str | None = None, header: bool | 
     if delimiter is None:
         delimiter = "\t" if name.lower().endswith(".tsv") else sniff(lines)
     elif len(delimiter) != 1 or delimiter in '"\n':
-        raise DataError(f"delimiter {delimiter!r}: it must be one character, such as ',' or ';'.")
+        raise DataError(f"delimiter={delimiter!r}: it must be one character, such as ',' or ';'.")
     line, first = next(cells(lines, delimiter, name), (1, []))
     names = column_names(f"{name}, line {line}", first, header)
     plain = '"' not in text and text.isascii()

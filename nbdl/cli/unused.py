@@ -1,0 +1,71 @@
+"""Options that would do nothing: a command refuses them, or says so, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nbdl.cli.run import Run
+    from nbdl.cli.source import Source
+    from nbdl.recipe import Settings, Stage
+
+
+def refuse_unused(run: Run, source: Source, given: Mapping[str, Any], settings: Settings) -> None:
+    """Refuse options of a training that the data, or another option, leave without effect.
+
+    Args:
+        run: The call.
+        source: The data.
+        given: What the user gave of the settings; None where nothing was.
+        settings: What is settled.
+
+    Raises:
+        ConfigError: There is such an option.
+    """
+    if given["test_split"] is not None and run.test is not None:
+        raise ConfigError("--test-split holds out rows to test on, and --test gives them: leave one of them out")
+    if given["test_split"] is not None and source.test is not None:
+        raise ConfigError(f"--test-split: {source.name} has rows to test on of its own; leave --test-split out")
+    if given["patience"] and not settings.validation_split:
+        raise ConfigError(
+            "--patience waits for the validation loss, and --validation-split 0 leaves no rows to validate on: "
+            "leave one of them out"
+        )
+    if run.target is not None and run.target in run.ignore:
+        raise ConfigError(f"--ignore {run.target}: it is the --target, which is no input anyway; leave --ignore out")
+    if run.quiet and run.verbose:
+        raise ConfigError("--quiet prints errors and warnings only, --verbose also the layers: leave one of them out")
+
+
+def refuse_dropout(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> None:
+    """Refuse to drop hidden units of a net that has none.
+
+    Raises:
+        ConfigError: The net has one layer.
+    """
+    if given["dropped"] and len(stages) == 1:
+        raise ConfigError("--dropout drops hidden units, and this net has none: add a layer to --arch, or leave it out")
+
+
+def say_unused(threads: int | None = None, device: str = "cpu", precision: str = "float32") -> None:
+    """Say on standard error what a machine makes of these options where it is not what was asked for."""
+    from nbdl.placing import resolve
+
+    on_cpu = resolve(device) == "cpu"
+    if precision == "tf32" and on_cpu:
+        click.echo("--precision tf32 is for a GPU; the CPU computes in float32", err=True)
+    if threads is None:
+        return
+    if not on_cpu:
+        click.echo(f"--threads {threads} is for the CPU; {device} does not use it", err=True)
+        return
+    from nbdl.engine.threads import usable_threads
+
+    most = usable_threads(threads)
+    if most < threads:
+        click.echo(f"--threads {threads}: {most} can be used here, and {most} will be", err=True)

@@ -193,9 +193,9 @@ def test_options_reach_the_model(folder: Path) -> None:
     assert model.optimizer.learning_rate == 0.5
     assert model.seed == 7
     layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
-    assert [name for name, _ in layers] == ["Input", "Dense", "Dropout", "Dense"]
-    assert layers[1][1]["kernel_regularizer"]["config"] == {"l2": 0.001}
-    assert layers[2][1]["rate"] == 0.2
+    assert [name for name, _ in layers] == ["Dense", "Dropout", "Dense"]
+    assert layers[0][1]["kernel_regularizer"]["config"] == {"l2": 0.001}
+    assert layers[1][1]["rate"] == 0.2
 
 
 def test_left_out_activations_are_the_recipes(folder: Path) -> None:
@@ -608,7 +608,7 @@ def test_plugins_list() -> None:
         ("profile --arch 2-3 --json --by layer", 2, "--by groups the lines of the table"),
         ("train digits -o .", 2, "is a folder; write -o digits.nbdl"),
         ("train digits -o m", 2, "write -o m.nbdl"),
-        ("train digits --arch 64-9-3", 2, "'64-9-3' has 3 outputs; the data has 10 classes: the last layer needs 10 units"),
+        ("train digits --arch 64-9-3", 2, "3 outputs; the data has 10 classes: the last layer needs 10 units"),
         ("train digits --arch 1-10", 2, "begins with 1 input; the data has 64: write --arch 64-10"),
         ("train flowers.csv --target a --ignore kind --arch 1-2", 2, "has 2 outputs; the data has 1 value to predict"),
         ("train digits --epochs abc", 2, "'abc' is not a valid whole number"),

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from nbdl.errors import ConfigError
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.tmp")
+LOCKED_SECONDS = 2.0  # a process that is alive has locked its temporary file by then
+UNLOCKED_SECONDS = 24 * 3600.0  # where files cannot be locked, age alone tells
+
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside, flush, rename; the mode is that of any new file, or the old one's.
+    """Write a file of the user's: to a temporary file beside, flush, rename.
 
-    A link stays, and what it names is replaced.
+    The mode is that of any new file, or the old one's. A link stays, and what it names is replaced. Temporary files
+    that a killed process left beside are removed.
 
     Raises:
         ConfigError: what is there is no ordinary file.
@@ -20,23 +33,70 @@ def write_atomically(path: Path, content: bytes) -> None:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path} is not an ordinary file, and would be replaced by one; give another name")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    sweep(path.parent, path.name)
+    _replace(path, content, new_mode=0o666, mode=path.stat().st_mode & 0o777 if path.exists() else None, flush=True)
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """Write a file that nbdl alone reads: for the user only, and in the place of a link rather than through it.
+
+    It is not flushed to the disk: who reads it finds out whether it is whole.
+    """
+    _replace(path, content, new_mode=0o600, mode=None, flush=False)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove temporary files that processes left here when they were killed: of one file's name, or all."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            match = TEMPORARY.fullmatch(entry.name)
+            if match and name in ("", match["name"]) and entry.is_file(follow_symlinks=False):
+                _remove_abandoned(Path(entry.path))
+
+
+def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flush: bool) -> None:
+    """Write a new file beside a path and rename it; it is locked meanwhile, so that nobody takes it for abandoned.
+
+    It is made with the mode that a new file has, so the umask counts without being looked at: that would be possible
+    only by changing it, for all threads.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    handle = os.open(temporary, flags, new_mode)
     try:
         with os.fdopen(handle, "wb") as file:
+            if fcntl is not None:
+                with suppress(OSError):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
-        os.replace(temporary, path)
+            if flush:
+                os.fsync(handle)
+            if mode is not None:
+                os.chmod(temporary, mode)
+            if fcntl is not None:
+                os.replace(temporary, path)
+        if fcntl is None:  # on Windows an open file cannot be renamed
+            os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
 
 
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode & 0o777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+def _remove_abandoned(temporary: Path) -> None:
+    """Remove a temporary file whose process is gone: nobody holds its lock."""
+    wait = UNLOCKED_SECONDS
+    if fcntl is not None:
+        with suppress(OSError):
+            handle = os.open(temporary, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                wait = LOCKED_SECONDS
+            except BlockingIOError:
+                return
+            finally:
+                os.close(handle)
+    with suppress(OSError):
+        if time.time() - temporary.lstat().st_mtime > wait:
+            temporary.unlink()

@@ -5,9 +5,12 @@ Everything runs in processes of its own with a cache folder of its own.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +23,7 @@ import numpy as np
 import pytest
 
 import nbdl
+from nbdl.engine import cache as kernel_cache
 from nbdl.engine import kernel, plans
 from nbdl.specs import elementwise
 
@@ -50,6 +54,12 @@ FACTOR = 2.0
 
 def deep(x):
     return math.tanh(x) + 1.0
+"""
+ANOTHER = """
+from nbdl.engine.kernel import kernel
+@kernel
+def run(frame, op, r0, r1, c0, c1, chunk, first):
+    return 7
 """
 KERNELS = 3  # of PREDICT: the unit's map, what runs a plan, and what Python calls
 PREDICT = """
@@ -319,7 +329,7 @@ class Process:
     def predict(self) -> tuple[Any, int, int]:
         """y, kernels compiled, kernels loaded; warnings are errors."""
         self.monkeypatch.setattr(kernel, "_modules", {})
-        self.monkeypatch.setattr(kernel, "_folder", [self.folder])
+        self.monkeypatch.setattr(kernel_cache, "_folder", [self.folder])
         self.monkeypatch.setattr(kernel, "statistics", kernel.Statistics())
         for name in [name for name in sys.modules if name.startswith("nbdl_kernel_")]:
             self.monkeypatch.delitem(sys.modules, name)
@@ -349,18 +359,156 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Process:
 
 
 @pytest.mark.parametrize("damage", [halved, emptied, garbled])
-@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".pyc"])
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".seal"])
 def test_a_damaged_file_is_survived_and_mended(suffix: str, damage: Any, process: Process) -> None:
     files = [path for path in process.folder.rglob("*") if path.suffix == suffix]
     [path] = files
     content, times = path.read_bytes(), path.stat()
-    header = content[:16] if suffix == ".pyc" else b""  # a header that fits, so that the rest is read
-    path.write_bytes(header + damage(content[len(header) :]))
+    path.write_bytes(damage(content))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     y, compiled, _ = process.predict()
     assert y == [2.0, 4.0, 6.0]
-    assert compiled == 1 or suffix in (".py", ".pyc")  # written anew, a source fits its machine code again
+    assert compiled == 1 or suffix == ".py"  # written again, a source fits its machine code
     assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+def test_numbas_files_of_another_kernel_are_not_run(process: Process) -> None:
+    kernel.load(ANOTHER)
+    other = kernel_cache.kernel_name(ANOTHER)
+    sources = {path.name.removeprefix(other): path for path in process.folder.rglob(f"{other}.*")}
+    [own] = [path.stem for path in process.folder.glob("*.py") if path.stem != other]
+    assert len([suffix for suffix in sources if suffix.endswith((".nbi", ".nbc", ".seal"))]) == 3
+    for whole in (False, True):  # Numba's files alone, and with their seal
+        targets = [path for path in process.folder.rglob(f"{own}.*") if path.suffix in (".nbi", ".nbc", ".seal")]
+        for path in targets:
+            same = (
+                sources[".seal"]
+                if path.suffix == ".seal"
+                else next(found for found in sources.values() if found.suffix == path.suffix)
+            )
+            if whole or path.suffix != ".seal":
+                path.write_bytes(same.read_bytes())
+        assert process.predict() == ([2.0, 4.0, 6.0], 1, 0)
+        assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("seal", ["kept", "removed", "of nobody"])
+def test_a_foreign_index_is_not_unpickled(seal: str, process: Process, tmp_path: Path) -> None:
+    [index] = process.folder.rglob("*.nbi")
+    [sealed] = process.folder.glob("*.seal")
+    index.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    if seal == "removed":
+        sealed.unlink()
+    elif seal == "of nobody":  # one that fits, made without the key
+        digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in process.folder.rglob("*.nb?")}
+        payload = json.dumps(digests, sort_keys=True).encode() + b"\n" + sealed.read_bytes().split(b"\n", 2)[2]
+        sealed.write_bytes(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+    assert process.predict() == ([2.0, 4.0, 6.0], 1, 0)
+    assert not (tmp_path / "sprung").exists()
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".seal", ".key"])
+def test_a_link_is_neither_read_nor_written_through(suffix: str, process: Process, tmp_path: Path) -> None:
+    [path] = [path for path in process.folder.rglob("*") if suffix in (path.suffix, path.name)]
+    kept = tmp_path / "kept"
+    for content in (b"precious", path.read_bytes()):  # one that does not fit, and one that does
+        kept.write_bytes(content)
+        path.unlink()
+        path.symlink_to(kept)
+        assert process.predict()[0] == [2.0, 4.0, 6.0]
+        assert kept.read_bytes() == content
+        assert not path.is_symlink()
+        assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".seal"])
+def test_a_pipe_is_not_waited_for(suffix: str, process: Process) -> None:
+    [path] = [path for path in process.folder.rglob("*") if suffix == path.suffix]
+    path.unlink()
+    os.mkfifo(path)
+    assert process.predict()[0] == [2.0, 4.0, 6.0]
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has access lists in the place of modes")
+@pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".seal"])
+def test_a_file_that_others_can_write_to_is_not_used(suffix: str, process: Process) -> None:
+    [path] = [path for path in process.folder.rglob("*") if path.suffix == suffix]
+    for spoil in (lambda: path.chmod(0o666), lambda: os.chown(path, 65534, 65534)):
+        try:
+            spoil()
+        except PermissionError:  # only root can give files away
+            continue
+        assert process.predict() == ([2.0, 4.0, 6.0], int(suffix != ".py"), int(suffix == ".py"))
+        assert path.stat().st_mode & 0o077 == 0
+        assert path.stat().st_uid == os.getuid()
+        assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has access lists in the place of modes")
+def test_folders_are_checked_at_every_kernel(process: Process, tmp_path: Path) -> None:
+    within, above = process.folder / "__pycache__", tmp_path
+    for folder, mode in ((within, 0o770), (above, 0o777), (above, 0o733)):
+        before = folder.stat().st_mode
+        folder.chmod(mode)
+        process.monkeypatch.setattr(kernel_cache, "_warned", set())
+        with pytest.warns(UserWarning, match=rf"compiled again in each process: .*others .*{re.escape(str(folder))}"):
+            assert process.predict() == ([2.0, 4.0, 6.0], 1, 0)
+        folder.chmod(before)
+        assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+    above.chmod(0o1777)  # as /tmp: others cannot rename what is the user's
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+def test_a_folder_that_is_a_link_is_not_used(process: Process, tmp_path: Path) -> None:
+    within, elsewhere = process.folder / "__pycache__", tmp_path / "elsewhere"
+    within.rename(elsewhere)
+    within.symlink_to(elsewhere)
+    before = sorted(elsewhere.iterdir())
+    with pytest.warns(UserWarning, match="is a link"):
+        assert process.predict() == ([2.0, 4.0, 6.0], 1, 0)
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_a_cache_that_is_emptied_is_filled_again(process: Process) -> None:
+    shutil.rmtree(process.folder)
+    assert process.predict() == ([2.0, 4.0, 6.0], 1, 0)
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+def test_a_cache_that_is_moved_keeps_its_kernels(process: Process, tmp_path: Path) -> None:
+    process.folder.rename(tmp_path / "moved")
+    process.folder = tmp_path / "moved"
+    assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+def test_files_that_killed_processes_left_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kernels"
+    within = folder / "__pycache__"
+    within.mkdir(parents=True, mode=0o700)
+    folder.chmod(0o700)
+    monkeypatch.setenv("NBDL_CACHE", str(tmp_path))
+    monkeypatch.setattr(kernel_cache, "_folder", [])
+    for path in (
+        folder / ".nbdl_kernel_0.py.0123abcd.tmp",
+        within / "nbdl_kernel_0.run-1.py311.nbi.tmp.0123456789abcdef",
+    ):
+        path.write_text("half")
+        os.utime(path, (0, 0))
+    assert kernel_cache.cache_folder() == folder
+    assert [path.name for path in folder.rglob("*") if ".tmp" in path.name] == []
 
 
 def test_another_kernel_under_this_ones_name_is_noticed(process: Process) -> None:

@@ -178,7 +178,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def files() -> list[Path]:
-    return sorted(compiler.ptx_folder().glob("*"))
+    return sorted(compiler.ptx_folder().glob("*.ptx"))
 
 
 def test_cached(compiled: list[str]) -> None:
@@ -208,6 +208,28 @@ def test_another_compiler_is_another_file(compiled: list[str], monkeypatch: pyte
     monkeypatch.setattr(compiler, "_toolchain", lambda: ["another version"])
     compile_ptx(KERNEL, (9, 0))
     assert len(compiled) == len(files()) == 4
+
+
+def test_a_file_of_another_kernel_is_compiled_again(compiled: list[str]) -> None:
+    wanted = compile_ptx(KERNEL, (9, 0))
+    (path,) = files()
+    compile_ptx(KERNEL, (8, 0))
+    (other,) = set(files()) - {path}
+    path.write_bytes(other.read_bytes())
+    assert compile_ptx(KERNEL, (9, 0)) == wanted
+    assert len(compiled) == 3
+
+
+def test_a_link_is_replaced_and_not_followed(compiled: list[str], tmp_path: Path) -> None:
+    compile_ptx(KERNEL, (9, 0))
+    (path,) = files()
+    kept = tmp_path / "kept"
+    kept.write_text("precious")
+    path.unlink()
+    path.symlink_to(kept)
+    compile_ptx(KERNEL, (9, 0))
+    assert kept.read_text() == "precious"
+    assert not path.is_symlink()
 
 
 @pytest.mark.parametrize("damage", ["", "cut", "flipped", "foreign", "binary"])

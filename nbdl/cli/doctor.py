@@ -96,7 +96,7 @@ def blas() -> dict[str, Any]:
 
 def cache() -> dict[str, Any]:
     """Return the folder of compiled kernels and how full it is."""
-    from nbdl.engine.kernel import cache_folder, default_cache_folder
+    from nbdl.engine.cache import cache_folder, default_cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -75,9 +75,10 @@ class Trial:
 def cache(device: str) -> tuple[Statistics, Path | None]:
     """Return what was compiled for a device, and where it is kept."""
     if device == "cpu":
-        from nbdl.engine import kernel
+        from nbdl.engine.cache import cache_folder
+        from nbdl.engine.kernel import statistics
 
-        return kernel.statistics, kernel.cache_folder()
+        return statistics, cache_folder()
     from nbdl.engine.cuda import compiler
 
     return compiler.statistics, compiler.ptx_folder()

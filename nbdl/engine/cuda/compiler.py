@@ -3,7 +3,8 @@
 The compiler is Numba's CUDA target, used for nothing else and through its public `compile`; `cuda.core` loads and
 launches what it gives. PTX is kept on disk under a digest of all that it depends on, so a second process compiles
 nothing, and then does not import the compiler either. PTX is text: loading a cached file runs nothing of it in this
-process, and a damaged one is found by the digest in its first line, and compiled again.
+process. One that is damaged, foreign or another kernel's does not fit the proof in its first line, and is compiled
+again.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbdl.engine.cache import default_cache_folder, warn_once
 from nbdl.engine.cuda.availability import TOOLKITS, compiler_problem
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.engine.kernel import Statistics, check_private, default_cache_folder, warn_once
+from nbdl.engine.kernel import Statistics
+from nbdl.engine.private import check_private, is_proved, make_private, proof, read_private
 from nbdl.errors import ConfigError
-from nbdl.files import write_atomically
+from nbdl.files import sweep, write_own
 
 ENTRY = "run"
 TOOLCHAIN = ("numba-cuda", "numba-cuda-mlir", "numba", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
@@ -78,8 +81,10 @@ def compile_ptx(kernel: KernelText, cc: tuple[int, int], backend: str | None = N
         ptx = _compiled(kernel, cc, backend)
         statistics.compiled += 1
         if path is not None:
-            with suppress(OSError):  # a full disk costs the next process a second, not this one its training
-                write_atomically(path, f"{_seal(ptx.text)}\n{ptx.text}".encode())
+            with suppress(
+                OSError, ConfigError
+            ):  # a full disk costs the next process a second, not this one its training
+                write_own(path, f"// nbdl {_proof(path, ptx.text)}\n{ptx.text}".encode())
         return ptx
 
 
@@ -99,17 +104,22 @@ def _path(kernel: KernelText, cc: tuple[int, int], backend: str) -> Path | None:
     return folder / f"{hashlib.sha256(json.dumps(depends).encode()).hexdigest()}.ptx"
 
 
-@functools.cache
 def _prepared(folder: Path) -> Path | None:
-    """The folder if nobody else can write there: what lies in it is run on the GPU."""
+    """The folder if nobody else can change it: what lies in it is run on the GPU."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private(folder)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
+        check_private(_made(folder))
     except (OSError, ConfigError) as error:
         warn_once(f"CUDA kernels are compiled again in each process: the cache folder {folder} is not used: {error}")
         return None
+    return folder
+
+
+@functools.cache
+def _made(folder: Path) -> Path:
+    make_private(folder)
+    with tempfile.NamedTemporaryFile(dir=folder):
+        pass
+    sweep(folder)
     return folder
 
 
@@ -127,16 +137,16 @@ def _toolchain() -> list[str]:
 
 
 def _stored(path: Path) -> Ptx | None:
-    """What a file holds, or None where there is none or it is not as it was written."""
-    try:
-        seal, _, text = path.read_text("utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError):
+    """What a file holds, or None where there is none or it is not what was written under this name."""
+    head, _, content = (read_private(path) or b"").partition(b"\n")
+    given = head.removeprefix(b"// nbdl ").decode(errors="replace")
+    if not content or not is_proved(path.parent, path.name, content, given):
         return None
-    return Ptx(ENTRY, text) if seal == _seal(text) and f".entry {ENTRY}(" in text else None
+    return Ptx(ENTRY, content.decode())
 
 
-def _seal(text: str) -> str:
-    return f"// nbdl {hashlib.sha256(text.encode()).hexdigest()}"
+def _proof(path: Path, text: str) -> str:
+    return proof(path.parent, path.name, text.encode())
 
 
 # -- the compiler -----------------------------------------------------------------------------------------

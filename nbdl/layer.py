@@ -213,7 +213,13 @@ def _apply_common(
     if input_dim is not None:
         input_shape = (input_dim,)
     if input_shape is not None:
+        own = layer.input_shape  # from an argument of the layer's own, such as Embedding's input_length
         layer.set_input_shape(input_shape)
+        if own is not None and own != layer.input_shape:
+            raise ConfigError(
+                f"{type(layer).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say {own}; "
+                "leave one of them out"
+            )
     taken = inspect.signature(type(layer)).parameters
     layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
 

@@ -210,6 +210,9 @@ def test_what_is_refused() -> None:
         Embedding(3, 2, mask_zero=True)
     with pytest.raises(ConfigError, match="at most 16777216"):
         Embedding((1 << 24) + 1, 2)
+    with pytest.raises(ConfigError, match="input_shape=\\(3,\\) contradicts"):
+        Embedding(10, 4, input_length=2, input_shape=(3,))
+    assert Embedding(10, 4, input_length=2, input_shape=(2,)).input_shape == (2,)
 
 
 def test_it_comes_back_from_a_file(tmp_path: Path) -> None:

@@ -42,19 +42,25 @@ def input_gradient(
 
 
 def axes_of(layer: Layer, axis: Any, shape: Shape) -> tuple[int, ...]:
-    """The axes of a row, counted from 0, that Keras's `axis` names, where the rows are axis 0.
+    """Return the axes of a row, counted from 0, that Keras's `axis` names, where the rows are axis 0.
 
     Raises:
-        ConfigError: there is no such axis.
+        ConfigError: `axis` is not an integer or a list of them, there is no such axis, or one is named twice.
     """
     count, found = len(shape) + 1, set[int]()
-    for one in axis if isinstance(axis, Sequence) else [axis]:
+    who = f"{type(layer).__name__} {layer.name!r}"
+    for one in axis if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]:
+        if isinstance(one, bool) or not hasattr(one, "__index__"):
+            raise ConfigError(f"{who}: axis is an integer or a list of integers, got {axis!r}")
         if not -count < one < count or one == 0:
             raise ConfigError(
-                f"{type(layer).__name__} {layer.name!r}: axis={axis!r} is none of an input of shape "
+                f"{who}: axis={axis!r} is none of an input of shape "
                 f"(None, {', '.join(map(str, shape))}), where the rows are axis 0"
             )
-        found.add((one if one > 0 else one + count) - 1)
+        place = (one if one > 0 else one + count) - 1
+        if place in found:
+            raise ConfigError(f"{who}: axis={axis!r} names axis {place + 1} twice")
+        found.add(place)
     return tuple(sorted(found))
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError, PluginError
 from nbdl.optimizer import Optimizer
 from nbdl.registry import registry
-from nbdl.specs import Loss, Metric, elementwise
+from nbdl.specs import Loss, Metric, elementwise, in_order
 from nbdl.units import Unit
 
 if TYPE_CHECKING:
@@ -67,9 +66,14 @@ class WeightedMetric(Metric):
         self.greater_is_better = metric.greater_is_better  # type: ignore[misc]  # this object's own
 
     def log(self, r: Any, name: str, y: Any, p: Any, weights: Any = None) -> tuple[Any, ...]:
-        values = self.metric.update(r, y, p)
-        parts = values if isinstance(values, tuple) else (values,)
-        return self.sums(r, name, (*(r.map(times, part, weights) for part in parts), weights))
+        return self.sums(r, name, (*self.metric.recorded(r, y, p, weights), weights))
+
+    def add(self, sums: Any, steps: Any, rows: Any, weights: Any) -> Any:
+        import numpy as np
+
+        own, total = (None, None) if sums is None else (sums[:-1], sums[-1:])
+        added = self.metric.add(own, steps[:, :-1], rows, steps[:, -1])
+        return np.concatenate([added, in_order(total, steps[:, -1:])])
 
     def result(self, sums: Any, rows: float) -> float:
         return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0

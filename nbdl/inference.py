@@ -18,7 +18,7 @@ from nbdl.engine.store import Floats
 from nbdl.errors import DataError, NbdlError
 from nbdl.inputs import checked_data, count
 from nbdl.programs import executor, quick_net, recorded, rows_at_once
-from nbdl.specs import Metric
+from nbdl.specs import Metric, in_order
 from nbdl.streams import Slices, Stream, is_stream, on_disk, parts, refuse_beside
 
 if TYPE_CHECKING:
@@ -268,25 +268,30 @@ class Tally:
         for name, width in program.log:
             self.places[name] = slice(start, start + width)
             start += width
-        self.sums = np.zeros(max(1, start), np.float64)
+        self.sums: dict[str, Any] = {}
 
     def add(self, log: Floats, rows: Any) -> None:
         """Add steps; a penalty is one number per step and counts with its rows."""
-        parts = log.astype(np.float64)
-        if "penalty" in self.places:
-            parts[:, self.places["penalty"]] *= rows[:, None]
-        self.sums[: parts.shape[1]] += parts.sum(axis=0)
+        if not len(rows):
+            return
+        steps, counts = log.astype(np.float64), rows.astype(np.float64)
+        for name in self.places.keys() & {"loss", "counted", "penalty"}:
+            part = steps[:, self.places[name]]
+            self.sums[name] = in_order(self.sums.get(name), part * counts[:, None] if name == "penalty" else part)
+        for name, metric in self.metrics:
+            part = steps[:, self.places[f"metric {name}"]]
+            self.sums[f"metric {name}"] = metric.add(self.sums.get(f"metric {name}"), part, counts, counts)
         self.rows += int(rows.sum())
 
     def figures(self) -> dict[str, float]:
         """loss (penalties included, as in Keras) and metrics."""
         if self.rows == 0:
             return {}
-        counted = self.sums[self.places["counted"]][0] if "counted" in self.places else self.rows
-        loss = self.sums[self.places["loss"]][0] / max(counted, 1.0)
-        if "penalty" in self.places:
-            loss += self.sums[self.places["penalty"]][0] / self.rows
+        counted = self.sums["counted"][0] if "counted" in self.sums else self.rows
+        loss = self.sums["loss"][0] / max(counted, 1.0)
+        if "penalty" in self.sums:
+            loss += self.sums["penalty"][0] / self.rows
         figures = {"loss": float(loss)}
         for name, metric in self.metrics:
-            figures[name] = float(metric.result(self.sums[self.places[f"metric {name}"]], self.rows))
+            figures[name] = float(metric.result(self.sums[f"metric {name}"], self.rows))
         return figures

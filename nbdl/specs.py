@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from nbdl.engine.functions import same
+from nbdl.engine.functions import same, times
 from nbdl.errors import ConfigError, PluginError
 from nbdl.units import Unit, with_common_arguments
 
@@ -177,11 +177,19 @@ class Initializer(Unit):
         raise self.unwritten("__call__")
 
 
+def in_order(sums: np.ndarray | None, steps: np.ndarray) -> np.ndarray:
+    """Sums over the steps, added one after the other: the bits do not depend on how many steps come at once."""
+    import numpy as np
+
+    started = steps if sums is None else np.concatenate([sums[None], steps])
+    return np.asarray(np.add.accumulate(started)[-1])
+
+
 class Metric(Unit):
     """A figure over an epoch: sums of per-row values, finished in Python.
 
     `update` records rows × width, once or several times; the engine adds the rows up in a fixed order, float64 over
-    the steps.
+    the steps. Sums of squares lose digits where values are far from 0: see `nbdl.moments`.
 
     Any metric also takes:
 
@@ -205,9 +213,38 @@ class Metric(Unit):
         """Record the values of each row: rows × width, or a tuple of such."""
         raise self.unwritten("update")
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
-        """The figure, from the sums over all rows, one after the other; by default the mean of the first."""
+    def result(self, sums: np.ndarray, rows: float) -> float:
+        """The figure, from what `add` returned; by default the mean of the first.
+
+        Args:
+            rows: how many there were; of `weighted_metrics`, the sum of their weights.
+        """
         return float(sums[0]) / rows
+
+    def add(self, sums: np.ndarray | None, steps: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Add what some steps logged to the sums of the epoch's earlier steps, one step after the other.
+
+        Args:
+            sums: what the last call returned; None at the start of an epoch.
+            steps: steps × width, float64: what `recorded` gave, summed over the rows of each step.
+            rows: of each step, their number.
+            weights: of each step, the sum of its rows' weights: their number, but for `weighted_metrics`.
+        """
+        return in_order(sums, steps)
+
+    def figure(self, steps: np.ndarray, rows: np.ndarray) -> float:
+        """The figure of steps that are not weighted: `add` and `result`."""
+        return self.result(self.add(None, steps, rows, rows), rows.sum())
+
+    def recorded(self, r: Recorder, y: Tensor, p: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Record what each step logs: values of rows, which are summed, and numbers of the whole step, as they are.
+
+        Args:
+            weights: of the rows, for `weighted_metrics`; None: all count alike.
+        """
+        values = self.update(r, y, p)
+        parts = values if isinstance(values, tuple) else (values,)
+        return parts if weights is None else tuple(r.map(times, part, weights) for part in parts)
 
     def refuse_labels(self, y: Tensor, p: Tensor) -> None:
         """Refuse targets of another width than the predictions: what compares the two element by element says so."""
@@ -223,17 +260,20 @@ class Metric(Unit):
         Args:
             weights: of the rows, which metrics do not look at unless they are `weighted_metrics`.
         """
-        values = self.update(r, y, p)
-        return self.sums(r, name, values if isinstance(values, tuple) else (values,))
+        return self.sums(r, name, self.recorded(r, y, p))
 
     def sums(self, r: Recorder, name: str, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Record sums over the rows as one entry of the log; return what was added up."""
-        place = r.log(name, sum(part.features for part in parts))
-        start = place.offset
+        """Record sums over the rows, and numbers of the whole step, as one entry of the log; return what was summed."""
+        log = r.log(name, sum(part.features for part in parts))
+        start = log.offset
         for part in parts:
-            r.sum(same, part, into=replace(place, shape=(part.features,), offset=start))
+            place = replace(log, shape=(part.features,), offset=start)
+            if part.rows:
+                r.sum(same, part, into=place)
+            else:
+                r.map(same, part, into=[place])
             start += part.features
-        return parts
+        return tuple(part for part in parts if part.rows)
 
 
 class ElementwiseActivation(Activation):

@@ -16,6 +16,7 @@ from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
 from nbdl.registry import registry
 from nbdl.testing.probe import Probe
+from nbdl.training import Training
 from nbdl.utils import confusion_matrix
 
 DATA = {
@@ -128,6 +129,72 @@ def figures_of(y: np.ndarray, p: np.ndarray) -> float:
     return float(made.evaluate(p, y, return_dict=True)["precision"])
 
 
+# -- second moments --------------------------------------------------------------------------------------------
+
+
+def shifted(mean: float, chosen: Any, rows: int = 2000) -> tuple[Sequential, np.ndarray, np.ndarray]:
+    """A net that explains three quarters of the variance of targets around a mean; its data."""
+    x = np.random.default_rng(0).normal(size=(rows, 1))
+    made = Sequential([Dense(1, input_dim=1)], seed=1)
+    made.compile("sgd", "mse", metrics=[chosen], weighted_metrics=[type(chosen)()])
+    made.set_weights([np.array([[0.5]]), np.array([mean])])
+    return made, x, mean + x
+
+
+@pytest.mark.filterwarnings("ignore:y holds numbers")  # float32 keeps 1e5 in steps of 0.008
+@pytest.mark.parametrize("mean", [0.0, 1e3, 2e3, 1e4, -1e5])
+def test_r2_keeps_its_digits_far_from_zero(mean: float) -> None:
+    made, x, y = shifted(mean, metrics.R2Score())
+    weights = np.random.default_rng(1).uniform(0.0, 2.0, len(x))
+    figures = made.evaluate(x, y, sample_weight=weights)
+    y, p = y.astype(np.float32).astype(float), made.predict(x).astype(float)
+    for figure, w in ((figures[1], np.ones(len(x))), (figures[2], weights)):
+        around = np.average((y[:, 0] - np.average(y[:, 0], weights=w)) ** 2, weights=w)
+        assert figure == pytest.approx(1 - np.average((y - p)[:, 0] ** 2, weights=w) / around, abs=1e-5)
+    single = [made.test_on_batch(x[i : i + 1], y[i : i + 1], reset_metrics=i == 0) for i in range(300)]
+    wanted = 1 - ((y - p)[:300] ** 2).sum() / ((y[:300] - y[:300].mean()) ** 2).sum()
+    assert single[-1][1] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:y holds numbers")
+@pytest.mark.parametrize("value", [0.1, 123456.7])
+def test_r2_of_equal_targets_is_0(value: float) -> None:
+    made, x, y = shifted(value, metrics.R2Score(), rows=1000)
+    assert made.evaluate(x, np.full_like(y, value))[1] == 0.0
+
+
+def test_figures_have_the_same_bits_however_many_steps_come_at_once() -> None:
+    made, *_ = shifted(1e4, metrics.R2Score())
+    training = Training(made)
+    training.look_up(32, [None, None, None])
+    log = np.random.default_rng(0).normal(1e4, 3.0, (97, training.program.log_width)).astype(np.float32)
+    counts, found = np.full(97, 32), set()
+    for size in (1, 7, 97):
+        tally = training.tally()
+        for start in range(0, 97, size):
+            tally.add(log[start : start + size], counts[start : start + size])
+        found.add(tuple(tally.figures().values()))
+    assert len(found) == 1
+
+
+def test_r2_is_adjusted_by_the_number_of_rows_not_by_their_weights() -> None:
+    y, p = [[1, 2, 3], [4, 5, 7], [5, 8, 9]], [[4.0, 1, 3], [1, 5, 7], [3, 1, 1]]
+    made = Sequential([Dense(3, kernel_initializer="identity", input_dim=3)])
+    made.compile("sgd", "mse", weighted_metrics=[metrics.R2Score(num_regressors=k, name=f"r2_{k}") for k in (0, 1, 2)])
+    keras = [-1.2724075317, -1.5970370770, -2.0298767090]
+    assert made.evaluate(p, y, sample_weight=np.array([0.8, 0.1, 0.4]))[1:] == pytest.approx(keras, rel=1e-5)
+    alike = made.evaluate(p, y)
+    for weight in (0.1, 0.3, 2.0):
+        figures = made.evaluate(p, y, sample_weight=np.full(3, weight))
+        assert figures[1:] == pytest.approx(alike[1:], rel=1e-5)
+
+
+def test_the_area_is_0_where_all_weights_are_negative() -> None:
+    made = Sequential([Dense(1, kernel_initializer="identity", input_dim=1)])
+    made.compile("sgd", "mse", weighted_metrics=[metrics.AUC(curve="PR")])
+    assert made.evaluate([[0.1], [0.2], [0.9]], [[0], [1], [1]], sample_weight=np.array([-1.0, -2.0, -1.0]))[1] == 0.0
+
+
 # -- NaN, ends, nothing to count ------------------------------------------------------------------------------
 
 
@@ -135,7 +202,7 @@ def result(metric: Metric, y: Any, p: Any, how: str = "compiled") -> float:
     """The figure of rows that `evaluate` would refuse."""
     sources = [np.array(y, np.float32), np.array(p, np.float32)]
     probe = Probe("sums", lambda r, t: metric.log(r, "sums", *t)[0], sources)
-    return metric.result(probe.run(how).log[0].astype(np.float64), len(sources[0]))
+    return metric.figure(probe.run(how).log[:1].astype(np.float64), np.array([float(len(sources[0]))]))
 
 
 @pytest.mark.parametrize("how", ["compiled", "python"])
@@ -219,7 +286,7 @@ class OneMore(metrics.Precision):  # type: ignore[name-defined, misc]
         super().__init__(**options)
         self.more = more
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         return float(super().result(sums, rows)) + self.more
 
 
@@ -310,7 +377,7 @@ def test_confusion_matrix_is_that_of_keras() -> None:
 @pytest.mark.parametrize(
     ("true", "predicted", "classes", "message"),
     [
-        ([0, 1], [0.5, 1], None, "y_pred holds integers from 0, or a column for each class"),
+        ([0, 1], [0.5, 1], None, "y_pred holds integers from 0"),
         ([0, -1], [0, 1], None, "y_true holds integers from 0"),
         ([0, 3], [0, 1], 3, "y_true holds integers from 0 to 2"),
         ([0, 1, 1], [0, 1], None, "y_true has 3 rows, y_pred 2"),

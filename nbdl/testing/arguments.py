@@ -98,7 +98,8 @@ def _behaviour(subject: Subject) -> Any:
             found.append(state(unit))
     if subject.kind == "metrics":
         (probe,) = probes(subject, rows=150)
-        found.append(unit.result(probe.log_named(probe.run("float64").log, "sums")[0], probe.rows))
+        log = probe.log_named(probe.run("float64").log, "sums").astype(np.float64)
+        found.append(unit.figure(log, np.array([float(probe.rows)])))
     if subject.kind == "layers":
         found.append(state(unit.activity_regularizer))  # which training records
     return found

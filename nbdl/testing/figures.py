@@ -19,8 +19,8 @@ def any_batches_one_figure(subject: Subject) -> None:
     sources = list(metric_data(subject.options, rows, 3, generator()))
     figures = []
     for parts in ([rows], [10, 10, 3], [7, 7, 7, 2], [1] * rows):
-        sums = probe.log_named(probe.run("compiled", sources, parts=parts).log, "sums").astype(np.float64).sum(axis=0)
-        figures.append(unit.result(sums, rows))
+        log = probe.log_named(probe.run("compiled", sources, parts=parts).log, "sums").astype(np.float64)
+        figures.append(unit.figure(log, np.array(parts, np.float64)))
     assert np.isfinite(figures).all(), f"the figure is not finite: {figures[0]}"
     assert_close(np.array(figures), np.full(len(figures), figures[0]), "the figure, by batches", 1e-5)
 

@@ -157,8 +157,9 @@ def metrics_are_the_formula(subject: Subject) -> None:
     truth = truth_of(subject)
     unit, (probe,), rows = subject.make(), subject.probes, 23
     y, p = metric_data(subject.options, rows, 3, generator())
-    log = probe.log_named(probe.run("compiled", [y, p], parts=[10, 10, 3]).log, "sums")
-    found = unit.result(log.astype(np.float64).sum(axis=0), rows)
+    parts = [10, 10, 3]
+    log = probe.log_named(probe.run("compiled", [y, p], parts=parts).log, "sums").astype(np.float64)
+    found = unit.figure(log, np.array(parts, np.float64))
     wanted = float(truth.value(y.astype(np.float64), p.astype(np.float64), **subject.arguments))
     assert math.isclose(found, wanted, rel_tol=1e-5, abs_tol=1e-6), f"the figure is {found:.7g}, expected {wanted:.7g}"
 

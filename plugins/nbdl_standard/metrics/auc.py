@@ -65,7 +65,7 @@ class AUC(CurveMetric):
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         return super().update(r, y, r.map(probability, p) if self.from_logits else p)
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         import numpy as np
 
         tp, fp, fn, tn = self.decisions(sums, ends=True)
@@ -89,10 +89,11 @@ def _interpolated(tp: Floats, fp: Floats, fn: Floats) -> float:
     import numpy as np
 
     positive, steps = tp + fp, tp[:-1] - tp[1:]
-    slope = ratios(steps, positive[:-1] - positive[1:])
+    slope = ratios(steps, np.maximum(positive[:-1] - positive[1:], 0.0))
     rest = tp[1:] - slope * positive[1:]
-    growth = np.divide(positive[:-1], positive[1:], out=np.ones(len(steps)), where=positive[1:] != 0.0)
-    return float(ratios(slope * (steps + rest * np.log(growth)), (tp + fn)[1:]).sum())
+    both = (positive[:-1] > 0.0) & (positive[1:] > 0.0)
+    growth = np.divide(positive[:-1], positive[1:], out=np.ones(len(steps)), where=both)
+    return float(ratios(slope * (steps + rest * np.log(growth)), np.maximum((tp + fn)[1:], 0.0)).sum())
 
 
 @hookimpl

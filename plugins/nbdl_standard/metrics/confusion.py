@@ -90,7 +90,7 @@ class ConfusionMetric(Metric):
             r.sum(count, y, chosen, self.threshold, column, class_id, over="features") for count in self.counted
         )
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         return float(sums[0])
 
 
@@ -103,5 +103,5 @@ class RatioMetric(ConfusionMetric):
         self.threshold = one_threshold(thresholds, type(self).__name__, 0.5 if top_k is None else LEFT_OUT)
         self.top_k, self.class_id = top_k, class_id
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         return ratio(sums[0], sums[0] + sums[1])

@@ -77,7 +77,7 @@ class FBetaScore(Metric):
             )
         return r.map(times, positive, y), positive, y
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         import numpy as np
 
         found, positive, there = sums.reshape(3, -1)

@@ -32,7 +32,7 @@ class RecallAtPrecision(BestMetric):
     def __init__(self, precision: float, num_thresholds: int = 200, class_id: int | None = None) -> None:
         self.look_for(precision, "precision", num_thresholds, class_id)
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         tp, fp, fn, _ = self.decisions(sums)
         return self.best(ratios(tp, tp + fn), ratios(tp, tp + fp))
 

@@ -26,7 +26,7 @@ class RootMeanSquaredError(Metric):
         self.refuse_labels(y, p)
         return r.mean(squared_difference, y, p)
 
-    def result(self, sums: np.ndarray, rows: int) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float:
         return math.sqrt(sums[0] / rows)
 
 

@@ -50,6 +50,10 @@ class MissingError(ConfigError, AttributeError):
     """An attribute that does not exist yet; `hasattr` and `getattr` with a default take it as missing."""
 
 
+class EncodedRowsWarning(UserWarning):
+    """Rows are taken as encoded already by a model that was trained on encoded rows, and may be plain ones."""
+
+
 class PluginError(NbdlError):
     """A plugin breaks the contract of `nbdl.hookspecs`."""
 

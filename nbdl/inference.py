@@ -12,6 +12,7 @@ import numpy as np
 
 from nbdl import inputs as given
 from nbdl.callback import CallbackList, made
+from nbdl.columns import check_names
 from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
@@ -110,6 +111,7 @@ def predict(
 
 def _first(model: Sequential, x: Any, batch_size: int | None, steps: int | None) -> Any:
     """The rows of so many steps, checked."""
+    check_names(model.feature_names, x)
     rows = given.inputs(x, model.input_shape, model.layers)
     if not model.built:
         model.build(rows.shape[1:] if model.input_shape is None else None)
@@ -145,6 +147,7 @@ def batches_of(
         return Stream(model, x, steps, name=name)
     if not one_by_one and not any(on_disk(array) for array in data):
         return None
+    check_names(model.feature_names, x)
     arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
     return Stream(model, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
 
@@ -156,6 +159,7 @@ def limited(data: list[Any], batch_size: int | None, steps: int | None) -> list[
 
 def call(model: Sequential, x: Any) -> np.ndarray:
     """Predictions for rows or a single row, without a look at the numbers, on the CPU."""
+    check_names(model.feature_names, x)
     array = given.as_array(x, "x")
     given.warn_of_large(array, "x")
     if not model.built:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbdl.columns import check_names
 from nbdl.errors import ConfigError, DataError, warn
 from nbdl.rounding import CHUNK, EXACT, what_is_lost
 
@@ -49,6 +50,7 @@ def _is_at_least(value: Any, least: int) -> bool:
 def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
     """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
     compiled = model._compiled()
+    check_names(model.feature_names, x)
     array = as_array(x, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
@@ -267,8 +269,13 @@ def gathered(array: Array, shuffled: bool) -> str | None:
     return None if not shuffled and array.dtype == np.float32 else array.dtype.name
 
 
-def net_rows(values: Any, name: str) -> NDArray[np.float32]:
-    """A row or rows as contiguous, writable float32; refuses what `predict` refuses, but NaN."""
+def net_rows(values: Any, name: str, columns: tuple[str, ...] | None = None) -> NDArray[np.float32]:
+    """A row or rows as contiguous, writable float32; refuses what `predict` refuses, but NaN.
+
+    Args:
+        columns: names of the model's columns.
+    """
+    check_names(columns, values, name)
     given = as_array(values, name)
     warn_of_large(given, name)
     array = np.require(given, np.float32, ["C", "A", "W"])

@@ -54,6 +54,7 @@ class Sequential(Trainer, Weighted):
         self.stop_training = False
         self.history: History | None = None
         self.encoding: Any = None
+        self._feature_names: tuple[str, ...] | None = None
         self.compiled: Compiled | None = None
         self.training_state: TrainingState | None = None
         self._place = Place()
@@ -171,7 +172,7 @@ class Sequential(Trainer, Weighted):
         if self._store is not None:
             self._store.stale[0] = 1  # nets in compiled code have the former layers
         if not self._layers:
-            self._store = None
+            self._store = self._feature_names = None
         self._executors.clear()
         self._shapes = []
         self.training_state = None
@@ -334,17 +335,19 @@ class Sequential(Trainer, Weighted):
 
     # -- predicting -------------------------------------------------------------------------------------
 
-    def __call__(self, x: Any) -> np.ndarray:
+    def __call__(self, x: Any, *, encoded: bool = False) -> np.ndarray:
         """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
-        A single row without the leading axis gives a single row.
+        A single row without the leading axis gives a single row. `encoded` is as for `fit`.
         """
+        if self.encoding is not None or encoded is not False:
+            self._warn_of_plain_rows(encoded)
         net = self._executors.get("net of rows")
         if net is None:
             from nbdl.programs import net_of_rows
 
             net = net_of_rows(self)
-        shape: tuple[int, ...] = getattr(x, "shape", ())
+        shape: tuple[int, ...] = () if hasattr(x, "columns") else getattr(x, "shape", ())  # names are looked at
         if net and 0 < len(shape) <= 2 and shape[-1] == net.inputs and math.prod(shape) <= FEW_NUMBERS:
             return net(x)
         from nbdl.inference import call
@@ -352,11 +355,12 @@ class Sequential(Trainer, Weighted):
         return call(self, x)
 
     @explained
-    def as_njit(self, derivatives: bool = False) -> Net:
+    def as_njit(self, derivatives: bool = False, *, encoded: bool = False) -> Net:
         """The net for compiled code, on the CPU: `net(x)` in any `@njit` function, and from Python.
 
         Args:
             derivatives: `net.vjp(x, dy)` and `net.jacobian(x)` too.
+            encoded: as for `fit`, of the rows that the net is to take.
 
         Returns:
             The net, see `nbdl.nets.net.Net`; as an argument it leaves the functions that take it cacheable. It sees the
@@ -367,15 +371,19 @@ class Sequential(Trainer, Weighted):
         """
         from nbdl.programs import net
 
-        return net(self, derivatives)
+        self._warn_of_plain_rows(encoded)
+        found = net(self, derivatives)
+        found.names = self.feature_names
+        return found
 
     @explained
-    def as_cfunc(self, form: str = "float") -> Any:
+    def as_cfunc(self, form: str = "float", *, encoded: bool = False) -> Any:
         """The net as a C function, on the CPU: `.address` and `.ctypes` of what is returned, for C, ctypes and SciPy.
 
         Args:
             form: "float" is `void (const float *x, float *y)` for one row, "double" the same of doubles, "quad" is
                 `double (int n, double *x)`, as `scipy.LowLevelCallable` takes it for integrals of a single output.
+            encoded: as for `fit`, of the rows that the function is to take.
 
         Returns:
             Numba's CFunc. It sees the weights as they are, and gives NaN once the model has other layers.
@@ -386,7 +394,8 @@ class Sequential(Trainer, Weighted):
             raise ConfigError("as_cfunc compiles, and NUMBA_DISABLE_JIT=1 says not to")
         from nbdl.nets.cfunc import as_cfunc
 
-        return as_cfunc(self.as_njit(), form)
+        self._warn_of_plain_rows(encoded)
+        return as_cfunc(self.as_njit(encoded=True), form)
 
     # -- looking in -------------------------------------------------------------------------------------
 

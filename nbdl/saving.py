@@ -124,7 +124,7 @@ def model_bytes(model: Sequential) -> bytes:
                 "plugins": needs_of(units if problem else _units(model)),
             }
         ),
-        "config.json": _json(model.get_config()),
+        "config.json": _json({**model.get_config(), **_names(model)}),
         "weights.npz": _npz({weight.name: weight.value for weight in model.weights}),
     }
     if model.compiled is not None and not problem:
@@ -139,6 +139,11 @@ def model_bytes(model: Sequential) -> bytes:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
     return buffer.getvalue()
+
+
+def _names(model: Sequential) -> dict[str, Any]:
+    """The names of the columns that the model was fitted on, if it was on a data frame."""
+    return {} if model._feature_names is None else {"feature_names": list(model._feature_names)}
 
 
 def _training_config(model: Sequential) -> dict[str, Any]:
@@ -340,7 +345,12 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
 
 
 def _restored(archive: _Archive) -> Sequential:
-    model = model_from_config(archive.json("config.json"))
+    config = archive.json("config.json")
+    model = model_from_config(config)
+    names = config.get("feature_names")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise FileFormatError(f"{archive.name}: config.json: feature_names is not a list of names")
+    model.feature_names = names
     _set_by_name(model, archive.arrays("weights.npz"), archive.name)
     if "training.json" in archive.names:
         _restore_training(model, archive)

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl.compiling import Compilable
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, EncodedRowsWarning, warn
 from nbdl.units import explained
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.callback import Callback, History
+
+
+PLAIN_ROWS = (
+    "this model was trained on encoded rows, as `nbdl train` does: its inputs are taken as encoded already, and its "
+    "outputs are encoded. For plain rows: x = model.encoding.encode(rows); "
+    "model.encoding.decode(model.predict(x, encoded=True)). encoded=True says that rows are encoded"
+)
 
 
 class Trainer(Compilable):
@@ -25,6 +32,9 @@ class Trainer(Compilable):
     Arrays in files are trained on where they lie: of `np.memmap` batches are gathered from the file itself, of h5py's
     and zarr's they are read a slice at a time. `shuffle="batch"` reads a file batch by batch rather than row by row.
     """
+
+    encoding: Any
+    _feature_names: tuple[str, ...] | None
 
     @explained
     def fit(
@@ -47,6 +57,8 @@ class Trainer(Compilable):
         validation_freq: Any = 1,
         threads: int | None = None,
         nb_epoch: int | None = None,
+        *,
+        encoded: bool = False,
     ) -> History:
         """Train, on the model's device.
 
@@ -76,6 +88,8 @@ class Trainer(Compilable):
             validation_batch_size: rows of its batches; default `batch_size`. The figures do not depend on it.
             validation_freq: validate after every so many epochs, or after those of a list, counted from 1.
             threads: of the CPU, at most so many; the results do not depend on it.
+            encoded: whether x, y and the validation data went through `model.encoding`, which models of `nbdl train`
+                have; else a warning says what to do.
 
         Returns:
             The history.
@@ -90,6 +104,7 @@ class Trainer(Compilable):
 
         if nb_epoch is not None and epochs is not None:
             raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
+        self._warn_of_plain_rows(encoded)
         return fit(
             self._model(), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
             verbose=verbose, callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
@@ -110,6 +125,8 @@ class Trainer(Compilable):
         callbacks: Any = None,
         return_dict: bool = False,
         threads: int | None = None,
+        *,
+        encoded: bool = False,
     ) -> Any:
         """The loss and metrics on data, computed on the model's device.
 
@@ -120,10 +137,12 @@ class Trainer(Compilable):
             steps: so many batches, from the first; default all.
             callbacks: their `on_test_begin` and `on_test_end` are called, and `on_test_batch_*` where overridden.
             return_dict: a dict by name rather than a list.
+            encoded: as for `fit`.
 
         Returns:
             [loss, metrics...], or the loss alone if there are no metrics.
         """
+        self._warn_of_plain_rows(encoded)
         from nbdl.inference import evaluate
 
         figures = evaluate(self._model(), x, y, sample_weight, batch_size, steps, callbacks, threads)
@@ -138,13 +157,17 @@ class Trainer(Compilable):
         steps: int | None = None,
         callbacks: Any = None,
         threads: int | None = None,
+        *,
+        encoded: bool = False,
     ) -> np.ndarray:
         """Predictions, rows × outputs, computed on the model's device; may be called from many threads at once.
 
         Args:
             x: inputs, or an iterable of batches, of whose tuples the first part is taken.
             batch_size, steps, callbacks: as for `evaluate`, with `on_predict_*`.
+            encoded: as for `fit`. The predictions are encoded too: `model.encoding.decode` makes answers of them.
         """
+        self._warn_of_plain_rows(encoded)
         from nbdl.inference import predict
 
         return predict(self._model(), x, batch_size, steps, callbacks, threads)
@@ -160,6 +183,8 @@ class Trainer(Compilable):
         class_weight: Any = None,
         return_dict: bool = False,
         reset_metrics: bool = True,
+        *,
+        encoded: bool = False,
     ) -> Any:
         """One step of training on one batch: the bits of a step of `fit` on it.
 
@@ -168,6 +193,7 @@ class Trainer(Compilable):
             return_dict: a dict by name rather than a list.
             reset_metrics: whether to begin anew; else the figures are those of all batches since that was done, as in
                 Keras 2.
+            encoded: as for `fit`.
 
         Returns:
             This batch's [loss, metrics...] from before the update, or the loss alone if there are no metrics.
@@ -177,6 +203,8 @@ class Trainer(Compilable):
             DivergenceError: a value was not finite; the weights are those before the step.
         """
         from nbdl.training import train_on_batch
+
+        self._warn_of_plain_rows(encoded)
 
         figures = train_on_batch(self._model(), x, y, sample_weight, class_weight, reset_metrics)
         return _returned(figures, return_dict)
@@ -189,28 +217,62 @@ class Trainer(Compilable):
         sample_weight: Any = None,
         return_dict: bool = False,
         reset_metrics: bool = True,
+        *,
+        encoded: bool = False,
     ) -> Any:
         """`evaluate` on one batch; arguments and result as for `train_on_batch`."""
         from nbdl.inference import test_on_batch
 
+        self._warn_of_plain_rows(encoded)
+
         return _returned(test_on_batch(self._model(), x, y, sample_weight, reset_metrics), return_dict)
 
-    def predict_on_batch(self, x: Any) -> np.ndarray:
+    def predict_on_batch(self, x: Any, *, encoded: bool = False) -> np.ndarray:
         """`predict` on one batch."""
-        return self.predict(x)
+        return self.predict(x, encoded=encoded)
 
-    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
+    def predict_proba(
+        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, encoded: bool = False
+    ) -> np.ndarray:
         """The same as `predict`, under its Keras 1 name."""
-        return self.predict(x)
+        return self.predict(x, encoded=encoded)
 
-    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> np.ndarray:
+    def predict_classes(
+        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, encoded: bool = False
+    ) -> np.ndarray:
         """The column of the largest output; of a single output, whether it is above 0.5."""
         import numpy as np
 
-        predictions = self.predict(x)
+        predictions = self.predict(x, encoded=encoded)
         if predictions.shape[-1] > 1:
             return np.asarray(predictions.argmax(axis=-1))
         return np.asarray(predictions > 0.5, np.int32)
+
+    # -- rows and columns ---------------------------------------------------------------------------------
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the columns of the inputs: those of the data frame that was fitted on first, else None.
+
+        Every data frame given later has to have these columns, in this order. Setting other names renames the
+        columns; None makes the model forget them.
+        """
+        return self._feature_names or (self.encoding.features if self.encoding is not None else None) or None
+
+    @feature_names.setter
+    def feature_names(self, names: Sequence[str] | None) -> None:
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise ConfigError(f"feature_names is a list of names, or None, got {names!r}")
+        self._feature_names = None if names is None else tuple(names)
+
+    def _warn_of_plain_rows(self, encoded: bool) -> None:
+        """Warn where rows may be plain ones and the model was trained on encoded ones."""
+        if encoded is True or (encoded is False and self.encoding is None):
+            return
+        if encoded is not False:
+            raise ConfigError(f"encoded is True or False, got {encoded!r}")
+        if not self.encoding.neutral:
+            warn(PLAIN_ROWS, EncodedRowsWarning)
 
 
 def _returned(figures: dict[str, float], as_dict: bool) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from nbdl import inputs as given
 from nbdl.class_weights import ClassWeights
+from nbdl.columns import learn_names, names_of
 from nbdl.engine import executors
 from nbdl.engine.batches import Batches, Finding, Words
 from nbdl.engine.program import Program
@@ -260,5 +261,6 @@ def train_on_batch(
             log = training.step(data, (0, training.state.iterations))
         if anew or training.running is None:
             training.running = training.tally()
+        learn_names(model, names_of(x))
         training.running.add(log, np.array([len(data[0])]))
         return training.running.figures()

@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import nbdl
@@ -14,7 +17,7 @@ from nbdl.registry import registry
 from nbdl.testing.suite import UNITS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-PROGRAM, VOCABULARY, COMPILED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAM, VOCABULARY, COMPILED, ENCODED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +57,21 @@ def test_the_compiled_code(tmp_path: Path) -> None:
     outputs = {subprocess.check_output([sys.executable, "simulation.py"], cwd=tmp_path, timeout=120) for _ in range(2)}
     assert len(outputs) == 1
     assert list(tmp_path.glob("__pycache__/simulation.simulate*.nbc")), "Numba did not cache the user's function"
+
+
+def test_a_model_of_the_command_line_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame(np.random.default_rng(0).normal(50, 9, (200, 2)), columns=["area", "age"])
+    rows["price"] = 3 * rows.area - rows.age + 0.5
+    rows.to_csv("table.csv", index=False)
+    nbdl_command = [sys.executable, "-m", "nbdl"]
+    subprocess.run([*nbdl_command, *"train table.csv --target price -o price.nbdl -q".split()], check=True, timeout=120)
+    printed = subprocess.check_output([*nbdl_command, "predict", "price.nbdl", "table.csv"], text=True, timeout=120)
+    for given in (rows[["price", "age", "area"]], dict(rows), rows[["area", "age"]].to_numpy()):
+        scope: dict[str, Any] = {"nbdl": nbdl, "rows": given}
+        exec(compile(ENCODED, "README.md", "exec"), scope)
+        np.testing.assert_allclose(scope["answers"], [float(line) for line in printed.split()[1:]], rtol=1e-6)
+        assert np.corrcoef(scope["answers"], rows.price)[0, 1] > 0.9
 
 
 USE_PLUGIN = """

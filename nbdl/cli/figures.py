@@ -37,9 +37,9 @@ def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | No
     outputs = model.output_shape[-1]
     check_outputs(encoding, outputs, "the model")
     x, y = encoding.encode(data), targets_for(model.loss, encoding, data, outputs)
-    found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads)
+    found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads, encoded=True)
     if encoding.task == "regression":
-        found |= regression_figures(encoding, y, model.predict(x, threads=threads))
+        found |= regression_figures(encoding, y, model.predict(x, threads=threads, encoded=True))
     return {name: float(value) for name, value in found.items()}
 
 

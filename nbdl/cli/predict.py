@@ -77,7 +77,7 @@ def predict(
     with saying_how_read(how):
         found = load(source, how)
         x = encoding.encode(found.data if found.test is None else found.test)
-    predictions = net.predict(x, threads=threads)
+    predictions = net.predict(x, threads=threads, encoded=True)
     rows = table(encoding, predictions, proba)
     if output is None or output == "-":
         write(sys.stdout, rows)

@@ -256,6 +256,7 @@ def fit(run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Setting
                 callbacks=[*plan.callbacks, *callbacks],
                 verbose=0,
                 threads=run.threads,
+                encoded=True,
             )
         except KeyboardInterrupt:
             finished = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
 from nbdl.data.cells import not_finite, tally
+from nbdl.data.given import as_data, as_targets
 from nbdl.data.statistics import Scale, array_scale, column_scale, neutral
 from nbdl.data.table import Table, listed
 from nbdl.data.target import Data, Task, class_indices, class_names, guess_task, target_values
@@ -111,18 +112,27 @@ class Encoding:
         """Number of outputs that the task needs: one for each class, or for each target value."""
         return len(self.classes) or len(self.target_mean)
 
+    @property
+    def neutral(self) -> bool:
+        """Whether encoded rows and targets are the plain ones."""
+        return not any((*self.mean, *self.target_mean)) and {*self.deviation, *self.target_deviation} == {1.0}
+
     def has_target(self, data: Data) -> bool:
         """Return whether `data` brings targets along."""
         return data.y is not None if isinstance(data, Arrays) else self.target in data.columns
 
-    def encode(self, data: Data) -> NDArray[np.float32]:
-        """Return the inputs as float32 of shape (rows, *shape).
+    def encode(self, data: Any) -> NDArray[np.float32]:
+        """Return plain rows as the inputs that the model takes: float32 of shape (rows, *shape).
 
-        A table may order its columns as it likes and hold more of them, the target included.
+        Args:
+            data: A data frame, a dict of columns or a table, whose columns may stand in any order and may be more
+                than the inputs, such as the target; or an array of rows whose columns are in the order of
+                `features`.
 
         Raises:
             DataError: A missing column, a wrong number of features, or a cell that is not a finite number.
         """
+        data = as_data(data)
         columns = self.input_columns(data)
         x = self.table_inputs(data, columns) if isinstance(data, Table) else self.array_inputs(data)
         return x.reshape(len(x), *self.shape)
@@ -189,14 +199,18 @@ class Encoding:
             )
         return names
 
-    def encode_target(self, data: Data) -> NDArray[np.int32] | NDArray[np.float32]:
+    def encode_target(self, data: Any) -> NDArray[np.int32] | NDArray[np.float32]:
         """Return the targets: class indices, int32 of shape (rows,), or float32 of shape (rows, outputs).
+
+        Args:
+            data: Data as for `encode` that brings the target along, or the targets alone: classes or values.
 
         Raises:
             DataError: No targets, a class not seen in training, text or an unusable number.
         """
         import numpy as np
 
+        data = as_targets(data, self.target)
         if self.task == "classification":
             return class_indices(data, self.target, self.classes)
         values = regression_values(data, self.target)

@@ -45,6 +45,7 @@ class Net:
 
     def __init__(self, plans: Plans) -> None:
         self._plans, self._address = plans, plans.address
+        self.names: tuple[str, ...] | None = None  # of the model's columns, where it has some
         self.inputs, self.outputs = int(plans.words[INPUTS]), int(plans.words[OUTPUTS])
 
     @property
@@ -88,13 +89,13 @@ class Net:
                 return result
             except TypeError:
                 pass  # not contiguous, read-only, or of other dimensions
-        rows = net_rows(x, "x")
+        rows = net_rows(x, "x", self.names)
         function = plans.predict_row if rows.ndim == 1 else plans.predict_rows
         return self._run(function, (*rows.shape[:-1], self.outputs), rows, out=out)
 
     def vjp(self, x: Any, dy: Any, out: Floats | None = None) -> Floats:
         """dx = f'(x)ᵀ·dy, the gradient by the inputs of what has the gradient dy by the outputs; row by row."""
-        rows, gradients = net_rows(x, "x"), net_rows(dy, "dy")
+        rows, gradients = net_rows(x, "x", self.names), net_rows(dy, "dy")
         if rows.ndim != gradients.ndim:
             raise ValueError(f"x has {rows.ndim} dimensions and dy {gradients.ndim}: one row each, or as many rows")
         function = plans.vjp_row if rows.ndim == 1 else plans.vjp_rows
@@ -102,7 +103,7 @@ class Net:
 
     def jacobian(self, x: Any, out: Floats | None = None) -> Floats:
         """f'(x): outputs × inputs, of rows rows × outputs × inputs; as many vjp's at once as there are outputs."""
-        rows = net_rows(x, "x")
+        rows = net_rows(x, "x", self.names)
         function = plans.jacobian_row if rows.ndim == 1 else plans.jacobian_rows
         return self._run(function, (*rows.shape[:-1], self.outputs, self.inputs), rows, out=out)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbdl.columns import check_names
 from nbdl.engine.store import Floats
 from nbdl.inference import run_rows
 from nbdl.inputs import net_rows
@@ -19,6 +20,7 @@ class PlainNet:
 
     def __init__(self, model: Sequential, derivatives: bool) -> None:
         self._model, self._store, self._derivatives = model, model.store, derivatives
+        self.names: tuple[str, ...] | None = None
         program = model.program("predict")
         assert program.output is not None
         self.inputs, self.outputs = program.inputs[0].features, program.output.features
@@ -27,6 +29,7 @@ class PlainNet:
         self._store.refuse_if_stale()
         if what == "derivative" and not self._derivatives:
             raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
+        check_names(self.names, arrays[0])
         given = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]
         rows = [np.atleast_2d(array) for array in given]
         for array, features in zip(rows, (self.inputs, self.outputs), strict=False):
@@ -45,6 +48,7 @@ class PlainNet:
 
     def jacobian(self, x: Any, out: Floats | None = None) -> Floats:
         """f'(x)."""
+        check_names(self.names, x)
         rows = np.asarray(x, np.float32)
         if rows.ndim > 1:
             rows = net_rows(x, "x")

@@ -311,7 +311,7 @@ def self_test(model: Sequential, program: CProgram, names: dict[str, str]) -> st
     limit = None if first is None else first.input_limit
     x = (2 * TEST_RANGE * drawn - TEST_RANGE if limit is None else np.floor(limit * drawn)).reshape(TEST_ROWS, *shape)
     x[0] = 0.0
-    predicted = np.asarray(model.predict(x))
+    predicted = np.asarray(model.predict(x, encoded=True))
 
     def listed(values: Any) -> str:
         flat = values.reshape(TEST_ROWS, -1).tolist()

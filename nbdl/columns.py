@@ -1,0 +1,81 @@
+"""Names of columns: a model keeps those of the data frame that it was fitted on, and asks for the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import DataError
+
+if TYPE_CHECKING:
+    from nbdl.model import Sequential
+
+MOST_SHOWN = 8
+
+Names = tuple[str, ...]
+
+
+def names_of(x: Any) -> Names | None:
+    """The names of the columns of a data frame; None for what has none, or names that are not all text.
+
+    >>> names_of([[1.0, 2.0]])
+    """
+    columns = getattr(x, "columns", None)
+    if columns is None:
+        columns = getattr(x, "column_names", None)  # of Arrow's tables
+    if columns is None or callable(columns) or isinstance(columns, str):
+        return None
+    try:
+        names = tuple(columns)
+    except TypeError:
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def check_names(known: Names | None, x: Any, what: str = "x") -> None:
+    """Refuse a data frame whose columns are others than those known, or in another order.
+
+    Raises:
+        DataError: they are; the message names them and says what to do.
+    """
+    given = names_of(x)
+    if known is None or given is None or given == known:
+        return
+    unseen = [name for name in given if name not in known]
+    missing = [name for name in known if name not in given]
+    parts = [f" Unseen in fit: {_listed(unseen)}."] if unseen else []
+    parts += [f" Missing: {_listed(missing)}."] if missing else []
+    if not missing:
+        parts.append(f" Use {what}[list(model.feature_names)].")
+    raise DataError(
+        f"the feature names of {what} must match those that fit was given, in the same order: {_listed(known)}; got "
+        f"{_listed(given)}.{''.join(parts)} (model.feature_names = None makes the model forget them.)"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:MOST_SHOWN])
+    return shown if len(names) <= MOST_SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+@contextmanager
+def kept_if_trained(model: Sequential) -> Iterator[None]:
+    """Have the model forget the names that it learns in this block where it ends with an error before any step."""
+    known, done = model._feature_names, _steps(model)
+    try:
+        yield
+    except BaseException:
+        if _steps(model) == done:
+            model._feature_names = known
+        raise
+
+
+def _steps(model: Sequential) -> int:
+    return 0 if model.training_state is None else model.training_state.iterations
+
+
+def learn_names(model: Sequential, names: Names | None) -> None:
+    """Keep the names of the columns that a model is fitted on, unless it has some."""
+    if names is not None and model.feature_names is None:
+        model._feature_names = names

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
+from nbdl.outputs import as_path, check_file
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Operation
@@ -35,7 +36,8 @@ def export_model(model: Sequential, path: str | Path, format: str | None = None,
         ConfigError: an unknown format or option, a file that must not be replaced, or a model that the format
             cannot express.
     """
-    entry, target = exporter(path, format), Path(path).expanduser()
+    target = as_path(path, "path").expanduser()
+    entry = exporter(target, format)
     _check_options(entry.name, entry.target, options)
     refuse_overwriting(target)
     entry.target(model, target, **options)
@@ -79,17 +81,12 @@ def fingerprint(model: Sequential) -> str:
 
 def is_export_of(model: Sequential, path: str | Path) -> bool:
     """Whether a file was exported from a model as it is now, with these weights."""
-    return fingerprint(model).encode() in _MARKED.findall(_head(Path(path).expanduser()))
+    return fingerprint(model).encode() in _MARKED.findall(_head(as_path(path, "path").expanduser()))
 
 
 def refuse_overwriting(path: Path) -> None:
     """Raise ConfigError for a place where an export cannot be or should not be written."""
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; give the name of a file in it")
-    if not path.parent.is_dir():
-        raise ConfigError(f"the folder {path.parent} does not exist; create it first")
-    if path.exists() and not _MARKED.search(_head(path)):
-        raise ConfigError(f"{path} is there already and is no export of a model, so it is not overwritten")
+    check_file(path, "an export of a model", lambda earlier: bool(_MARKED.search(_head(earlier))))
 
 
 def _head(path: Path) -> bytes:

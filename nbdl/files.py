@@ -45,6 +45,17 @@ def write_own(path: Path, content: bytes) -> None:
     _replace(path, content, new_mode=0o600, mode=None, flush=False)
 
 
+def check_writable(path: Path) -> None:
+    """Make and remove the temporary file that writing there begins with.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    handle, temporary = _temporary(path, 0o600)
+    os.close(handle)
+    os.unlink(temporary)
+
+
 def sweep(folder: Path, name: str = "") -> None:
     """Remove temporary files that processes left here when they were killed: of one file's name, or all."""
     with suppress(OSError):
@@ -60,9 +71,7 @@ def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flu
     It is made with the mode that a new file has, so the umask counts without being looked at: that would be possible
     only by changing it, for all threads.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    handle = os.open(temporary, flags, new_mode)
+    handle, temporary = _temporary(path, new_mode)
     try:
         with os.fdopen(handle, "wb") as file:
             if fcntl is not None:
@@ -82,6 +91,16 @@ def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flu
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(path: Path, mode: int) -> tuple[int, Path]:
+    """Make a temporary file beside a path; an error names the path itself, the only name that the user knows."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(temporary, flags, mode), temporary
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _remove_abandoned(temporary: Path) -> None:

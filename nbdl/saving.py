@@ -23,7 +23,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.entries import Entry
 from nbdl.errors import ConfigError, FileFormatError, NbdlError, UnknownNameError
+from nbdl.files import write_atomically
 from nbdl.needs import changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
+from nbdl.notes import Note, noted, read_note
+from nbdl.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.registry import registry
 from nbdl.units import Unit, explained, serialize
 
@@ -179,41 +182,53 @@ def _slots(model: Sequential) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _target(path: str | Path) -> Path:
-    """Where to write, with the refusals that save grief."""
-    target = Path(path)
+def _target(path: str | Path, what: str, known: Known) -> Path:
+    """Return where to write, with the refusals that save grief."""
+    target = as_path(path, "path")
     if target.suffix.lower() in (".h5", ".hdf5", ".keras"):
         raise ConfigError(
             f"{target.name}: nbdl writes its own file format, not {target.suffix}; "
             f"use {target.with_suffix('.nbdl').name}"
         )
-    if target.is_dir():
-        raise ConfigError(f"{target} is a folder; give the name of a file in it")
-    if not target.parent.exists():
-        raise ConfigError(f"the folder {target.parent} does not exist; create it first")
+    check_file(target, what, known)
     return target
 
 
-def save_model(model: Sequential, path: str | Path, overwrite: bool = True) -> None:
+def save_model(model: Sequential, path: str | Path, overwrite: bool = True, note: Note | None = None) -> None:
     """Write a model to one file.
 
-    Raises:
-        ConfigError: the file exists and `overwrite` is false, its name asks for another format, or the model holds
-            a unit that is not registered.
-    """
-    from nbdl.files import write_atomically
+    Args:
+        overwrite: whether an earlier model is replaced; any other file never is.
+        note: what a callback wants to find again in the file.
 
-    target = _target(path)
+    Raises:
+        ConfigError: a file is there that is no model, or `overwrite` is false; the place cannot be written; the name
+            asks for another format; or the model holds a unit that is not registered.
+    """
+    target = _target(path, "a saved model", is_model)
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; pass overwrite=True to replace it")
-    write_atomically(target, model_bytes(model))
+    content = model_bytes(model)
+    write_atomically(target, content if note is None else noted(content, note))
 
 
-def save_weights(model: Sequential, path: str | Path) -> None:
-    """Write the weights alone: an npz file, whatever its name."""
-    from nbdl.files import write_atomically
+def save_weights(model: Sequential, path: str | Path, note: Note | None = None) -> None:
+    """Write the weights alone: an npz file, whatever its name.
 
-    write_atomically(_target(path), _npz({weight.name: weight.value for weight in model.existing_weights()}))
+    Args:
+        note: as for `save_model`.
+
+    Raises:
+        ConfigError: a file is there that does not hold weights alone; or the place cannot be written.
+    """
+    weights = {weight.name: weight.value for weight in model.existing_weights()}
+    names = {f"{name}.npy" for name in weights}
+
+    def known(earlier: Path) -> bool:  # version 0.1.0 wrote no note
+        return read_note(earlier) is not None or set(zip_names(earlier)) == names
+
+    target = _target(path, "a file of weights alone", lambda earlier: not is_model(earlier) and known(earlier))
+    write_atomically(target, noted(_npz(weights), note or {}))
 
 
 # -- reading ----------------------------------------------------------------------------------------------
@@ -306,7 +321,7 @@ def load_model(path: str | Path, device: str = "cpu") -> Sequential:
             it cannot run a layer.
         DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
     """
-    source = Path(path)
+    source = as_path(path, "path")
     if not source.exists():
         raise FileFormatError(f"there is no file {source}")
     if source.is_dir():
@@ -411,7 +426,7 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
 
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Read weights that `save_weights` wrote, or those of a whole model's file."""
-    source = Path(path)
+    source = as_path(path, "path")
     if not source.is_file():
         raise FileFormatError(f"there is no file {source}")
     try:

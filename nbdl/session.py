@@ -14,6 +14,7 @@ from typing import Any
 from nbdl.discovery import GROUP
 from nbdl.entries import Owner
 from nbdl.errors import ConfigError, NbdlError, PluginError
+from nbdl.outputs import as_path
 from nbdl.registry import kind_named, registry
 from nbdl.specs import ELEMENTWISE, kind_of_functions
 from nbdl.units import BASES, Unit
@@ -84,7 +85,7 @@ def register_file(path: str | Path) -> Owner:
         ConfigError: there is no such file.
         PluginError: it fails, registers nothing, or registers something invalid; nothing of it is registered then.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     if not path.is_file():
         raise ConfigError(f"there is no file {path}")
     owner = Owner(str(path.resolve()), path.name, "")

@@ -632,7 +632,7 @@ def test_names_that_c_does_not_take_are_refused(name: str, tmp_path: Path) -> No
 def test_only_exports_are_overwritten(tmp_path: Path) -> None:
     model, path = NETS["one weight"](), tmp_path / "net.c"
     path.write_text("int main(void) { return 0; }\n")
-    with pytest.raises(ConfigError, match="is no export of a model, so it is not overwritten"):
+    with pytest.raises(ConfigError, match="is not an export of a model, so it is not overwritten"):
         model.export(path)
     header = tmp_path / "other.h"
     header.write_text("#define MINE 1\n")

@@ -49,7 +49,8 @@ def export(
     if output is None:
         output = Path(model).stem + entry.options.get("suffixes", (f".{entry.name}",))[0]
     options = {"name": name, "header": header or None}
-    replaced = Path(output).expanduser().exists()
+    place = Path(output).expanduser()
+    replaced = place.exists() or (header and place.with_suffix(".h").exists())
     net = load_model(model)
     export_model(net, output, entry.name, **{key: value for key, value in options.items() if value is not None})
     click.echo(f"exported  {output}{' (replaced an earlier export)' if replaced else ''}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +27,16 @@ from nbdl.cli.options import (
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import check_outputs, load, saying_how_read
 from nbdl.errors import ConfigError
+from nbdl.files import write_atomically
+from nbdl.outputs import as_path, check_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.data.encoding import Encoding
 
-ANSWER = "prediction"
+ANSWER, PROBABILITY = "prediction", "probability"
+HEAD = 1 << 20  # characters of a file, among which its first line is looked for
 
 
 @click.command(cls=Command, short_help="Answers for rows: a table in, CSV out.")
@@ -61,6 +66,9 @@ def predict(
     those that the model does not need are ignored. The answers are CSV below a line of names: class names, or
     numbers in the target's own unit.
 
+    -o replaces an earlier file of answers, which is said: one whose first line is "prediction", with
+    probabilities after it or not. Any other file is never overwritten.
+
     \b
     nbdl predict table.nbdl new.csv -o answers.csv
     nbdl predict table.nbdl - < new.csv | head
@@ -68,6 +76,7 @@ def predict(
     how = reading(options)
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("give a file, or rows on standard input")
+    target = None if output in (None, "-") else answers_path(str(output), model, source)
     net = load_model(model, device, precision)
     encoding = encoding_of(net, model)
     if proba and encoding.task != "classification":
@@ -79,12 +88,72 @@ def predict(
         x = encoding.encode(found.data if found.test is None else found.test)
     predictions = net.predict(x, threads=threads, encoded=True)
     rows = table(encoding, predictions, proba)
-    if output is None or output == "-":
+    if target is None:
         write(sys.stdout, rows)
         sys.stdout.flush()
-    else:
-        with Path(output).expanduser().open("w", encoding="utf-8", newline="") as file:
+        return
+    replaced = save_answers(target, rows)
+    if replaced:
+        click.echo(f"{target}: replaced earlier answers", err=True)
+
+
+def answers_path(given: str, model: str, source: str) -> Path:
+    """Return where the answers go; refuse a place that they cannot or should not go to, before any work is done.
+
+    Raises:
+        ConfigError: SOURCE or MODEL is there under whatever name, another file that holds no answers, or the place
+            cannot be written to.
+    """
+    target = as_path(given, "-o FILE").expanduser()
+    read = {"MODEL": Path(model), "SOURCE": Path(source).expanduser()}
+    for what, path in read.items():
+        if same_file(target, path if path != Path("-") else None):
+            raise ConfigError(f"-o {given}: is {what} itself, so it is not overwritten; give another name")
+    if not is_device(target):
+        check_file(target, "a file of answers", is_answers)
+    return target
+
+
+def same_file(target: Path, other: Path | None) -> bool:
+    """Return whether two paths name one file; of None, whether the first is what standard input reads."""
+    try:
+        there = os.fstat(sys.stdin.fileno()) if other is None else other.stat()
+        return os.path.samestat(target.stat(), there)
+    except (OSError, ValueError, AttributeError):  # one is not there, or standard input is no file
+        return False
+
+
+def is_device(path: Path) -> bool:
+    """Return whether a path is a device or a pipe, which holds nothing that could be lost."""
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:
+        return False
+
+
+def is_answers(path: Path) -> bool:
+    """Return whether a file begins with the line of names that `table` writes."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        try:
+            names = next(csv.reader(io.StringIO(file.read(HEAD))), [])
+        except csv.Error:
+            return False
+    while names and names[-1].startswith(f"{PROBABILITY}_"):
+        names.pop()
+    return names in ([ANSWER], [f"{ANSWER}_{number}" for number in range(1, len(names) + 1)]) and bool(names)
+
+
+def save_answers(target: Path, rows: Iterator[list[Any]]) -> bool:
+    """Write the answers whole or not at all; return whether they replaced earlier ones."""
+    if is_device(target):
+        with target.open("w", encoding="utf-8", newline="") as file:
             write(file, rows)
+        return False
+    replaced = check_file(target, "a file of answers", is_answers)  # again: it may have changed meanwhile
+    text = io.StringIO(newline="")
+    write(text, rows)
+    write_atomically(target, text.getvalue().encode())
+    return replaced
 
 
 def write(file: TextIO, rows: Iterator[list[Any]]) -> None:
@@ -97,7 +166,7 @@ def table(encoding: Encoding, predictions: NDArray[Any], proba: bool) -> Iterato
     answers = encoding.decode(predictions)
     several = bool(answers) and isinstance(answers[0], list)
     names = [f"{ANSWER}_{number}" for number in range(1, encoding.outputs + 1)] if several else [ANSWER]
-    yield [*names, *(f"probability_{name}" for name in encoding.classes)] if proba else names
+    yield [*names, *(f"{PROBABILITY}_{name}" for name in encoding.classes)] if proba else names
     chances = probabilities(predictions) if proba else None
     for row, answer in enumerate(answers):
         cells = [shortened(value) for value in (answer if isinstance(answer, list) else [answer])]

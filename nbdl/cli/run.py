@@ -20,6 +20,7 @@ from nbdl.cli.figures import figures, written
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load, targets_for
 from nbdl.cli.unused import refuse_dropout, refuse_unused
 from nbdl.errors import ConfigError, DataError, DivergenceError, counted
+from nbdl.outputs import as_path, check_file, is_model
 from nbdl.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
 
 if TYPE_CHECKING:
@@ -80,28 +81,18 @@ def output_path(given: str | None, source: str) -> Path:
     """Return where the model goes; refuse what cannot be or should not be written, before any work is done.
 
     Raises:
-        ConfigError: Another suffix, no such folder, or a file there that is not a model.
+        ConfigError: Another suffix, a folder that is missing or cannot be written to, or a file there that is no model.
     """
     default = f"{('' if source == '-' else Path(source).name.split('.')[0]) or 'model'}{SUFFIX}"
     given = default if given is None else given
-    path = Path(given).expanduser()
+    path = as_path(given, "-o FILE").expanduser()
     if path.is_dir():
         raise ConfigError(f"-o {given}: is a folder; write -o {shlex.quote(str(path / default))}")
     if path.suffix != SUFFIX:
         instead = shlex.quote(str(path.with_suffix(SUFFIX) if path.stem else default))
         raise ConfigError(f"-o {given}: models are saved as {SUFFIX} files only; write -o {instead}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"-o {given}: there is no folder {path.parent}; make it first")
-    if path.exists() and not (path.is_file() and is_model(path)):
-        raise ConfigError(f"-o {given}: is there already and is not a model, so it is not overwritten; choose another")
+    check_file(path, "a saved model", is_model)
     return path
-
-
-def is_model(path: Path) -> bool:
-    """Return whether a file looks like a saved model."""
-    import zipfile
-
-    return zipfile.is_zipfile(path)
 
 
 def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:

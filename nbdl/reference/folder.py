@@ -46,8 +46,8 @@ def remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def _text(path: Path) -> str:
-    """What a file says; nothing if it is not there, or no text."""
+    """What a file says; nothing if it is not there, a folder, or no text."""
     try:
         return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return ""

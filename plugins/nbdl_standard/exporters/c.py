@@ -163,6 +163,8 @@ def export(model: Sequential, path: Path, *, name: str | None = None, header: bo
 
     chosen = checked_name(name) if name is not None else name_from(path.stem)
     beside = path.with_suffix(".h")
+    if header and beside == path:
+        raise ConfigError(f"{path} would be the header too: give the file another suffix, such as .c")
     if header:
         refuse_overwriting(beside)
     source, interface = texts(model, chosen)

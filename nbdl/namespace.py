@@ -12,7 +12,6 @@ from typing import Any
 from nbdl.paths import PATHS, missing
 from nbdl.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
 
-
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 

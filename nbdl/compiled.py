@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from nbdl.errors import ConfigError, PluginError
+from nbdl.errors import ConfigError, PluginError, warn
 from nbdl.optimizer import Optimizer
 from nbdl.registry import registry
 from nbdl.specs import Loss, Metric, elementwise, in_order
@@ -102,45 +101,85 @@ def own_loss(given: Any) -> Any:
         )
     if isinstance(given, tuple | list):
         loss = _of_functions("losses", tuple(given), "compile's loss")
-        _compare_slope(*given)
+        f, df = given
+        points = itertools.product((0.0, 1.0, 0.3), (0.11, 0.42, 0.87))
+        slopes = ((lambda p, y=y: f(y, p), lambda p, y=y: df(y, p), p) for y, p in points)
+        _compare_slopes(
+            slopes, f"compile's loss: {df.__name__}", f"{f.__name__} by its second argument, the prediction"
+        )
         return loss
     return given
 
 
-def _compare_slope(f: Callable[..., Any], df: Callable[..., Any]) -> None:
-    """Warn where df is not the derivative of f by p, at most of some points: kinks may lie at a few."""
+def own_activation(given: Any, where: str, package: str) -> Any:
+    """What a layer was given as activation: a pair of scalar functions becomes a unit, anything else stays.
+
+    Args:
+        given: (f, df) with f(x, ...) and df(x, y, ...), where y is f(x) and further arguments have defaults.
+        where: the layer and its argument, for messages.
+        package: of the layer, whose lines are not the user's.
+
+    Raises:
+        ConfigError: one function alone, or functions that do not fit.
+    """
+    if inspect.isfunction(given):
+        unit = _registered("activations", (given,))
+        if unit is not None:
+            return unit()
+        raise ConfigError(
+            f"{where}: {given.__name__} is one function; give a pair, activation=(f, df): scalar functions f(x) and "
+            "df(x, y), the derivative of f at x, where y is f(x)"
+        )
+    if isinstance(given, tuple | list):
+        unit = _of_functions("activations", tuple(given), where)
+        f, df = given
+        slopes = ((f, lambda x: df(x, f(x)), x) for x in (-2.3, -0.7, -0.1, 0.2, 0.9, 3.1))
+        _compare_slopes(slopes, f"{where}: {df.__name__}", f"{f.__name__} by x", package)
+        return unit
+    return given
+
+
+def _compare_slopes(slopes: Iterable[tuple[Any, Any, float]], what: str, of: str, package: str = "nbdl") -> None:
+    """Warn where a function is not the derivative of another, at most of some points: kinks may lie at a few.
+
+    Args:
+        slopes: the function, its derivative, and the point.
+        what, of: the derivative and the function, for the warning.
+    """
     step, right, seen = 1e-4, 0, 0
-    for y, p in itertools.product((0.0, 1.0, 0.3), (0.11, 0.42, 0.87)):
+    for f, df, point in slopes:
         try:
-            slope, wanted = df(y, p), (f(y, p + step) - f(y, p - step)) / (2.0 * step)
+            slope, wanted = df(point), (f(point + step) - f(point - step)) / (2.0 * step)
         except (ArithmeticError, ValueError):  # outside of what the functions are for
             continue
         seen, right = seen + 1, right + (abs(slope - wanted) <= 1e-2 * max(abs(slope), abs(wanted)) + 1e-3)
     if 2 * right < seen:
-        warnings.warn(
-            f"compile's loss: {df.__name__} is not the derivative of {f.__name__} by its second argument, the "
-            f"prediction: right at {right} of {seen} points",
-            stacklevel=4,
-        )
+        warn(f"{what} is not the derivative of {of}: right at {right} of {seen} points", package=package)
 
 
 def _is_function(given: Any) -> bool:
     return callable(given) and not isinstance(given, type | Unit)
 
 
+def _registered(kind: str, functions: tuple[Any, ...]) -> Any:
+    """The registered unit that begins with these functions, or None."""
+    known = (entry.target for entry in registry.entries(kind))
+    return next((one for one in known if getattr(one, "functions", ())[: len(functions)] == functions), None)
+
+
 def _of_functions(kind: str, functions: tuple[Callable[..., Any], ...], where: str) -> Any:
     """A unit of scalar functions: the registered one that they make, or one of this model's own."""
     if not all(map(inspect.isfunction, functions)):
         raise ConfigError(f"{where}: plain Python functions are wanted, got {functions!r}")
-    known = (entry.target for entry in registry.entries(kind))
-    unit = next((one for one in known if getattr(one, "functions", ()) == functions), None)
+    unit = _registered(kind, functions)
     try:
         if unit is None:
             unit = elementwise(kind, functions[0].__name__, functions)
             unit.unit_name = functions[0].__name__
         return unit()
     except (PluginError, TypeError) as error:
-        raise ConfigError(f"{where}: {error}; arguments after y and p need defaults") from None
+        first = {"activations": "x"}.get(kind, "y and p")
+        raise ConfigError(f"{where}: {error}; arguments after {first} need defaults") from None
 
 
 def _metric(given: Any) -> Metric:
@@ -172,8 +211,8 @@ def _named(metrics: Sequence[Any]) -> list[tuple[str, Metric]]:
     named: list[tuple[str, Metric]] = []
     for metric in metrics:
         made = _metric(metric)
-        written = metric if isinstance(metric, str) else unit_of(made).name
-        own = unit_of(made).unit_name
+        written = metric if isinstance(metric, str) else vars(unit_of(made)).get("name")
+        own = unit_of(made).default_name()
         taken = {"loss", *(name for name, _ in named)}
         if written in taken:
             raise ConfigError(f"the metric {written!r} is given twice; name=... gives a metric another name")

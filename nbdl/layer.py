@@ -70,6 +70,7 @@ class Layer(Unit, Weighted):
     input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
     rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
     moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
+    activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation
     declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
     _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built
     _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
@@ -116,8 +117,42 @@ class Layer(Unit, Weighted):
         return arguments
 
     def unit(self, kind: str, given: Any) -> Any:
-        """A unit for one of this layer's arguments, from a name, a config or an instance."""
-        return registry.make(kind, given, type(self).__name__)
+        """A unit for one of this layer's arguments, from a name, a config or an instance.
+
+        An activation may also be a layer that only applies one, or a pair of scalar functions (f, df).
+        """
+        made = given
+        if kind == Activation.kind:
+            made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
+        made = registry.make(kind, made, type(self).__name__)
+        if isinstance(given, Layer | tuple | list) and isinstance(made, Unit):
+            for name, argument in self.arguments.items():  # the config holds the unit
+                if argument is given:
+                    self._arguments[name] = made
+        return made
+
+    def _activation_of(self, layer: Layer) -> Activation | None:
+        if layer.activates_only and layer.activity_regularizer is None:
+            return layer.activation
+        raise ConfigError(
+            f"{type(self).__name__}: {layer!r} does more than apply an activation, so it cannot be one: add it to the "
+            "model as the next layer"
+        )
+
+    def _own_activation(self, given: Any) -> Any:
+        who = type(self).__name__
+        if isinstance(given, int) and not isinstance(given, bool):
+            first = next(iter(self.arguments.values()), given)
+            raise ConfigError(
+                f"{who}: an activation is a name or a unit, got {given!r}; sizes in the order of oldest Keras, inputs "
+                f"before outputs, are written {who}({given}, input_dim={first!r})"
+            )
+        if inspect.isfunction(given) or isinstance(given, tuple | list):
+            from nbdl.compiled import own_activation
+
+            package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
+            return own_activation(given, f"{who}'s activation", package)
+        return given
 
     def set_input_shape(self, shape: Any) -> None:
         """Say what one row of inputs looks like."""
@@ -181,16 +216,22 @@ class Layer(Unit, Weighted):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["name"] = self.name
+        config.pop("input_shape", None)
         if self.input_shape is not None:
             config["input_shape"] = list(self.input_shape)
         if "input_dim" not in vars(self):  # else it is an argument of the layer's own
             config.pop("input_dim", None)
-        config.pop("trainable", None)
-        if not self.trainable:
-            config["trainable"] = False
+        if "trainable" in config:
+            config["trainable"] = self.trainable
         for name, made in self._made.items():
             if getattr(self, name) is not made:  # set since
                 config[name] = serialize(getattr(self, name))
+        return config
+
+    def stored_config(self) -> dict[str, Any]:
+        config = super().stored_config()
+        if self.trainable:
+            config.pop("trainable", None)
         return config
 
 
@@ -217,8 +258,8 @@ def _apply_common(
         layer.set_input_shape(input_shape)
         if own is not None and own != layer.input_shape:
             raise ConfigError(
-                f"{type(layer).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say {own}; "
-                "leave one of them out"
+                f"{type(layer).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say "
+                f"{own}; leave one of them out"
             )
     taken = inspect.signature(type(layer)).parameters
     layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}

@@ -96,7 +96,7 @@ class Optimizer(Unit):
     ema_overwrite_frequency: int | None = None
     gradient_accumulation_steps: int | None = None
     decay: float = 0.0
-    name: str = ""
+    name: str
     undecayed: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -269,9 +269,18 @@ class Optimizer(Unit):
                     f"{type(self).__name__}: its {name} is {value!r}, which a config cannot hold; make it a "
                     "nbdl.Schedule and register it with nbdl.register(...)"
                 )
+        values["name"] = self.name
         if self.undecayed:
             values["undecayed"] = self.undecayed
         return {name: serialize(value) for name, value in values.items()}
+
+    def stored_config(self) -> dict[str, Any]:
+        """All arguments as they are now."""
+        config = self.get_config()
+        return {name: value for name, value in config.items() if name != "name" or "name" in vars(self)}
+
+    def default_name(self) -> str:
+        return super().default_name().lower()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -291,9 +300,11 @@ def _is_number(value: Any, low: float, high: float) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= float(value) <= high
 
 
-def _set_common(optimizer: Optimizer, **values: Any) -> None:
-    for name, value in values.items():
-        setattr(optimizer, name, value)
+def _set_common(optimizer: Optimizer, name: str = "", **values: Any) -> None:
+    if name:
+        optimizer.name = str(name)
+    for argument, value in values.items():
+        setattr(optimizer, argument, value)
     who = type(optimizer).__name__
     rate = vars(optimizer).get("learning_rate", 0.0)
     if not callable(rate) and not _is_number(rate, 0.0, math.inf):
@@ -360,7 +371,7 @@ class Schedule(Unit):
     """
 
     kind = "schedules"
-    name: str = ""
+    name: str
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
@@ -373,4 +384,5 @@ class Schedule(Unit):
 
 
 def _set_name(schedule: Schedule, name: str = "") -> None:
-    schedule.name = name
+    if name:
+        schedule.name = str(name)

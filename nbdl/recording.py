@@ -161,7 +161,7 @@ class _Objective:
             self.counted = loss.counted(r, y)
         self.pair: Pair | None = None
         last = nodes[-1] if nodes else None
-        if last is not None and isinstance(last.unit, Activation) and not last.unit.arguments:
+        if last is not None and isinstance(last.unit, Activation) and not last.unit.changed_arguments():
             _refuse_logits_twice(loss, last)
             found = loss.pairs.get(last.unit.unit_name)
             if found is not None:

@@ -7,6 +7,7 @@ constructor takes the functions' own parameters. Anything that is not elementwis
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -81,7 +82,7 @@ class Loss(Unit):
     pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""
     from_logits: bool = False
-    name: str = ""
+    name: str
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in cls.__dict__:
@@ -199,7 +200,7 @@ class Metric(Unit):
 
     kind = "metrics"
     greater_is_better: ClassVar[bool] = False
-    name: str = ""
+    name: str
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in cls.__dict__:
@@ -427,5 +428,33 @@ def _members(functions: tuple[Scalar, ...], own: dict[str, inspect.Parameter]) -
         "__init__": __init__,
         "__doc__": first.__doc__ or inspect.getdoc(inspect.getmodule(first)),
         "__module__": first.__module__,
+        "__reduce__": _reduced,
         "functions": functions,
     }
+
+
+def _reduced(unit: Unit) -> Any:
+    """How pickle finds the class of a unit of functions, which is in no module: by its name, or by its functions."""
+    from nbdl.registry import registry
+
+    cls: Any = type(unit)
+    if "functions" not in vars(cls):  # a subclass is in a module
+        return copyreg.__newobj__, (cls,), vars(unit)  # type: ignore[attr-defined]
+    entry = registry.entry_of(unit)
+    installed = entry is not None and entry.owner.installed
+    return _blank, (cls.kind, cls.__name__, () if installed else cls.functions), vars(unit)
+
+
+def _blank(kind: str, name: str, functions: tuple[Scalar, ...]) -> Unit:
+    """A unit of functions without its attributes, which pickle sets."""
+    from nbdl.registry import registry
+
+    if not functions:
+        cls = registry.get(kind, name).target
+    else:
+        made = [one for one in ELEMENTWISE[kind][0].__subclasses__() if one.__name__ == name]
+        cls = next((one for one in made if getattr(one, "functions", ()) == functions), None)
+        if cls is None:
+            cls = elementwise(kind, name, functions)
+            cls.unit_name = name
+    return cast(Unit, cls.__new__(cls))

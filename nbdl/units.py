@@ -102,6 +102,7 @@ class Unit:
     unit_name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
     renamed: ClassVar[dict[str, str]] = {}
+    name: str
     _arguments: dict[str, Any]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -116,6 +117,12 @@ class Unit:
         def __getattr__(self, name: str) -> Any:
             if name in type(self).renamed:
                 return getattr(self, type(self).renamed[name])
+            if name == "name":
+                return self.default_name()
+            if "_arguments" in self.__dict__:  # what the constructor does not keep under the argument's own name
+                known = {**defaults_of(type(self)), **self._arguments}
+                if name in known:
+                    return known[name]
             return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -137,9 +144,40 @@ class Unit:
         """The arguments given to the constructor, by name."""
         return dict(self.__dict__.get("_arguments", {}))
 
+    def default_name(self) -> str:
+        """What this unit is called where no name was given."""
+        return self.unit_name or type(self).__name__
+
     def get_config(self) -> dict[str, Any]:
-        """The arguments as plain data: units within become `{"name": ..., "config": ...}`."""
-        return {name: serialize(value) for name, value in self.arguments.items()}
+        """All arguments as plain data, with the defaults of those that were not given.
+
+        Units within become `{"name": ..., "config": ...}`.
+        """
+        given = self.arguments
+        config = {name: serialize(value) for name, value in given.items()}
+        for name, value in defaults_of(type(self)).items():
+            if name not in given and _is_plain(value):
+                config[name] = self.name if name == "name" else serialize(value)
+        return config
+
+    def stored_config(self) -> dict[str, Any]:
+        """The part of `get_config` that a file holds: without defaults that nobody gave, which follow the version."""
+        defaults = defaults_of(type(self))
+        if "name" not in vars(self):
+            defaults["name"] = self.name
+        return {
+            name: value
+            for name, value in self.get_config().items()
+            if name in self.arguments or name not in defaults or value != serialize(defaults[name])
+        }
+
+    def changed_arguments(self) -> dict[str, Any]:
+        """The arguments that were given and are not their defaults."""
+        defaults, unknown = defaults_of(type(self)), object()
+        same = {
+            name for name, value in self.arguments.items() if _is_plain(value) and value == defaults.get(name, unknown)
+        }
+        return {name: value for name, value in self.arguments.items() if name not in same}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -156,6 +194,16 @@ class Unit:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{type(self).__name__}({shown})"
+
+
+def defaults_of(unit: type[Unit]) -> dict[str, Any]:
+    """The constructor's arguments that have defaults, with these."""
+    parameters = inspect.signature(unit).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | tuple | list | dict)
 
 
 def _plain_signature(function: Any) -> str:
@@ -267,9 +315,9 @@ def translate(renamed: dict[str, str], arguments: dict[str, Any], where: str) ->
 
 
 def serialize(value: Any) -> Any:
-    """A value as JSON can hold it: units become `{"name": ..., "config": ...}`."""
+    """A value as a file's JSON holds it: units become `{"name": ..., "config": ...}`."""
     if isinstance(value, Unit):
-        return {"name": value.unit_name or type(value).__name__, "config": value.get_config()}
+        return {"name": value.unit_name or type(value).__name__, "config": value.stored_config()}
     if isinstance(value, type) and issubclass(value, Unit):
         return value.unit_name
     if isinstance(value, tuple | list):

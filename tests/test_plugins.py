@@ -98,7 +98,7 @@ def test_installed_plugins_train_save_and_load(installed: Path, tmp_path: Path) 
     losses, same, loss, rate = answer(installed, TRAIN, tmp_path)
     assert losses[-1] < losses[0]
     assert same
-    assert (loss, rate) == ({"alpha": -2.0, "c": 0.5}, 0.05)
+    assert (loss, rate) == ({"alpha": -2.0, "c": 0.5, "name": "general_robust"}, 0.05)
 
 
 def test_a_file_lists_the_plugins_of_units_within_units(site: Path, tmp_path: Path) -> None:

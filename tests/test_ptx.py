@@ -518,9 +518,7 @@ def test_libraries_are_found_in_wheels_and_toolkits(monkeypatch: pytest.MonkeyPa
 
 @needs_compiler
 @needs_ptxas
-@pytest.mark.parametrize(
-    "what", ["--check --every 6", pytest.param("--check", marks=pytest.mark.long), "--planted"]
-)
+@pytest.mark.parametrize("what", ["--check --every 6", pytest.param("--check", marks=pytest.mark.long), "--planted"])
 def test_all_kernels(what: str) -> None:
     """Every kernel of every unit is as the table says, and each planted defect is found."""
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_ENABLE_CUDASIM"}

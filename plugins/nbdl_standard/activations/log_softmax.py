@@ -35,8 +35,8 @@ class LogSoftmax(LastAxis):
 
     Source: Keras 3, activations/activations.py.
 
-    >>> LogSoftmax().get_config()
-    {}
+    >>> LogSoftmax()
+    LogSoftmax()
     """
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -38,8 +38,8 @@ class Relu(ElementwiseActivation):
 
     Source: Nair & Hinton 2010; Keras 3, activations/activations.py.
 
-    >>> Relu(max_value=6.0).get_config()
-    {'max_value': 6.0}
+    >>> Relu(max_value=6.0)
+    Relu(max_value=6.0)
     """
 
     renamed = {"alpha": "negative_slope"}

@@ -40,8 +40,8 @@ class Softmax(LastAxis):
 
     Source: Bridle 1990; Keras 3, activations/activations.py.
 
-    >>> Softmax().get_config()
-    {}
+    >>> Softmax()
+    Softmax()
     """
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

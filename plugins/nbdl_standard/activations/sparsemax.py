@@ -78,8 +78,8 @@ class Sparsemax(LastAxis):
 
     Source: Martins & Astudillo 2016; Keras 3, activations/activations.py.
 
-    >>> Sparsemax().get_config()
-    {}
+    >>> Sparsemax()
+    Sparsemax()
     """
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -24,6 +24,8 @@ class Activation(Layer):
     'relu'
     """
 
+    activates_only = True
+
     def __init__(self, activation: Any) -> None:
         self.activation = self.unit("activations", activation)
 

@@ -51,8 +51,8 @@ class BinaryCrossentropy(FromLogits, ElementwiseLoss):
 
     Source: Keras 3, losses/losses.py.
 
-    >>> BinaryCrossentropy(label_smoothing=0.1).get_config()
-    {'label_smoothing': 0.1}
+    >>> BinaryCrossentropy(label_smoothing=0.1)
+    BinaryCrossentropy(label_smoothing=0.1)
     """
 
     functions = (f, df)

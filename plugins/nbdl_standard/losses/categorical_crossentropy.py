@@ -123,8 +123,8 @@ class CategoricalCrossentropy(FromLogits, OfShares):
 
     Source: Keras 3, losses/losses.py.
 
-    >>> CategoricalCrossentropy().get_config()
-    {}
+    >>> CategoricalCrossentropy()
+    CategoricalCrossentropy()
     """
 
     functions = (log_share, d_log)

@@ -39,8 +39,8 @@ class R2Score(Metric):
 
     Source: Keras 3, metrics/regression_metrics.py.
 
-    >>> R2Score().get_config()
-    {}
+    >>> R2Score()
+    R2Score()
     """
 
     greater_is_better = True

@@ -50,7 +50,7 @@ class GeneralRobust(ElementwiseLoss):
     Source: Barron 2019, A General and Adaptive Robust Loss Function.
 
     >>> GeneralRobust(alpha=-2.0, c=0.5).get_config()
-    {'alpha': -2.0, 'c': 0.5}
+    {'alpha': -2.0, 'c': 0.5, 'name': 'general_robust'}
     """
 
     functions = (f, df)

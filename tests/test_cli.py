@@ -115,7 +115,14 @@ def test_help_lists_commands_exit_codes_and_defaults() -> None:
 
 
 def test_version() -> None:
-    assert run("--version").output == f"nbdl {nbdl.__version__}\n"
+    assert run("--version").output == run("-V").output == f"nbdl {nbdl.__version__}\n"
+
+
+def test_help_is_a_word_too() -> None:
+    assert run("help").output == run("--help").output
+    assert run("help", "train").output == run("train", "--help").output
+    assert run("help", "plugins", "info").output == run("plugins", "info", "--help").output
+    assert "Did you mean 'train'?" in run("help", "trian", code=2).output
 
 
 def test_every_command_checks_how_it_is_called() -> None:

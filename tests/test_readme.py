@@ -31,7 +31,7 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_the_vocabulary(tmp_path: Path) -> None:
-    (tmp_path / "vocabulary.py").write_text(PROGRAM.split("model = ")[0] + VOCABULARY)
+    (tmp_path / "vocabulary.py").write_text(VOCABULARY)
     subprocess.run([sys.executable, "vocabulary.py"], cwd=tmp_path, check=True, timeout=120)
     assert nbdl.load_model(tmp_path / "best.nbdl").metrics_names == ["loss", "auc", "f1_score"]
 
@@ -96,4 +96,4 @@ def test_the_two_commands_are_there_for_ci() -> None:
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert commands[0].endswith("nbdl train digits")
-    assert commands[1].endswith("-m pytest")
+    assert commands[1].endswith("-m pytest -n auto")

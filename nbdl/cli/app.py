@@ -67,6 +67,8 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:  # as git and others take it: `nbdl help train`
+            args = [*args[1:], "--help"]
         with plain_warnings(), plain_errors(ctx):
             return super().parse_args(ctx, args)
 
@@ -208,6 +210,7 @@ def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     is_eager=True,
@@ -225,6 +228,11 @@ def app() -> None:
       nbdl train digits
       nbdl train table.csv --target price
       nbdl predict table.nbdl new.csv > answers.csv
+
+    \b
+    Tab completes commands, options, units, datasets, columns and files after this line, in ~/.bashrc:
+      eval "$(_NBDL_COMPLETE=bash_source nbdl)"
+    In ~/.zshrc it is zsh_source; in ~/.config/fish/completions/nbdl.fish: _NBDL_COMPLETE=fish_source nbdl | source
 
     Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 the data or a file, 4 a plugin, 5 training
     diverged, 130 interrupted (a model in training is saved).

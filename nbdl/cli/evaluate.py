@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nbdl.cli.complete import sources
 from nbdl.cli.figures import encoding_of, figures, written
 from nbdl.cli.options import (
     debug_option,
@@ -27,7 +28,7 @@ from nbdl.errors import counted
 
 @click.command(cls=Command, short_help="Loss and metrics of a model on data with answers.")
 @model_argument
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", shell_complete=sources, metavar="SOURCE")
 @reading_options
 @threads_option
 @device_option

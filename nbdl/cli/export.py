@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nbdl.cli.complete import files, units
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError
@@ -13,8 +14,22 @@ from nbdl.errors import ConfigError
 
 @click.command(cls=Command, short_help="Write a model as a file of another format.")
 @model_argument
-@click.option("--to", "format", metavar="FORMAT", show_default="the suffix of --output", help="The format, e.g. c.")
-@click.option("-o", "--output", metavar="FILE", show_default="MODEL with the format's suffix", help="Where to.")
+@click.option(
+    "--to",
+    "format",
+    metavar="FORMAT",
+    shell_complete=units("exporters"),
+    show_default="the suffix of --output",
+    help="The format, e.g. c.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    show_default="MODEL with the format's suffix",
+    help="Where to.",
+)
 @click.option("--name", metavar="NAME", show_default="from the file's name", help="What the net is called in the file.")
 @click.option("--header", is_flag=True, help="Of C: write a header beside the file.")
 @click.option(

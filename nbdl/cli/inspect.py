@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nbdl.cli.complete import among, devices
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
 from nbdl.cli.parameters import Command, Whole
 
@@ -49,6 +50,7 @@ def described(encoding: Encoding) -> list[str]:
 @click.option(
     "--device",
     metavar="DEVICE",
+    shell_complete=among(devices),
     show_default="cpu",
     help="Whose schedule: cpu, cuda, which takes no GPU here, or auto: a GPU's if there is one.",
 )

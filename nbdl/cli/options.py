@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nbdl.cli.complete import among, devices, files, folders, formats
 from nbdl.cli.parameters import ModelFile, Whole
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ device_option = click.option(
     default="cpu",
     show_default=True,
     callback=resolved,
+    shell_complete=among(devices),
     help="Where to run: cpu, cuda (an NVIDIA GPU), cuda:1, ..., or auto: a GPU if there is one.",
 )
 precision_option = click.option(
@@ -93,6 +95,7 @@ plugin_file_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=load_files,
+    shell_complete=files,
     help="Also take units from a file of Python; may be repeated.",
 )
 
@@ -101,9 +104,17 @@ def reading_options(function: Function) -> Function:
     """Add the options that say how data is read; `reading` makes a `Reading` of them."""
     for option in reversed(
         (
-            click.option("--data", "folder", metavar="DIR", help="Folder with a dataset's files."),
+            click.option(
+                "--data", "folder", metavar="DIR", shell_complete=folders, help="Folder with a dataset's files."
+            ),
             click.option("--download", is_flag=True, help="Fetch a dataset's files that are not there."),
-            click.option("--format", metavar="SUFFIX", show_default="the file's suffix", help="Read as, e.g. csv."),
+            click.option(
+                "--format",
+                metavar="SUFFIX",
+                shell_complete=among(formats),
+                show_default="the file's suffix",
+                help="Read as, e.g. csv.",
+            ),
             click.option("--delimiter", metavar="CHARACTER", show_default="found out", help="Between a table's cells."),
             click.option(
                 "--header/--no-header",

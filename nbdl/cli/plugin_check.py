@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nbdl.cli.complete import all_units, among, checks, or_files, packages_and_units
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
@@ -47,9 +48,23 @@ class CheckCommand(Command):
 
 
 @click.command(cls=CheckCommand, short_help="Run the conformance suite on a package, a file or a unit.")
-@click.argument("what", metavar="PACKAGE|FILE.py|UNIT")
-@click.option("--unit", "only", metavar="UNIT", multiple=True, help="Of the package only this unit; may be repeated.")
-@click.option("--check", "names", metavar="NAME", multiple=True, help="Only this check; may be repeated.")
+@click.argument("what", metavar="PACKAGE|FILE.py|UNIT", shell_complete=or_files(packages_and_units))
+@click.option(
+    "--unit",
+    "only",
+    metavar="UNIT",
+    shell_complete=among(all_units),
+    multiple=True,
+    help="Of the package only this unit; may be repeated.",
+)
+@click.option(
+    "--check",
+    "names",
+    metavar="NAME",
+    shell_complete=among(checks),
+    multiple=True,
+    help="Only this check; may be repeated.",
+)
 @plugin_file_option
 @json_option
 @debug_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nbdl.cli.complete import or_files, packages
 from nbdl.cli.options import debug_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
@@ -19,7 +20,7 @@ FAILED = 4  # as for anything that is wrong with a plugin
 
 
 @click.command(cls=Command, short_help="Write reference pages of a package's units, with plots.")
-@click.argument("package", required=False, metavar="[PACKAGE|FILE.py]")
+@click.argument("package", required=False, metavar="[PACKAGE|FILE.py]", shell_complete=or_files(packages))
 @click.option(
     "-o",
     "--output",

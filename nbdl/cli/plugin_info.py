@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nbdl.cli.complete import all_units, among, kinds
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
@@ -29,8 +30,10 @@ FIXED = "\xa0"
 
 
 @click.command(cls=Command, short_help="Formula, arguments, defaults, source and owner of a unit.")
-@click.argument("unit")
-@click.option("--kind", metavar="KIND", help="Of the units of that name, only the one of this kind.")
+@click.argument("unit", shell_complete=among(all_units))
+@click.option(
+    "--kind", metavar="KIND", shell_complete=among(kinds), help="Of the units of that name, only the one of this kind."
+)
 @plugin_file_option
 @json_option
 @debug_option

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from nbdl.cli.complete import among, kinds
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
@@ -16,8 +17,8 @@ KIND = "Only this kind: layers, activations, datasets, ..."
 
 
 @click.command("list", cls=Command, short_help="Every unit, or those of one kind.")
-@click.argument("kind", metavar="[KIND]", required=False)
-@click.option("--kind", "same", metavar="KIND", help=KIND)
+@click.argument("kind", metavar="[KIND]", shell_complete=among(kinds), required=False)
+@click.option("--kind", "same", metavar="KIND", shell_complete=among(kinds), help=KIND)
 @plugin_file_option
 @json_option
 @debug_option

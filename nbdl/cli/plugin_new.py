@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nbdl.cli.app import COMMANDS
+from nbdl.cli.complete import folders, units
 from nbdl.cli.options import debug_option
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
@@ -19,8 +20,20 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, short_help="Write a small plugin package to start from.")
 @click.argument("name")
-@click.option("--kind", metavar="KIND", help="What the package offers; without it the kinds are listed.")
-@click.option("-o", "--output", metavar="FOLDER", show_default="nbdl-NAME", help="Where to: a new or empty folder.")
+@click.option(
+    "--kind",
+    metavar="KIND",
+    shell_complete=units("templates"),
+    help="What the package offers; without it the kinds are listed.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    shell_complete=folders,
+    show_default="nbdl-NAME",
+    help="Where to: a new or empty folder.",
+)
 @click.option("--author", metavar="NAME", default="", help="Who goes into the licence.")
 @click.option("--dry-run", is_flag=True, help="Only list the files.")
 @debug_option

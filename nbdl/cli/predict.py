@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from nbdl.cli.complete import files, sources
 from nbdl.cli.figures import encoding_of
 from nbdl.cli.options import (
     debug_option,
@@ -41,9 +42,16 @@ HEAD = 1 << 20  # characters of a file, among which its first line is looked for
 
 @click.command(cls=Command, short_help="Answers for rows: a table in, CSV out.")
 @model_argument
-@click.argument("source", metavar="[SOURCE]", default="-")
+@click.argument("source", shell_complete=sources, metavar="[SOURCE]", default="-")
 @reading_options
-@click.option("-o", "--output", metavar="FILE", show_default="standard output", help="Where to write the answers.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    show_default="standard output",
+    help="Where to write the answers.",
+)
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
 @threads_option
 @device_option

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from nbdl.cli import arch as nets
+from nbdl.cli.complete import units
 from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
 from nbdl.cli.parameters import Command, ModelFile, Number, Whole
 from nbdl.cli.warmup import compiled
@@ -27,8 +28,20 @@ ONLY_WITH_ARCH = ("loss", "optimizer", "task")
 @click.argument("model", metavar="[MODEL]", required=False, type=ModelFile())
 @click.option("--arch", metavar="NET", help=f"A new net instead of MODEL: {nets.EXAMPLE}.")
 @click.option("--task", type=TASKS, show_default="classification", help="What the new net is for.")
-@click.option("--loss", metavar="NAME", show_default="what fits the last layer", help="Of the new net.")
-@click.option("--optimizer", metavar="NAME", show_default="the recipe's", help="Of the new net.")
+@click.option(
+    "--loss",
+    metavar="NAME",
+    shell_complete=units("losses"),
+    show_default="what fits the last layer",
+    help="Of the new net.",
+)
+@click.option(
+    "--optimizer",
+    metavar="NAME",
+    shell_complete=units("optimizers"),
+    show_default="the recipe's",
+    help="Of the new net.",
+)
 @click.option("--what", type=WHAT, default="train", show_default=True, help="Whose steps.")
 @click.option("--batch-size", type=Whole(min=1), default=32, show_default=True, help="Rows in a step.")
 @click.option(

@@ -9,6 +9,7 @@ import click
 
 from nbdl import words
 from nbdl.cli import arch as nets
+from nbdl.cli.complete import among, column_names, files, sources, units
 from nbdl.cli.options import (
     debug_option,
     device_option,
@@ -55,16 +56,25 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 
 
 @click.command(cls=TrainCommand, short_help="Train a net on a dataset or a table and save it.")
-@click.argument("source", metavar="SOURCE")
-@click.option("--target", metavar="COLUMN", help="The column to predict; needed for tables.")
-@click.option("--ignore", metavar="COLUMN", multiple=True, help="A column that is not an input; may be repeated.")
+@click.argument("source", metavar="SOURCE", shell_complete=sources)
+@click.option(
+    "--target", metavar="COLUMN", shell_complete=among(column_names), help="The column to predict; needed for tables."
+)
+@click.option(
+    "--ignore",
+    metavar="COLUMN",
+    multiple=True,
+    shell_complete=among(column_names),
+    help="A column that is not an input; may be repeated.",
+)
 @click.option("--task", type=TASKS, show_default="guessed", help="What to predict.")
-@click.option("--test", metavar="FILE", help="A file with the rows to test on.")
+@click.option("--test", metavar="FILE", shell_complete=files, help="A file with the rows to test on.")
 @reading_options
 @click.option("--arch", metavar="NET", show_default=SEE_BELOW, help=f"The net: {nets.EXAMPLE}.")
 @click.option(
     "--optimizer",
     metavar="NAME",
+    shell_complete=units("optimizers"),
     show_default="the recipe's",
     help='How the weights are changed; may have arguments, as any unit here: "name(learning_rate=0.01)".',
 )
@@ -75,7 +85,13 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     show_default="the optimizer's",
     help="Learning rate.",
 )
-@click.option("--loss", metavar="NAME", show_default="what fits the last layer", help="What is minimised.")
+@click.option(
+    "--loss",
+    metavar="NAME",
+    shell_complete=units("losses"),
+    show_default="what fits the last layer",
+    help="What is minimised.",
+)
 @click.option(
     "--dropout",
     "dropped",
@@ -122,7 +138,13 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     show_default="files yes, datasets no",
     help="Bring inputs, and values to predict, to mean 0 and deviation 1.",
 )
-@click.option("--recipe", metavar="NAME", show_default="the task's", help="What settles all that is not given.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    shell_complete=units("recipes"),
+    show_default="the task's",
+    help="What settles all that is not given.",
+)
 @click.option(
     "--seed",
     metavar="N",
@@ -135,7 +157,12 @@ def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
 @device_option
 @precision_option
 @click.option(
-    "-o", "--output", metavar=f"FILE{SUFFIX}", show_default=f"SOURCE{SUFFIX}", help="Where to save the model."
+    "-o",
+    "--output",
+    shell_complete=files,
+    metavar=f"FILE{SUFFIX}",
+    show_default=f"SOURCE{SUFFIX}",
+    help="Where to save the model.",
 )
 @click.option(
     "--progress",

@@ -19,8 +19,26 @@ def command_page(every: Sequence[Entry]) -> str:
     rows = (
         [f"[{code(f'nbdl {one.name}')}](#nbdl-{one.name.replace(' ', '-')})", prose(described(one))] for one in every
     )
-    parts = ["# Commands", table(["command", ""], rows), *(part for entry in every for part in section(entry))]
+    own = any(one.owner.distribution == "nbdl" for one in every)
+    parts = ["# Commands", *(paragraphs(top()) if own else ()), table(["command", ""], rows)]
+    parts += [part for entry in every for part in section(entry)]
     return "\n\n".join(parts)
+
+
+def top() -> click.Command:
+    """The group of all commands."""
+    from nbdl.cli.app import app
+
+    return app
+
+
+def paragraphs(command: click.Command) -> Iterator[str]:
+    """A command's help, paragraph by paragraph."""
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b"):  # click's mark for lines that stay as they are
+            yield block(paragraph.removeprefix("\b").strip("\n"), "text")
+        elif paragraph.strip():
+            yield prose(" ".join(paragraph.split()))
 
 
 def commands(entry: Entry) -> Iterator[Entry]:
@@ -61,11 +79,7 @@ def section(entry: Entry) -> Iterator[str]:
     command, unit = imported(entry), describe(entry)
     yield f"## nbdl {entry.name}"
     yield block(unit.signature, "text")
-    for paragraph in cleandoc(command.help or "").split("\n\n"):
-        if paragraph.startswith("\b"):  # click's mark for lines that stay as they are
-            yield block(paragraph.removeprefix("\b").strip("\n"), "text")
-        elif paragraph.strip():
-            yield prose(" ".join(paragraph.split()))
+    yield from paragraphs(command)
     options = [one for one in unit.arguments if one.keyword_only]
     if options:
         yield table(

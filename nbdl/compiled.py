@@ -43,6 +43,10 @@ class LossMetric(Metric):
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
 
+    @property
+    def decides(self) -> bool:
+        return bool(self.loss.pairs)  # it takes probabilities
+
     def update(self, r: Any, y: Any, p: Any) -> Any:
         wanted = self.loss.target_shape(p.shape)
         if wanted != y.shape:
@@ -63,6 +67,10 @@ class WeightedMetric(Metric):
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.greater_is_better = metric.greater_is_better  # type: ignore[misc]  # this object's own
+
+    @property
+    def decides(self) -> bool:
+        return self.metric.decides
 
     def log(self, r: Any, name: str, y: Any, p: Any, weights: Any = None) -> tuple[Any, ...]:
         return self.sums(r, name, (*self.metric.recorded(r, y, p, weights), weights))

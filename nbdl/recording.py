@@ -208,7 +208,10 @@ def _report(
             r.sum(same, objective.counted, into=r.log("counted"))
         for name, metric in metrics:
             with r.recording(name, "loss"):
-                metric.log(r, f"metric {name}", objective.y, objective.p, weights)
+                y, p = objective.y, objective.p
+                if metric.decides:
+                    y, p = objective.loss.decided(r, y, p)
+                metric.log(r, f"metric {name}", y, p, weights)
     return losses
 
 

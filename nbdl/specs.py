@@ -35,6 +35,14 @@ TARGETS = {
 }
 
 
+def positive(y: float) -> float:
+    return 1.0 if y > 0.0 else 0.0
+
+
+def probability(z: float) -> float:
+    return 1.0 / (1.0 + math.exp(-z))
+
+
 class Activation(Unit):
     """y = f(x), applied to the outputs of a layer."""
 
@@ -107,6 +115,25 @@ class Loss(Unit):
     def counted(self, r: Recorder, y: Tensor) -> Tensor | None:
         """Record which rows count, 1 or 0: the mean is over these. None, the usual: all do."""
         return None
+
+    @property
+    def boundary(self) -> float:
+        """Above what a single output means the second of two classes: 0 of logits and signs, else 0.5."""
+        return 0.0 if self.from_logits or self.targets == "signs" else 0.5
+
+    def decided(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Record what metrics of decisions look at: targets as 0 and 1, predictions as probabilities.
+
+        Logits go through the activation of `pairs`; signs and their predictions count as classes and logits.
+        """
+        if self.from_logits and type(self).pairs:
+            from nbdl.registry import registry
+
+            activation = registry.make("activations", next(iter(type(self).pairs)))
+            return y, activation.forward(r, p)[0]
+        if self.targets == "signs":
+            return r.map(positive, y), r.map(probability, p)
+        return y, p
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one row of targets, given the shape of one row of predictions."""
@@ -201,6 +228,11 @@ class Metric(Unit):
     kind = "metrics"
     greater_is_better: ClassVar[bool] = False
     name: str
+
+    @property
+    def decides(self) -> bool:
+        """Whether the metric looks at decisions: it then gets targets and predictions as `Loss.decided` gives them."""
+        return False
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in cls.__dict__:

@@ -240,13 +240,14 @@ class Trainer(Compilable):
     def predict_classes(
         self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, encoded: bool = False
     ) -> np.ndarray:
-        """The column of the largest output; of a single output, whether it is above 0.5."""
+        """The column of the largest output; of a single output, whether it is above `loss.boundary`, 0.5 or 0."""
         import numpy as np
 
         predictions = self.predict(x, encoded=encoded)
         if predictions.shape[-1] > 1:
             return np.asarray(predictions.argmax(axis=-1))
-        return np.asarray(predictions > 0.5, np.int32)
+        loss = self._model().loss
+        return np.asarray(predictions > (0.5 if loss is None else loss.boundary), np.int32)
 
     # -- rows and columns ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl import Metric, Sequential, metrics
+from nbdl import Metric, Sequential, losses, metrics
 from nbdl.callbacks import EarlyStopping
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
@@ -127,6 +127,83 @@ def test_figures_are_of_the_epoch_not_means_of_batches() -> None:
 def figures_of(y: np.ndarray, p: np.ndarray) -> float:
     made = model("binary", "precision")
     return float(made.evaluate(p, y, return_dict=True)["precision"])
+
+
+# -- logits, labels of -1 and 1, targets that are no classes --------------------------------------------------------
+
+DECISIONS: list[tuple[str, dict[str, Any]]] = [
+    ("accuracy", {}), ("binary_accuracy", {}), ("precision", {}), ("recall", {"thresholds": 0.5}), ("auc", {}),
+    ("auc", {"curve": "PR"}), ("f1_score", {"threshold": 0.5}), ("true_negatives", {}),
+    ("precision_at_recall", {"recall": 0.6}),
+]  # fmt: skip
+Z, SIDES = np.array([[-1.0], [0.2], [0.3], [-2.0], [3.0]], np.float32), np.array([[0.0], [1], [1], [0], [0]])
+
+
+def figure_of(metric: Any, y: Any, p: Any, loss: Any) -> float:
+    width = np.shape(p)[1]
+    made = Sequential([Dense(width, kernel_initializer="identity", input_dim=width, trainable=False)], seed=1)
+    made.compile("sgd", loss, [metric])
+    return float(made.evaluate(p, y)[1])
+
+
+@pytest.mark.parametrize(("name", "arguments"), DECISIONS)
+def test_a_decision_about_logits_and_signs_is_one_about_probabilities(name: str, arguments: dict[str, Any]) -> None:
+    def metric() -> Any:
+        return registry.get("metrics", name).target(**arguments)
+
+    wanted = figure_of(metric(), SIDES, 1 / (1 + np.exp(-Z)), "binary_crossentropy")
+    assert figure_of(metric(), SIDES, Z, losses.BinaryCrossentropy(from_logits=True)) == pytest.approx(wanted)
+    assert figure_of(metric(), 2 * SIDES - 1, Z, "hinge") == pytest.approx(wanted)
+    assert figure_of(metric(), SIDES, Z, "squared_hinge") == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "precision", "auc", "f1_score", "sparse_categorical_crossentropy"])
+def test_several_logits_are_the_softmax_of_probabilities(name: str) -> None:
+    z = np.random.default_rng(0).normal(size=(30, 3))
+    y = np.random.default_rng(1).integers(0, 3, (30, 1))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    found = figure_of(name, y, z, losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert found == pytest.approx(figure_of(name, y, p, "sparse_categorical_crossentropy"), rel=1e-6)
+
+
+def test_a_threshold_that_was_chosen_cuts_the_logits_themselves() -> None:
+    logits = losses.BinaryCrossentropy(from_logits=True)
+    assert figure_of(metrics.BinaryAccuracy(threshold=0.0), SIDES, Z, logits) == pytest.approx(0.8)
+    assert figure_of(metrics.Precision(0.25), SIDES, Z, logits) == pytest.approx(0.5)
+
+
+def test_logits_decide_classes_at_0() -> None:
+    made = Sequential([Dense(1, kernel_initializer="identity", input_dim=1)])
+    made.compile("sgd", losses.BinaryCrossentropy(from_logits=True))
+    assert made.predict_classes(Z)[:, 0].tolist() == [0, 1, 1, 0, 1]
+
+
+# What Keras 3.15.1 gives for targets of 0.3.
+SOFT = [
+    ("accuracy", 0.2), ("binary_accuracy", 0.2), ("precision", 2 / 3), ("recall", 0.5), ("auc", 0.5),
+    ("true_positives", 2.0), ("true_negatives", 0.0), ("false_negatives", 2.0), ("f1_score", 0.6842105),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "keras"), SOFT)
+def test_soft_targets_count_as_in_keras(name: str, keras: float) -> None:
+    y, p = [[0.3], [1], [0], [1], [0.3]], [[0.2], [0.7], [0.6], [0.4], [0.9]]
+    assert figure_of(name, y, p, "mse") == pytest.approx(keras, rel=1e-6)
+
+
+def test_no_prediction_of_a_regression_is_accurate() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    for width in (1, 4):
+        made = Sequential([Dense(width, input_dim=4)], seed=1)
+        made.compile("sgd", "mse", ["binary_accuracy", *(["accuracy"] if width == 1 else [])])
+        history = made.fit(x, x.sum(axis=1) if width == 1 else x, epochs=2, verbose=0).history
+        assert all(history[name] == [0.0, 0.0] for name in made.metrics_names[1:])
+
+
+def test_labels_of_minus_1_are_the_other_class() -> None:
+    y, p = [[-1], [1], [-1], [1], [1]], [[0.2], [0.7], [0.6], [0.4], [0.9]]
+    found = [figure_of(name, y, p, "mse") for name in ("accuracy", "precision", "recall", "true_negatives")]
+    assert found == pytest.approx([0.6, 2 / 3, 2 / 3, 1.0])
 
 
 # -- second moments --------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.data.encoding import Encoding
+    from nbdl.specs import Loss
 
 ANSWER, PROBABILITY = "prediction", "probability"
 HEAD = 1 << 20  # characters of a file, among which its first line is looked for
@@ -95,7 +96,7 @@ def predict(
         found = load(source, how)
         x = encoding.encode(found.data if found.test is None else found.test)
     predictions = net.predict(x, threads=threads, encoded=True)
-    rows = table(encoding, predictions, proba)
+    rows = table(encoding, predictions, proba, net.loss)
     if target is None:
         write(sys.stdout, rows)
         sys.stdout.flush()
@@ -169,18 +170,29 @@ def write(file: TextIO, rows: Iterator[list[Any]]) -> None:
     csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def table(encoding: Encoding, predictions: NDArray[Any], proba: bool) -> Iterator[list[Any]]:
-    """Yield a row of names, then a row for each answer."""
-    answers = encoding.decode(predictions)
+def table(encoding: Encoding, predictions: NDArray[Any], proba: bool, loss: Loss | None = None) -> Iterator[list[Any]]:
+    """Yield a row of names, then a row for each answer; the loss says what the predictions are."""
+    answers = encoding.decode(predictions, 0.5 if loss is None else loss.boundary)
     several = bool(answers) and isinstance(answers[0], list)
     names = [f"{ANSWER}_{number}" for number in range(1, encoding.outputs + 1)] if several else [ANSWER]
     yield [*names, *(f"{PROBABILITY}_{name}" for name in encoding.classes)] if proba else names
-    chances = probabilities(predictions) if proba else None
+    logits = loss is not None and loss.boundary == 0.0
+    chances = probabilities(of_logits(predictions) if logits else predictions) if proba else None
     for row, answer in enumerate(answers):
         cells = [shortened(value) for value in (answer if isinstance(answer, list) else [answer])]
         if chances is not None:
             cells += [shortened(value) for value in chances[row].tolist()]
         yield cells
+
+
+def of_logits(z: NDArray[Any]) -> NDArray[Any]:
+    """Return probabilities: the logistic function of a single output, the softmax of several."""
+    import numpy as np
+
+    z = z if z.shape[1] > 1 else np.concatenate([np.zeros_like(z), z], axis=1)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    shares: NDArray[Any] = e / e.sum(axis=1, keepdims=True)
+    return shares if shares.shape[1] > 2 else shares[:, -1:]
 
 
 def probabilities(predictions: NDArray[Any]) -> NDArray[Any]:

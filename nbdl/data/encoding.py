@@ -223,12 +223,13 @@ class Encoding:
         ).astype(np.float32)
         return encoded
 
-    def decode(self, predictions: NDArray[Any]) -> list[str] | list[float] | list[list[float]]:
+    def decode(self, predictions: NDArray[Any], boundary: float = 0.5) -> list[str] | list[float] | list[list[float]]:
         """Return a model's outputs as answers, one for each row.
 
         Args:
             predictions: Shape (rows, outputs); two classes may have one output, the probability of the
                 second; with one output the shape may be (rows,).
+            boundary: above what a single output means the second class: see `Loss.boundary`.
 
         Returns:
             Class names, or numbers in the target's own unit: a float for each row, a list where there are
@@ -252,7 +253,7 @@ class Encoding:
             )
         if self.task == "classification":
             single = outputs.shape[1] == 1
-            best = (outputs[:, 0] > 0.5).astype(int) if single else outputs.argmax(axis=1)
+            best = (outputs[:, 0] > boundary).astype(int) if single else outputs.argmax(axis=1)
             return [self.classes[index] for index in best.tolist()]
         values = outputs * np.asarray(self.target_deviation) + np.asarray(self.target_mean)
         one: list[float] = values[:, 0].tolist()

@@ -211,7 +211,7 @@ def texts(model: Sequential, name: str) -> tuple[str, str]:
 
     program = CProgram(model.program("predict"), name, functools.partial(owner_of, model))
     names = {"n": name, "M": name.upper()}
-    encoding, prototypes, functions = encoding_parts(model.encoding, name)
+    encoding, prototypes, functions = encoding_parts(model, name)
     interface = INTERFACE.format(
         **names,
         inputs=math.prod(model.input_shape or ()),
@@ -332,8 +332,9 @@ def allowed(longest: int) -> int:
 # Encoding -------------------------------------------------------------------------------------------------
 
 
-def encoding_parts(encoding: Encoding | None, name: str) -> tuple[list[str], list[str], list[str]]:
+def encoding_parts(model: Sequential, name: str) -> tuple[list[str], list[str], list[str]]:
     """What a model that was trained on raw data adds: comments, prototypes and functions."""
+    encoding: Encoding | None = model.encoding
     if encoding is None:
         return [], [], []
     lines, prototypes, functions = ["", "Inputs, in this order:"], [], []
@@ -348,7 +349,7 @@ def encoding_parts(encoding: Encoding | None, name: str) -> tuple[list[str], lis
         head = f"void {name}_encode(const double *raw, float *x)"
         functions += [scaling(head, formula, encoding.mean, encoding.deviation, size)]
     if encoding.classes:
-        lines += ["", "Outputs:", *class_lines(encoding.classes)]
+        lines += ["", "Outputs:", *class_lines(encoding.classes, 0.5 if model.loss is None else model.loss.boundary)]
     elif is_scaled(encoding.target_mean, encoding.target_deviation):
         lines += ["", f"Outputs are scaled: {name}_decode gives {encoding.target or 'the targets'} in their own unit."]
         prototypes += ["/* Answers in the target's own unit: y * deviation + mean. */"]
@@ -361,12 +362,12 @@ def encoding_parts(encoding: Encoding | None, name: str) -> tuple[list[str], lis
     return lines, prototypes, functions
 
 
-def class_lines(classes: Sequence[str]) -> list[str]:
+def class_lines(classes: Sequence[str], boundary: float) -> list[str]:
     """What each output stands for."""
     lines = [f"    y[{number}]  {name}" for number, name in enumerate(classes)]
     if len(classes) > 2:
         return [*lines, "The largest names the class."]
-    return [*lines, f"The largest names the class; of a single output y[0], above 0.5 it is {classes[1]}."]
+    return [*lines, f"The largest names the class; of a single output y[0], above {boundary:g} it is {classes[1]}."]
 
 
 def is_scaled(mean: Sequence[float], deviation: Sequence[float]) -> bool:

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 class Accuracy(Metric):
     """The share of rows classified right, in the way that the targets ask for, as Keras resolves the name.
 
-    Formula: with one output, binary accuracy at 0.5; with integer labels, sparse categorical accuracy; else
-    categorical accuracy.
+    Formula: with one output, binary accuracy; with integer labels, sparse categorical accuracy; else categorical
+    accuracy. Of a regression with one output it is 0: no target is a class.
+
+    Keras's class of this name, which its "accuracy" is not, compares each prediction with its target exactly.
 
     Source: Keras 3, trainers/compile_utils.py.
     """
 
     greater_is_better = True
+
+    @property
+    def decides(self) -> bool:
+        return True
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         if p.features == 1:

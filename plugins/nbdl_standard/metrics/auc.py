@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
+from nbdl.specs import probability
 from nbdl_standard.metrics.curves import CurveMetric, ratios
 
 if TYPE_CHECKING:
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from nbdl.engine.program import Recorder, Tensor
     from nbdl_standard.metrics.curves import Floats
-
-
-def probability(z: float) -> float:
-    return 1.0 / (1.0 + math.exp(-z))
 
 
 class AUC(CurveMetric):
@@ -33,7 +29,8 @@ class AUC(CurveMetric):
         curve: "ROC" (default) or "PR".
         summation_method: "interpolation" (default); "minoring" and "majoring" take the smaller and the larger of yᵢ and
             yᵢ₊₁, so the area lies between.
-        from_logits: the predictions are inputs of a sigmoid. Default False: they are probabilities.
+        from_logits: the predictions are inputs of a sigmoid. Default False: they are probabilities, or what the loss
+            says: logits where it has `from_logits=True`, which Keras must be told here again.
 
     Integer labels count as one-hot rows; columns count together, as in Keras without `multi_label`.
 
@@ -61,6 +58,10 @@ class AUC(CurveMetric):
             raise ConfigError(
                 f"AUC: summation_method is 'interpolation', 'minoring' or 'majoring', got {summation_method!r}"
             )
+
+    @property
+    def decides(self) -> bool:
+        return not self.from_logits
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         return super().update(r, y, r.map(probability, p) if self.from_logits else p)

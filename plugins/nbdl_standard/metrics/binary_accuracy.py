@@ -10,20 +10,22 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 
-def same_side(y: float, p: float, threshold: float) -> float:
-    return 1.0 if (y > threshold) == (p > threshold) else 0.0
+def is_right(y: float, p: float, threshold: float) -> float:
+    if p > threshold:
+        return 1.0 if y == 1.0 else 0.0
+    return 1.0 if y == 0.0 or y == -1.0 else 0.0
 
 
 class BinaryAccuracy(Metric):
     """The share of outputs on the right side of a threshold.
 
-    Formula: mean over a row's outputs of [(p > threshold) = (y > threshold)].
+    Formula: mean over a row's outputs of [y = 1] where p > threshold, and of [y = 0 or y = -1] elsewhere.
 
-    Targets are cut at the threshold too, so labels of -1 and 1 and soft labels count as one would expect; Keras
-    compares the cut predictions with the targets as they are.
+    A target that is no class, such as one of a regression, is never right, as in Keras.
 
     Args:
-        threshold: default 0.5.
+        threshold: default 0.5. Where the loss takes logits (`from_logits=True`) or labels of -1 and 1 (hinge), the
+            default cuts at 0; any other threshold is taken as it is. (Keras cuts logits at 0.5 too, and counts no -1.)
 
     Source: Keras 3, metrics/accuracy_metrics.py.
     """
@@ -33,9 +35,13 @@ class BinaryAccuracy(Metric):
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = float(threshold)
 
+    @property
+    def decides(self) -> bool:
+        return self.threshold == 0.5
+
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         self.refuse_labels(y, p)
-        return r.mean(same_side, y, p, self.threshold)
+        return r.mean(is_right, y, p, self.threshold)
 
 
 @hookimpl

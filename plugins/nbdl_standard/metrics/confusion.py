@@ -1,5 +1,7 @@
-"""What metrics of right and wrong decisions share: a prediction above a threshold is positive, and so is a target
-that is not 0."""
+"""What metrics of right and wrong decisions share: a prediction above a threshold is positive, a target above 0.
+
+Keras counts every target but 0 as positive, -1 too.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def true_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
-    return 1.0 if y != 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+    return 1.0 if y > 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
 
 
 def false_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
-    return 1.0 if y == 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+    return 1.0 if not y > 0.0 and p > threshold and (class_id < 0.0 or column == class_id) else 0.0
 
 
 def false_negative(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
-    return 1.0 if y != 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+    return 1.0 if y > 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
 
 
 def true_negative(y: float, p: float, threshold: float, column: float, class_id: float) -> float:
-    return 1.0 if y == 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
+    return 1.0 if not y > 0.0 and not p > threshold and (class_id < 0.0 or column == class_id) else 0.0
 
 
 def columns(r: Recorder, y: Tensor, p: Tensor) -> Tensor:
@@ -80,6 +82,10 @@ class ConfusionMetric(Metric):
 
     def __init__(self, thresholds: float | None = None) -> None:
         self.threshold = one_threshold(thresholds, type(self).__name__, 0.5)
+
+    @property
+    def decides(self) -> bool:
+        return self.threshold == 0.5
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
         y = columns(r, y, p)

@@ -43,7 +43,7 @@ def histogram(y: Any, p: Any, levels: Any, width: Any, counts: Any) -> None:
         for j in range(p.shape[1]):
             level = level_of(p[i, j], last)
             place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
-            if y[i, j] == 0.0:
+            if not y[i, j] > 0.0:
                 place += half
             counts[i, place] += 1.0 + 0.0 * level
 
@@ -60,7 +60,7 @@ def histogram_cuda(row: int, thread: int, threads: int, y: Any, p: Any, levels: 
     while column < (row + 1) * columns:
         level = level_of(p[column], last)
         place = int(math.ceil(level)) if level > 0.0 else 0  # noqa: RUF046 - a float, once compiled
-        if y[column] == 0.0:
+        if not y[column] > 0.0:
             place += half
         if place % threads == thread:
             counts[start + place] += 1.0 + 0.0 * level
@@ -79,11 +79,15 @@ def ratios(parts: Floats, wholes: Floats) -> Floats:
 
 
 class CurveMetric(Metric):
-    """Base of metrics of all thresholds, for predictions from 0 to 1."""
+    """Base of metrics of all thresholds, for predictions from 0 to 1; targets above 0 are positive."""
 
     greater_is_better = True
     num_thresholds = 200
     class_id: int | None = None
+
+    @property
+    def decides(self) -> bool:
+        return True
 
     def check_thresholds(self, num_thresholds: int) -> int:
         """The number of thresholds; raises ConfigError if it is no integer of at least 2."""

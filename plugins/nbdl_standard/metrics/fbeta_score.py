@@ -26,6 +26,10 @@ def is_above(p: float, threshold: float) -> float:
     return 1.0 if p > threshold else 0.0
 
 
+def not_below_zero(y: float) -> float:
+    return max(y, 0.0)
+
+
 class FBetaScore(Metric):
     """The harmonic mean of precision and recall, with recall β times as important, over all rows of the epoch.
 
@@ -64,8 +68,12 @@ class FBetaScore(Metric):
             raise ConfigError(f"{who}: threshold is above 0 and at most 1, got {threshold!r}")
         self.average, self.beta, self.threshold = average, float(beta), threshold
 
+    @property
+    def decides(self) -> bool:
+        return self.threshold in (None, 0.5)
+
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
-        y = columns(r, y, p)
+        y = r.map(not_below_zero, columns(r, y, p))
         if self.threshold is None:
             positive = r.map(is_largest, p, r.sum(same, p, over="features", reduction="max"))
         else:

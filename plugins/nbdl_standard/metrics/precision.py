@@ -12,7 +12,7 @@ class Precision(RatioMetric):
     """The share of positive decisions that are right.
 
     Formula: TP/(TP + FP), over all rows and columns of the epoch; 0 if nothing is positive. Positive is
-    p > threshold, and y ≠ 0.
+    p > threshold, and y > 0.
 
     Args:
         thresholds: one number from 0 to 1. Default 0.5; with `top_k` none. (Keras takes lists; a metric here is one

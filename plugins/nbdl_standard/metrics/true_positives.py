@@ -11,7 +11,7 @@ from nbdl_standard.metrics.confusion import ConfusionMetric, true_positive
 class TruePositives(ConfusionMetric):
     """The number of targets that are positive and found.
 
-    Formula: #[y ≠ 0 and p > threshold], over all rows and columns of the epoch.
+    Formula: #[y > 0 and p > threshold], over all rows and columns of the epoch.
 
     Args:
         thresholds: one number from 0 to 1. Default 0.5.

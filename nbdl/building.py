@@ -38,14 +38,19 @@ class Builder:
     def _add(
         self, name: str, shape: Shape, initializer: Any, trainable: bool, regularizer: Any, constraint: Any
     ) -> Tensor:
-        from nbdl.engine.program import Tensor
+        from nbdl.engine.operands import shape as checked_shape
         from nbdl.engine.store import Weight
+        from nbdl.engine.tensor import Tensor
 
+        where = f"layer {self._layer.name!r}: b.{'weight' if trainable else 'state'}"
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"{where}: the name is a word, such as 'kernel', got {name!r}")
+        shape = checked_shape(shape, f"{where}({name!r})")
         full = f"{self._layer.name}/{name}"
         if any(weight.name == full for weight in self._weights):
             raise ConfigError(f"{self._layer.name}: two weights are called {name!r}")
         weight = Weight(
-            Tensor(tuple(shape), False, "weight", full),
+            Tensor(shape, False, "weight", full),
             self._layer,
             registry.make("initializers", initializer, full),
             trainable,

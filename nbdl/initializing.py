@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from nbdl.engine.store import Weight
 
 
 class Stream:
@@ -38,6 +42,25 @@ class Stream:
         from nbdl.engine.random import truncated_normal_array
 
         return truncated_normal_array(shape, mean, deviation, self.seed, self.site)
+
+
+def first_values(weight: Weight, random: Stream) -> Any:
+    """What a weight's initializer gives.
+
+    Raises:
+        ConfigError: it is no array of numbers of the weight's shape.
+    """
+    import numpy as np
+
+    shape, given = weight.tensor.shape, weight.initializer(weight.tensor.shape, random)
+    values = np.asarray(given)
+    if values.shape != shape or not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+        name = getattr(weight.initializer, "unit_name", "") or type(weight.initializer).__name__
+        raise ConfigError(
+            f"initializer {name!r} of {weight.name}: it returns numbers of shape {shape}, and returned "
+            f"{values.dtype} of shape {values.shape}"
+        )
+    return values
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

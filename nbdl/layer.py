@@ -165,12 +165,12 @@ class Layer(Unit, Weighted):
     def outputs(self, b: Builder, shape: Shape) -> Shape:
         """Build; return the shape of one row after the activation."""
         built: Any = self.build(b, shape)
-        if not isinstance(built, tuple) or not all(hasattr(size, "__index__") for size in built):
+        if not isinstance(built, tuple) or not all(_is_size(size) for size in built):
             raise ConfigError(
                 f"layer {self.name!r} ({type(self).__name__}): build returned {built!r}; it returns the shape of one "
                 "row of outputs, such as `return (self.units,)`"
             )
-        shape = built
+        shape = tuple(int(size) for size in built)
         return shape if self.activation is None else self.activation.output_shape(shape)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
@@ -263,6 +263,10 @@ def _apply_common(
             )
     taken = inspect.signature(type(layer)).parameters
     layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
+
+
+def _is_size(size: Any) -> bool:
+    return not isinstance(size, bool) and hasattr(size, "__index__") and int(size) > 0
 
 
 def shape_of(shape: Any, where: str) -> Shape:

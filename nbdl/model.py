@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nbdl.building import Builder
 from nbdl.errors import ConfigError, MissingError, did_you_mean
-from nbdl.initializing import Stream
+from nbdl.initializing import Stream, first_values
 from nbdl.layer import Layer, Shape, shape_of, snake_case, without_rows
 from nbdl.placing import Place
 from nbdl.seeding import new_seed
@@ -288,7 +288,7 @@ class Sequential(Trainer, Weighted):
             if kept is not None and kept.shape == weight.value.shape:
                 weight.value[...] = kept
             else:
-                weight.value[...] = weight.initializer(weight.tensor.shape, Stream(self.seed, site))
+                weight.value[...] = first_values(weight, Stream(self.seed, site))
         self._store = store
 
     @property

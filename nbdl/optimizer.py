@@ -208,7 +208,7 @@ class Optimizer(Unit):
     def _scalars(self, step: Any) -> dict[str, Any]:
         every = self.gradient_accumulation_steps
         update = (step - 1) // every + 1 if every else step
-        values = dict(self.per_step(update))
+        values = self._own_scalars(update)
         if every:
             values[SHARE] = (step % every == 0) / every
         if self.weight_decay:
@@ -221,6 +221,22 @@ class Optimizer(Unit):
             if self.ema_overwrite_frequency:
                 values[OVERWRITE] = 1.0 * (update % self.ema_overwrite_frequency == 0)
         return values
+
+    def _own_scalars(self, step: Any) -> dict[str, Any]:
+        """What `per_step` returns, if that is numbers by name."""
+        given: Any = self.per_step(step)
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{type(self).__name__}: per_step returns a dict of numbers by name, got {given!r}")
+        for name, value in given.items():
+            if (
+                not isinstance(name, str)
+                or not (hasattr(value, "__float__") or hasattr(value, "__len__"))
+                or isinstance(value, str | bytes)
+            ):
+                raise ConfigError(
+                    f"{type(self).__name__}: per_step returns a dict of numbers by name; {name!r} is {value!r}"
+                )
+        return dict(given)
 
     def shrinkage(self, weight: Weight) -> str:
         """Which scalar says by how much weight decay shrinks a weight; "" if it does not."""

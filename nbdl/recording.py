@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.functions import add, nothing, per, per_any, same, times
+from nbdl.engine.operands import result
 from nbdl.engine.program import Program, Recorder, Shape, Tensor
 from nbdl.errors import ConfigError
 from nbdl.optimizer import Optimizer
@@ -95,22 +96,28 @@ def activity_gradient(r: Recorder, node: Node) -> Tensor:
     """The derivative by y of the penalty on a layer's outputs, which is a mean over the rows."""
     assert node.activity_regularizer is not None
     with r.recording(node.layer, "backward"):
-        return r.map(per, node.activity_regularizer.gradient(r, node.y, r.map(nothing, node.y)), r.rows)
+        unit, y = node.activity_regularizer, node.y
+        gradient = unit.gradient(r, y, r.map(nothing, y))
+        return r.map(per, result(gradient, True, y.features, unit, "gradient", "g + the derivative"), r.rows)
 
 
 def weight_penalties(r: Recorder, store: Store) -> Iterator[Tensor]:
     """The penalties of the weights that are trained, a scalar each."""
     for weight in store.weights:
         if weight.regularizer is not None and weight.trained:
-            yield weight.regularizer.penalty(r, weight.tensor)
+            unit = weight.regularizer
+            yield result(unit.penalty(r, weight.tensor), False, 1, unit, "penalty", "one number")
 
 
 def activity_penalties(r: Recorder, nodes: Iterable[Node]) -> Iterator[Tensor]:
     """The penalties on layers' outputs, each the mean over the rows."""
     for node in nodes:
         if node.activity_regularizer is not None:
-            penalty = node.activity_regularizer.penalty(r, node.y)
-            yield r.map(per, r.sum(same, penalty) if penalty.rows else penalty, r.rows)
+            unit = node.activity_regularizer
+            penalty = unit.penalty(r, node.y)
+            if isinstance(penalty, Tensor) and penalty.rows:
+                penalty = r.sum(same, result(penalty, True, 1, unit, "penalty", "one number for each row"))
+            yield r.map(per, result(penalty, False, 1, unit, "penalty", "one number"), r.rows)
 
 
 def prediction_program(layers: Sequence[Layer], input_shape: Shape, shapes: Sequence[Shape] = ()) -> Program:
@@ -159,6 +166,8 @@ class _Objective:
         self.p = nodes[-1].y if nodes else x
         with r.recording("loss", "loss"):
             self.counted = loss.counted(r, y)
+            if self.counted is not None:
+                self.counted = result(self.counted, True, 1, loss, "counted", "1 or 0 for each row")
         self.pair: Pair | None = None
         last = nodes[-1] if nodes else None
         if last is not None and isinstance(last.unit, Activation) and not last.unit.changed_arguments():
@@ -170,8 +179,10 @@ class _Objective:
     def values(self) -> Tensor:
         """Rows × 1."""
         if self.pair is not None:
-            return self.pair.values(self.r, self.y, self.last.x, self.p, self.last.saved)
-        return self.loss.values(self.r, self.y, self.p)
+            values = self.pair.values(self.r, self.y, self.last.x, self.p, self.last.saved)
+        else:
+            values = self.loss.values(self.r, self.y, self.p)
+        return result(values, True, 1, self.loss, "values", "the loss of each row")
 
     def gradient(self, weights: Tensor) -> tuple[Tensor, list[Node]]:
         """The derivative of the mean over the weighted rows, and the nodes that are left to go back through."""
@@ -182,12 +193,16 @@ class _Objective:
             else:
                 share = r.map(per_any, weights, r.sum(same, self.counted))
             if self.pair is None:
-                return r.map(times, self.loss.gradient(r, self.y, self.p), share), self.nodes
+                gradient = self._derivative(self.loss.gradient(r, self.y, self.p), self.p)
+                return r.map(times, gradient, share), self.nodes
             gradient = self.pair.gradient(r, self.y, self.last.x, self.p, self.last.saved)
-            gradient = r.map(times, gradient, share)
+            gradient = r.map(times, self._derivative(gradient, self.last.x), share)
         if self.last.activity_regularizer is not None:  # of p: it goes back through the activation on its own
             gradient = r.map(add, gradient, backward(r, self.last, activity_gradient(r, self.last)))
         return gradient, self.nodes[:-1]
+
+    def _derivative(self, given: Tensor, of: Tensor) -> Tensor:
+        return result(given, True, of.features, self.loss, "gradient", "the derivative for each output of each row")
 
 
 def _report(

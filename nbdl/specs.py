@@ -274,9 +274,15 @@ class Metric(Unit):
 
         Args:
             weights: of the rows, for `weighted_metrics`; None: all count alike.
+
+        Raises:
+            ConfigError: `update` returns something else than values of rows.
         """
-        values = self.update(r, y, p)
+        from nbdl.engine.operands import result
+
+        values: Any = self.update(r, y, p)
         parts = values if isinstance(values, tuple) else (values,)
+        parts = tuple(result(one, True, None, self, "update", "values of each row") for one in parts)
         return parts if weights is None else tuple(r.map(times, part, weights) for part in parts)
 
     def refuse_labels(self, y: Tensor, p: Tensor) -> None:

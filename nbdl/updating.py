@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.functions import add, same, square
+from nbdl.engine.operands import result
 from nbdl.engine.program import Recorder, Shape, Tensor
 from nbdl.engine.source import compose
 from nbdl.engine.store import aligned_zeros, end_of
+from nbdl.errors import ConfigError
 from nbdl.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer, Scalar
 
 if TYPE_CHECKING:
@@ -28,10 +30,17 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     for weight in trained:
         gradient = r.gradients[weight.tensor]
         gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
+        if gradient.shape != weight.tensor.shape:  # a sum over rows is flat
+            r.gradients[weight.tensor] = r.reshape(gradient, weight.tensor.shape)
     for weight in trained:
         if weight.regularizer is not None:
             with r.recording(weight.name, "regularize"):
-                weight.regularizer.gradient(r, weight.tensor, r.gradients[weight.tensor])
+                unit, g = weight.regularizer, r.gradients[weight.tensor]
+                value = result(
+                    unit.gradient(r, weight.tensor, g), False, g.features, unit, "gradient", "g + the derivative"
+                )
+                if value.storage is not g.storage:  # else it was added in place
+                    r.write(value, g)
     with r.recording("gradients", "check"):
         r.check(losses)
         for start, size in spans(trained):
@@ -50,7 +59,11 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     for weight in trained:
         if weight.constraint is not None:
             with r.recording(weight.name, "constrain"):
-                r.write(weight.constraint.project(r, weight.tensor), weight.tensor)
+                unit = weight.constraint
+                value = unit.project(r, weight.tensor)
+                r.write(
+                    result(value, False, weight.tensor.features, unit, "project", "the projected weight"), weight.tensor
+                )
 
 
 class Slots:
@@ -110,7 +123,13 @@ def _step(
         own = {name: kept[name] for name in optimizer.used_slots()}
         scalars = {name: r.scalar(name) for name in optimizer.per_step(1)}
         now = around.prepared(r, w, g, {**kept, **common}) if optimizer.per_weight else (w, g)
-        rule, operands = optimizer.record(r, *now, own, scalars)
+        given: Any = optimizer.record(r, *now, own, scalars)
+        if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[1], list | tuple):
+            raise ConfigError(
+                f"{type(optimizer).__name__}: record returns the scalar function and a list of its operands, got "
+                f"{given!r}"
+            )
+        rule, operands = given
         function = around.composed(rule, len(operands))
         r.map(function, w, g, *kept.values(), *operands, *common.values(), into=[w, *kept.values()])
 

@@ -462,11 +462,14 @@ def test_a_square_matrix_is_not_mistaken_for_its_own_rows() -> None:
 
     def record(r: Recorder, t: Sequence[Tensor]) -> None:
         sums = r.sum(same, square.tensor, over="features")
-        logged(r, "sums", r.map(add, square.tensor, sums))  # sums as a row of features, whole in each tile of rows
+        flat = r.reshape(sums, (32,))
+        logged(r, "along rows", r.map(add, square.tensor, flat))  # whole in each tile of rows
+        logged(r, "along columns", r.map(add, square.tensor, sums))
         logged(r, "w", r.map(same, weight.tensor))
 
     made = probe(record, weights=[weight, square])
-    everywhere(made, log=np.concatenate([(u + u.sum(axis=1)).reshape(-1), w.reshape(-1)]))
+    totals = u.sum(axis=1)
+    everywhere(made, log=np.concatenate([(u + totals).ravel(), (u + totals[:, None]).ravel(), w.ravel()]))
 
 
 def math_tanh(x: float) -> float:

@@ -365,7 +365,7 @@ class Everything(Layer):
         gram = r.gemm(self.u, self.u, transpose_a=True)  # 5 × 5
         columns = r.sum(times, self.u, self.u)
         largest = r.sum(same, self.u, over="features", reduction="max")
-        y = r.gemm(x, shared, bias=r.map(add, columns, r.sum(same, largest, over="features")))
+        y = r.gemm(x, shared, bias=r.map(add, columns, r.sum(same, largest)))
         best = r.sum(same, y, over="features", reduction="argmax")
         top = r.sum(same, y, over="features", reduction="max")
         a, b = (r.reshape(r.map(times, y, 1.0), (5, 1)) for _ in range(2))

@@ -248,6 +248,16 @@ def mirrored_cuda(row: int, thread: int, threads: int, x: Any, y: Any) -> None:
         j += threads
 
 
+def shares(x: Any, y: Any) -> None:
+    here = shared(5)
+    for i in range(x.shape[0]):
+        y[i, 0] = here[0]
+
+
+def multiplies(row: int, thread: int, threads: int, x: Any, y: Any) -> None:
+    gemm(x, x, y)
+
+
 def test_threads_share_arrays_and_meet() -> None:
     x = data(6, 5)
     made = body_probe(mirrored, x, cuda=mirrored_cuda)
@@ -256,7 +266,7 @@ def test_threads_share_arrays_and_meet() -> None:
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [({"body": mirrored_cuda}, "shared"), ({"body": mirrored, "cuda": plain_product}, "gemm")],
+    [({"body": shares}, "shared"), ({"body": mirrored, "cuda": multiplies}, "gemm")],
 )
 def test_what_is_for_the_other_kind_of_body_is_refused(options: dict[str, Any], name: str) -> None:
     how = "cuda" if "cuda" in options else "compiled"
@@ -287,7 +297,7 @@ def undefined_name(x, y):
                    nowhere)  # the statement begins a line above
 def wrong_arity(x, y):
     y[0, 0] = twice(x[0, 0], 1.0)  #: calls twice(a) with other arguments (too many positional arguments)
-def takes_more(x, y, z):  #: takes (x, y, z), and is given something else
+def takes_more(x, y, z):  #: takes (x, y, z), and is given 2 arguments
     y[0, 0] = 1.0
 def uses_a_list(x, y):
     q = [1.0, 2.0]  #: has a list, `[1.0, 2.0]`
@@ -362,7 +372,7 @@ def s_in_a_helper(x):
     return helper(x)
 def s_wrong_arity(x):
     return twice(x, x)  #: calls twice(a) with other arguments
-def s_two_operands(x, y):  #: takes (x, y), and is given something else (missing a required argument: 'y')
+def s_two_operands(x, y):  #: takes (x, y), and is given 1 argument. It is given one for each operand
     return x + y
 def s_list(x):
     a = [x, x]  #: has a list
@@ -444,13 +454,15 @@ def test_an_error_is_one_message_of_four_lines_at_the_authors_own(faulty: Module
     if name == "undefined_name":
         line, said = FAULTS.splitlines().index("        y[i, 0] = (x[i, 0] +") + 1, "uses 'nowhere'"
     x = data(2, 3)
-    if name.startswith("s_"):
-        operands = 2 if name.endswith("of_two") else 1
-        made = probe(lambda r, t: r.map(function, *t * operands), x)
-    else:
-        made = body_probe(function, x)
+    operands = 2 if name.endswith("of_two") else 1
+
+    def run() -> Any:
+        scalar = name.startswith("s_")
+        made = probe(lambda r, t: r.map(function, *t * operands), x) if scalar else body_probe(function, x)
+        return made.run("compiled")
+
     with pytest.raises(KernelError) as caught:
-        made.run("compiled")
+        run()
     error, text = caught.value, str(caught.value)
     assert said in text
     assert (error.file, error.line, error.plugin) == (where, line, "this session")

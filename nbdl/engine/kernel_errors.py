@@ -11,13 +11,13 @@ import importlib.metadata
 import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType, FunctionType
 
 from nbdl.engine.program import Operation
 from nbdl.engine.rewriting import Refusal, parts, remedy, statements
-from nbdl.engine.source import Function, ScalarError
+from nbdl.engine.source import Function, ScalarError, definition
 from nbdl.errors import KernelError
 
 Place = tuple[FunctionType, int]
@@ -150,6 +150,13 @@ def failed(error: BaseException, kernel: str, place: Callable[[FrameType, int], 
     return told(kernel, Fault(*author, f"{why} ({message or type(error).__name__})", todo), "fails")
 
 
+def first_line(function: Function) -> int:
+    """The line of `def`, below any decorators."""
+    with suppress(ScalarError, SyntaxError):
+        return definition(function).lineno
+    return int(function.__code__.co_firstlineno)
+
+
 # -- where it is ------------------------------------------------------------------------------------------
 
 
@@ -159,7 +166,7 @@ def refused(error: ScalarError, operations: Sequence[Operation]) -> Fault:
         return Fault(error.function, error.line, error.why, error.remedy)
     function = author_of(operations)
     reason = str(error).partition("): ")[2] or str(error)  # after the function and its place
-    return Fault(function, function.__code__.co_firstlineno, "cannot be compiled", reason)
+    return Fault(function, first_line(function), "cannot be compiled", reason)
 
 
 def found(error: BaseException, text: str, operations: Sequence[Operation]) -> Fault | None:
@@ -179,7 +186,7 @@ def found(error: BaseException, text: str, operations: Sequence[Operation]) -> F
     if missing and callee is not None and not own(callee):
         if function is None or own(function):  # the engine calls it
             why = f"takes {missing[1]}, and is given something else ({missing[2]})"
-            return Fault(callee, callee.__code__.co_firstlineno, why, "one argument for each operand, outputs last")
+            return Fault(callee, first_line(callee), why, "one argument for each operand, outputs last")
         why = f"calls {callee.__name__}{missing[1]} with other arguments ({missing[2]})"
         return Fault(function, line, why, "give it what it takes")
     scalar = all(one.kind != "kernel" for one in operations)
@@ -189,7 +196,7 @@ def found(error: BaseException, text: str, operations: Sequence[Operation]) -> F
     function = author_of(operations, text)
     if scalar and places and not why.startswith("ends "):  # what the engine does with its results is refused
         why, todo = f"returns what its operation cannot use: it then {why}", "return a number, or one for each output"
-    return Fault(function, function.__code__.co_firstlineno, why, todo)
+    return Fault(function, first_line(function), why, todo)
 
 
 def author_line(text: str, number: int) -> Place | None:

@@ -22,74 +22,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nbdl.engine import operands as given
 from nbdl.engine.bodies import take, take_cuda
 from nbdl.engine.frame import INPUTS, OUTPUTS
 from nbdl.engine.functions import add, is_column, same, times
 from nbdl.engine.source import compose, label, used_arguments
+from nbdl.engine.tensor import Shape as Shape
+from nbdl.engine.tensor import Tensor as Tensor
+from nbdl.engine.tensor import broadcast
+from nbdl.engine.tensor import pattern as pattern
 from nbdl.errors import ConfigError
 
-Shape = tuple[int, ...]
 Function = Callable[..., Any]
-
-
-@dataclass(eq=False, slots=True)
-class Tensor:
-    """One operand.
-
-    Attributes:
-        shape: without the rows.
-        rows: whether there is a leading dimension of run-time length.
-        space: where it lives: "work", "weight", "slot", "gradient", "constant", "scalar", "log", "batch",
-            "output", or "index" (the number of the column, which lives nowhere).
-        offset: its place in that space in floats, once known; for "batch" the number of the input.
-        root: the tensor whose memory a reshaped one shares.
-    """
-
-    shape: Shape
-    rows: bool
-    space: str = "work"
-    name: str = ""
-    offset: int = -1
-    root: Tensor | None = None
-
-    @property
-    def features(self) -> int:
-        """Elements of one row, or of the whole if there are no rows."""
-        return math.prod(self.shape)
-
-    def _recorded(self, *_: Any) -> Any:
-        raise ConfigError(
-            f"{self.describe()} is no array: operations are recorded, elements by r.map(function, x, ...), products by "
-            "r.gemm(x, w), sums by r.sum(function, x)"
-        )
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _recorded
-    __matmul__ = __rmatmul__ = __pow__ = __neg__ = __getitem__ = __array__ = __float__ = _recorded
-
-    @property
-    def storage(self) -> Tensor:
-        """The tensor that owns the memory."""
-        return self if self.root is None else self.root.storage
-
-    def describe(self) -> str:
-        """As listings show it: "rows×500", "784×500 dense_1/kernel", "0.5"."""
-        sizes = (["rows"] if self.rows else []) + [str(size) for size in self.shape]
-        shape = "×".join(sizes)
-        if self.space in ("weight", "slot", "constant", "scalar", "log"):
-            return f"{self.name}" if shape == "1" else f"{self.name}[{shape}]"
-        return f"{self.name}[{shape}]" if self.name else shape
-
-
-def pattern(tensor: Tensor, domain: tuple[int | None, int]) -> str:
-    """How an operand lies in the loop: "full", "feature" (one row for all), "row" (one column for all), "scalar"."""
-    height, width = domain
-    if tensor.space == "index":
-        return "index"
-    if tensor.rows:
-        return "full" if tensor.features == width else "row"
-    if tensor.features == 1 and (height != 1 or width != 1):
-        return "scalar"
-    return "feature" if height is None or tensor.features < height * width else "full"
 
 
 @dataclass(eq=False, slots=True)
@@ -214,17 +158,26 @@ class Recorder:
 
         Args:
             function: scalar function of as many arguments as there are operands.
-            operands: rows × features, a vector of features, a column of rows × 1, a scalar or a number.
+            operands: rows × features, a vector of features, a column of rows × 1, a scalar or a number. Without rows
+                shapes broadcast as in NumPy: over a weight of n × m goes a vector of m along each row, a column of
+                n × 1 along each column.
             into: tensors to write to, one for each value that the function returns; by default a new one.
 
         Returns:
             The result; where `into` has several, the first.
+
+        Raises:
+            ConfigError: the function takes another number of arguments, or the shapes do not go together.
         """
-        tensors = self._operands(operands)
-        domain, shape = _broadcast(tensors)
+        where = self._where("r.map")
+        tensors = self._loop(function, operands, where)
+        domain, shape = broadcast(tensors, where)
         outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
         if not 1 <= len(outputs) <= OUTPUTS:
-            raise ConfigError(f"r.map: {label(function)} has {len(outputs)} results; there can be 1 to {OUTPUTS}")
+            raise ConfigError(f"{where}: {label(function)} has {len(outputs)} results; there can be 1 to {OUTPUTS}")
+        for place in outputs if into is not None else ():
+            given.place(place, domain[0] is None, domain[1] * (domain[0] or 1), where, self._writes)
+        given.few_enough(len(tensors) + len(outputs), 2, where, "an elementwise function")
         self._record("map", tensors, outputs, domain, function)
         return outputs[0]
 
@@ -239,19 +192,30 @@ class Recorder:
         """Reduce a scalar function of the operands, in a fixed order.
 
         Args:
-            over: "rows" gives a vector of features, "features" a column of rows × 1.
+            over: "rows" gives a vector of features, "features" a column: rows × 1, of a weight of n × m n × 1.
             reduction: "sum", "max", or "argmax" (over features: the first column that has the maximum).
+            into: the tensor to write to; by default a new one.
+
+        Raises:
+            ConfigError: the function takes another number of arguments, or the shapes do not go together.
         """
-        tensors = self._operands(operands)
-        domain, shape = _broadcast(tensors)
+        where = self._where("r.sum")
+        given.one_of(over, ("rows", "features"), where, "over")
+        given.one_of(reduction, ("sum", "max", "argmax"), where, "reduction")
+        if (over, reduction) == ("rows", "argmax"):
+            raise ConfigError(f"{where}: argmax goes over='features', got over='rows'")
+        tensors = self._loop(function, operands, where)
+        domain, shape = broadcast(tensors, where)
         if domain[0] is not None:
             domain = (math.prod(shape[:-1]), shape[-1])
         if over == "rows":
-            if reduction == "argmax":
-                raise ConfigError("r.sum: argmax goes over features")
-            result = into or Tensor((domain[1],), False)
+            made = Tensor((domain[1],), False)
         else:
-            result = into or Tensor((1,) if domain[0] in (None, 1) else (domain[0],), domain[0] is None)
+            made = Tensor((1,) if domain[0] in (None, 1) else (*shape[:-1], 1), domain[0] is None)
+        if into is not None:
+            given.place(into, made.rows, made.features, where, self._writes)
+        result = into or made
+        given.few_enough(len(tensors) + 1, 2, where, "a reduction")
         self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
         return result
 
@@ -266,8 +230,16 @@ class Recorder:
         """The product op(a)·op(b), plus a bias for each column.
 
         A product over the rows (`transpose_a` of a tensor with rows) gives a fixed-shape result.
+
+        Raises:
+            ConfigError: the sizes do not go together.
         """
+        where = self._where("r.gemm")
         inputs = (a, b) if bias is None else (a, b, bias)
+        for one in inputs:
+            if not isinstance(one, Tensor) or one.space == "index":
+                raise ConfigError(f"{where}: a product is of tensors, got {given.said(one)}")
+        transpose_a, transpose_b = bool(transpose_a), bool(transpose_b)
         operation = Operation("gemm", inputs, (), (None, 0), None,
                               {"transpose_a": transpose_a, "transpose_b": transpose_b})  # fmt: skip
         m, n, _ = operation.product(-1)
@@ -275,9 +247,9 @@ class Recorder:
         domain = (None if m == -1 else m, n)
         self._check_product(a, b, transpose_a, transpose_b)
         if n == -1:
-            raise ConfigError(f"r.gemm: {a.describe()} by {b.describe()} would have a column for each row")
+            raise ConfigError(f"{where}: {a.describe()} by {b.describe()} would have a column for each row")
         if bias is not None and (bias.rows or bias.features != n):
-            raise ConfigError(f"r.gemm: {bias.describe()} is not a bias for {n} columns")
+            raise ConfigError(f"{where}: {bias.describe()} is not a bias for {n} columns")
         self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
         return result
 
@@ -311,14 +283,25 @@ class Recorder:
             The output, or a tuple of them.
 
         Raises:
-            ConfigError: outputs of fixed shape with different numbers of rows.
+            ConfigError: the shapes do not go together, a body takes another number of arguments, or writes to an
+                input.
         """
-        tensors = self._operands(operands)
-        outputs = tuple(Tensor(tuple(shape), rows) for shape in shapes)
+        where = self._where("r.kernel")
+        tensors = self._operands(operands, where)
+        rows = bool(rows)
+        outputs = tuple(Tensor(one, rows) for one in given.shapes(shapes, where))
         heights = {None if rows else tensor.shape[0] for tensor in outputs}
         if len(heights) > 1:
-            raise ConfigError(f"r.kernel: outputs of fixed shape have as many rows as each other, got {list(shapes)}")
+            raise ConfigError(f"{where}: outputs of fixed shape have as many rows as each other, got {list(shapes)}")
         height = heights.pop()
+        count = len(tensors) + len(outputs)
+        what = f"{len(tensors)} inputs and {len(outputs)} outputs"
+        first = what if rows else f"{what}, and the number of the first row"
+        given.takes(body, count + (not rows), where, first, self._layer)
+        if cuda is not None:
+            numbers = 3 if rows else 5
+            given.takes(cuda, count + numbers, where, f"{numbers} numbers, then {what}", self._layer)
+        given.few_enough(count, 4, where, "a body")
         width = max(tensor.features for tensor in outputs) // (height or 1)
         self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)
         return outputs[0] if len(outputs) == 1 else outputs
@@ -329,8 +312,13 @@ class Recorder:
         Args:
             like: a tensor with rows.
             shape: of a row's numbers; by default that of `like`.
+
+        Raises:
+            ConfigError: `like` has no rows, or the shape is none.
         """
-        result = Tensor(tuple(shape or like.shape), True)
+        where = self._where("r.uniform")
+        given.rows(like, where)
+        result = Tensor(like.shape if shape is None else given.shape(shape, where), True)
         self._record("uniform", (), (result,), (None, result.features), site=self._sites)
         self._sites += 1
         return result
@@ -339,8 +327,13 @@ class Recorder:
         """Numbers that a model brings, column numbers for instance: a vector of float32, integers exact to 2²⁴.
 
         They are data of the program, not part of any kernel, and an operand as any vector is.
+
+        Raises:
+            ConfigError: there are none, or something in it is no number that float32 holds.
         """
-        numbers = [float(value) for value in values]
+        return self._table(given.numbers(values, self._where("r.table")))
+
+    def _table(self, numbers: Sequence[float]) -> Tensor:
         key = struct.pack(f"{len(numbers)}d", *numbers)
         if key not in self._tables:
             name = f"{numbers[0]:g}" if len(numbers) == 1 else "table"
@@ -351,8 +344,18 @@ class Recorder:
     # -- made of them -----------------------------------------------------------------------------------
 
     def take(self, x: Tensor, columns: Sequence[int], shape: Shape) -> Tensor:
-        """Columns of each row by their numbers, under a shape: y[row, j] = x[row, columns[j]]."""
-        numbers = self.table(columns)
+        """Columns of each row by their numbers, under a shape: y[row, j] = x[row, columns[j]].
+
+        Raises:
+            ConfigError: a column is not there, or the shape has another number of elements.
+        """
+        where = self._where("r.take")
+        given.rows(x, where)
+        chosen = given.columns(columns, x.features, where)
+        shape = given.shape(shape, where)
+        if math.prod(shape) != len(chosen):
+            raise ConfigError(f"{where}: {shape} has {math.prod(shape)} elements, and columns has {len(chosen)}")
+        numbers = self.table(chosen)
         return self.kernel(  # type: ignore[no-any-return]
             take, x, numbers, x.features, numbers.features, shapes=[shape], name="take", cuda=take_cuda
         )
@@ -373,7 +376,7 @@ class Recorder:
 
     def mean(self, function: Function, *operands: Tensor | float) -> Tensor:
         """The mean of a scalar function over the features of each row: rows × 1."""
-        domain, _ = _broadcast(self._operands(operands))
+        domain, _ = broadcast(self._operands(operands, self._where("r.mean")), self._where("r.mean"))
         if domain[1] == 1:
             return self.map(function, *operands)
         total = self.sum(function, *operands, over="features")
@@ -381,7 +384,7 @@ class Recorder:
 
     def share(self, function: Function, *operands: Tensor | float) -> Tensor:
         """A scalar function divided by the number of features: the derivative of `mean` for each element."""
-        domain, _ = _broadcast(self._operands(operands))
+        domain, _ = broadcast(self._operands(operands, self._where("r.share")), self._where("r.share"))
         if domain[1] == 1:
             return self.map(function, *operands)
         arguments = [f"a{number}" for number in range(len(operands))]
@@ -389,9 +392,11 @@ class Recorder:
         return self.map(shared, *operands, 1.0 / domain[1])
 
     def total(self, function: Function, weight: Tensor, *parameters: Tensor | float) -> Tensor:
-        """The sum of a scalar function over a whole weight: one scalar."""
+        """The sum of a scalar function over a whole weight: one scalar. Of a tensor with rows, one for each row."""
         partial = self.sum(function, weight, *parameters, over="features")
-        return partial if partial.features == 1 else self.sum(same, partial, over="features")
+        if partial.features == 1:
+            return partial
+        return self.sum(same, self.reshape(partial, (partial.features,)), over="features")
 
     def add_to(self, target: Tensor, function: Function, *operands: Tensor | float) -> Tensor:
         """target + function(operands), in place."""
@@ -400,29 +405,70 @@ class Recorder:
         return self.map(added, target, *operands, into=[target])
 
     def one_hot(self, labels: Tensor, classes: int) -> Tensor:
-        """Rows × classes with 1 in the column that the label names; labels are rows × 1."""
+        """Rows × classes with 1 in the column that the label names; labels are rows × 1.
+
+        Raises:
+            ConfigError: labels are something else, or there is no number of classes.
+        """
+        where = self._where("r.one_hot")
+        given.rows(labels, where)
+        if labels.features != 1:
+            raise ConfigError(f"{where}: labels are rows×1, got {labels.describe()}")
+        classes = given.size(classes, where, "classes")
         return self.map(is_column, labels, Tensor((classes,), False, "index", "column"))
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        """The same memory under another shape."""
+        """The same memory under another shape, the rows left out.
+
+        Raises:
+            ConfigError: the shape has another number of elements.
+        """
+        where = self._where("r.reshape")
+        if not isinstance(x, Tensor) or x.space == "index":
+            raise ConfigError(f"{where}: x is a tensor, got {given.said(x)}")
+        shape = given.shape(shape, where)
         if math.prod(shape) != x.features:
-            raise ConfigError(f"r.reshape: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
-        return Tensor(tuple(shape), x.rows, x.space, x.name, x.offset, x)
+            raise ConfigError(f"{where}: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
+        return Tensor(shape, x.rows, x.space, x.name, x.offset, x)
 
     def gradient(self, weight: Tensor, value: Tensor) -> None:
-        """The gradient of a weight; where a weight is used twice, gradients add up."""
+        """The gradient of a weight; where a weight is used twice, gradients add up.
+
+        Raises:
+            ConfigError: it is no weight, or the value is not of its shape.
+        """
+        where = self._where("r.gradient")
+        for one in (weight, value):
+            if not isinstance(one, Tensor):
+                raise ConfigError(f"{where}: takes a weight and its gradient, both tensors, got {given.said(one)}")
+        if weight.space != "weight":
+            raise ConfigError(f"{where}: {weight.describe()} is no weight; weights are made by b.weight(...)")
         flat = len(value.shape) != len(weight.shape)  # as a sum over rows is; a transposed one is as deep
         if value.rows or value.features != weight.features or not (flat or value.shape == weight.shape):
-            raise ConfigError(f"r.gradient: {value.describe()} is not a gradient of {weight.describe()}")
+            raise ConfigError(f"{where}: {value.describe()} is not a gradient of {weight.describe()}")
         known = self.gradients.get(weight)
         if known is not None:
+            known, value = (self._under(one, weight.shape) for one in (known, value))
             value = self.map(add, known, value)
         elif value.space != "work" or value.root is not None or value in self.gradients.values():
             value = self.map(same, value)
         self.gradients[weight] = value
 
     def assign(self, state: Tensor, value: Tensor) -> None:
-        """A new value for a state without gradient, written in the update phase."""
+        """A new value for a state without gradient, written in the update phase.
+
+        Raises:
+            ConfigError: it is no state, or the value is not of its shape.
+        """
+        where = self._where("r.assign")
+        for one in (state, value):
+            if not isinstance(one, Tensor):
+                raise ConfigError(f"{where}: takes a state and its new value, both tensors, got {given.said(one)}")
+        if state.space != "weight":
+            raise ConfigError(f"{where}: {state.describe()} is no state; states are made by b.state(...)")
+        flat = len(value.shape) != len(state.shape)
+        if value.rows or value.features != state.features or not (flat or value.shape == state.shape):
+            raise ConfigError(f"{where}: {value.describe()} is not a value for {state.describe()}")
         self.assignments.append((state, value))
 
     def write(self, value: Tensor, place: Tensor) -> None:
@@ -430,13 +476,14 @@ class Recorder:
 
         The map that made it writes there itself, if that was recorded last and reads of the place what it writes.
         """
+        given.place(place, value.rows, value.features, self._where("r.write"), self._writes)
         last, made = self._operations[-1] if self._operations else None, value.storage
         if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
             inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
             if all(tensor.features == place.features for tensor in inside):
                 last.outputs = (place if place.shape == made.shape else self.reshape(place, made.shape),)
                 return
-        self.map(same, value, into=[place])
+        self.map(same, self._under(value, place.shape), into=[place])
 
     # -- for the engine ---------------------------------------------------------------------------------
 
@@ -444,7 +491,7 @@ class Recorder:
         """A tensor that a batch brings."""
         if len(self._inputs) == INPUTS:
             raise ConfigError(f"r.input: {name!r} would be input {INPUTS + 1}; a batch has at most {INPUTS}")
-        tensor = Tensor(shape, True, "batch", name, len(self._inputs))
+        tensor = Tensor(given.shape(shape, "r.input"), True, "batch", name, len(self._inputs))
         self._inputs.append(tensor)
         self._record("gather", (), (tensor,), (None, tensor.features), source=tensor.offset)
         return tensor
@@ -457,6 +504,7 @@ class Recorder:
 
     def log(self, name: str, width: int = 1) -> Tensor:
         """A place in the log, to be given as `into`."""
+        width = given.size(width, self._where("r.log"), "width")
         place = Tensor((width,), False, "log", name, sum(width for _, width in self._log))
         self._log.append((name, width))
         return place
@@ -492,8 +540,32 @@ class Recorder:
             self.training,
         )
 
-    def _operands(self, operands: Sequence[Tensor | float]) -> tuple[Tensor, ...]:
-        return tuple(one if isinstance(one, Tensor) else self.table([one]) for one in operands)
+    def _where(self, method: str) -> str:
+        """Whose recording it is, as messages begin."""
+        if not self._layer:
+            return method
+        return (
+            f"layer {self._layer!r}: {method}" if self._phase in ("forward", "backward") else f"{self._layer}: {method}"
+        )
+
+    @property
+    def _writes(self) -> bool:
+        """Whether weights may be written now: not by a layer or a loss."""
+        return not self._layer or self._phase not in ("forward", "loss", "backward")
+
+    def _operands(self, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
+        return tuple(one if isinstance(one, Tensor) else self._table([given.number(one, where)]) for one in operands)
+
+    def _loop(self, function: Function, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
+        """The operands of a loop over a scalar function, which takes one argument for each."""
+        given.takes(function, len(operands), where, "one for each operand", self._layer)
+        if not operands:
+            raise ConfigError(f"{where}: {label(function)} is given no operand")
+        return self._operands(operands, where)
+
+    def _under(self, tensor: Tensor, shape: Shape) -> Tensor:
+        """A tensor under a shape of as many elements."""
+        return tensor if tensor.shape == shape or tensor.features == 1 else self.reshape(tensor, shape)
 
     def _check_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> None:
         def inner(tensor: Tensor, transposed: bool, first: bool) -> int:
@@ -503,7 +575,7 @@ class Recorder:
         left, right = inner(a, transpose_a, True), inner(b, transpose_b, False)
         if left != right:
             raise ConfigError(
-                f"{self._layer or 'r.gemm'}: the inner sizes of {a.describe()} and {b.describe()} differ: "
+                f"{self._where('r.gemm')}: the inner sizes of {a.describe()} and {b.describe()} differ: "
                 f"{'rows' if left == -1 else left} and {'rows' if right == -1 else right}"
             )
 
@@ -519,28 +591,6 @@ class Recorder:
         self._operations.append(
             Operation(kind, tuple(inputs), outputs, domain, function, attributes, self._layer, self._phase)
         )
-
-
-def _broadcast(operands: Sequence[Tensor]) -> tuple[tuple[int | None, int], Shape]:
-    """The loop's domain and the result's shape.
-
-    With rows: rows × the widest. Without: as flat as possible, but (all but last, last) where a vector meets a
-    matrix.
-    """
-    widest = max(operands, key=lambda tensor: tensor.features)
-    if any(tensor.rows for tensor in operands):
-        width = widest.features
-        for tensor in operands:
-            if tensor.features not in (1, width):
-                raise ConfigError(f"r.map: {tensor.describe()} does not broadcast to {width} features")
-        shaped = next((t for t in operands if t.rows and t.features == width), widest)
-        return (None, width), shaped.shape
-    flat = all(tensor.features in (1, widest.features) for tensor in operands)
-    domain = (1, widest.features) if flat else (math.prod(widest.shape[:-1]), widest.shape[-1])
-    for tensor in operands:
-        if tensor.features not in (1, domain[1], widest.features):
-            raise ConfigError(f"r.map: {tensor.describe()} does not broadcast to {widest.describe()}")
-    return domain, widest.shape
 
 
 def _distinct(operations: list[Operation]) -> list[Operation]:

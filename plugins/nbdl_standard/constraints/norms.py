@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nbdl import Constraint
 from nbdl.engine.functions import square, times
 from nbdl.errors import ConfigError
-from nbdl_standard.spread import spread
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
@@ -38,7 +37,7 @@ class NormConstraint(Constraint):
         rows, columns = (w.features // size, size) if last else (size, w.features // size)
         matrix = r.reshape(w, (rows, columns))
         scale = self.scale(r, r.sum(square, matrix, over="features" if last else "rows"))
-        return r.reshape(r.map(times, matrix, spread(r, scale, columns) if last else scale), shape)
+        return r.reshape(r.map(times, matrix, scale), shape)
 
     def _axes(self, shape: tuple[int, ...]) -> list[int]:
         """The axes that a norm goes over, counted from 0: the first ones, the last ones, or all."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Metric
 from nbdl.errors import ConfigError
 from nbdl_standard.metrics.largest import LEFT_OUT, k_largest
-from nbdl_standard.spread import numbers
+from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from nbdl import Metric
 from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
 from nbdl_standard.metrics.confusion import check_class, columns
-from nbdl_standard.spread import numbers
+from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
-from nbdl_standard.spread import numbers
+from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Regularizer, hookimpl
 from nbdl.engine.functions import same, square, times
 from nbdl.errors import ConfigError
-from nbdl_standard.spread import numbers, spread
+from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
@@ -67,7 +67,7 @@ class OrthogonalRegularizer(Regularizer):
 
     def penalty(self, r: Recorder, w: Tensor) -> Tensor:
         cosines, diagonal, _, _, _ = self._cosines(r, w)
-        total = r.sum(same, r.sum(off_diagonal, cosines, *diagonal, over="features"), over="features")
+        total = r.total(off_diagonal, cosines, *diagonal)
         return r.map(times, total, 0.5 * self._share(cosines))
 
     def gradient(self, r: Recorder, w: Tensor, g: Tensor) -> Tensor:
@@ -75,28 +75,25 @@ class OrthogonalRegularizer(Regularizer):
         signs = r.map(sign_off_diagonal, cosines, *diagonal)
         change = r.gemm(signs, units) if self.mode == "rows" else r.gemm(units, signs)
         products = r.sum(times, change, units, over=self._over())
-        length = self._for_each(r, r.map(lengthening, products, squares), w)
+        length = r.map(lengthening, products, squares)
         return r.add_to(g, turning, change, units, length, inverse, self._share(cosines))
 
     def _cosines(self, r: Recorder, w: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """The cosines of all pairs, the numbers of their rows and columns, the unit vectors, the sums of squares, and
-        the inverse norm of each vector's elements."""
+        the inverse norms."""
         if len(w.shape) != 2:
             raise ConfigError(f"OrthogonalRegularizer is for matrices; this weight has shape {w.shape}")
         rows = self.mode == "rows"
         squares = r.sum(square, w, over=self._over())
-        inverse = self._for_each(r, r.map(inverse_norm, squares), w)
+        inverse = r.map(inverse_norm, squares)
         units = r.map(times, w, inverse)
         cosines = r.gemm(units, units, transpose_a=not rows, transpose_b=rows)
         size = cosines.shape[0]
-        return cosines, (spread(r, r.map(same, numbers(size)), size), numbers(size)), units, squares, inverse
+        rows_of = r.reshape(r.map(same, numbers(size)), (size, 1))
+        return cosines, (rows_of, numbers(size)), units, squares, inverse
 
     def _over(self) -> str:
         return "features" if self.mode == "rows" else "rows"
-
-    def _for_each(self, r: Recorder, values: Tensor, w: Tensor) -> Tensor:
-        """A number for each row or column as an operand beside w."""
-        return spread(r, values, w.shape[1]) if self.mode == "rows" else values
 
     def _share(self, cosines: Tensor) -> float:
         """The factor, divided by the number of pairs."""

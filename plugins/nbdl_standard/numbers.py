@@ -1,0 +1,10 @@
+"""The numbers of columns, as an operand."""
+
+from __future__ import annotations
+
+from nbdl.engine.program import Tensor
+
+
+def numbers(size: int) -> Tensor:
+    """The column's number, 0 to size - 1, as an operand of a loop over so many columns."""
+    return Tensor((size,), False, "index", "column")

@@ -70,6 +70,20 @@ def why_not_resumable(model: Sequential) -> str:
     return ""
 
 
+def check_saveable(model: Sequential) -> None:
+    """Refuse a model that a file cannot hold, before it is trained.
+
+    Raises:
+        ConfigError: a layer is not registered, or its arguments cannot be written.
+    """
+    model.build()
+    _units(model, with_compiled=False)
+    try:
+        _json(model.get_config())
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the model cannot be saved: {error}") from None
+
+
 def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
     """The registered units that the model is made of."""
     found: list[Entry] = []

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 _fitting = threading.Lock()
+# Signals that end a program, where the system has them; only those with a handler in Python wait.
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -50,28 +52,31 @@ def alone(model: Sequential) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupt_afterwards() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of this block, so that it never falls between the steps and their count."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # somebody else handles it
-        return
+def _signals_afterwards() -> Iterator[None]:
+    """Let signals that may end the run wait for the end of this block: never between the steps and their count."""
+    former: dict[int, Any] = {}
     asked: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                signal.signal(number, lambda number, frame: asked.append(number))
+                former[number] = handler
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if asked:
-        raise KeyboardInterrupt
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    for number in asked:
+        former[number](number, None)
 
 
 def fetch(executor: executors.Executor) -> None:
-    """Bring the weights to host memory, all of them: Ctrl-C waits."""
+    """Bring the weights to host memory, all of them: signals wait."""
     pull: Any = type(executor).pull
     if pull is executors.HostMemory.pull:
         return
-    with _interrupt_afterwards():
+    with _signals_afterwards():
         executor.pull()
 
 
@@ -169,7 +174,7 @@ class Training:
         steps[:, 2] = self.state.iterations + 1 + np.arange(len(steps))
         batches = Batches(steps, self._scalars(steps), log, sources, None, self.model.seed)
         began = time.perf_counter()
-        with _interrupt_afterwards():
+        with _signals_afterwards():
             report = self.executor.run(batches, self.threads if self.tuner is None else self.tuner.next())
             self.state.iterations += report.steps
         seconds = time.perf_counter() - began

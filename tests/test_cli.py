@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from nbdl.data.table import Table
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.recipe import settle
+from nbdl.training import ENDING
 
 COMMAND = (sys.executable, "-m", "nbdl")
 FAST = ("--epochs", "3", "--progress", "none")
@@ -417,27 +419,144 @@ def test_a_terminal_gets_a_bar_and_no_color_is_honoured(folder: Path) -> None:
     assert max(len(line.replace("\x1b[2K", "")) for line in drawn) <= 70
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_interrupted_training_saves_the_best_weights(folder: Path) -> None:
-    arguments = ("train", "digits", "--epochs", "1000000", "--patience", "1000000", "--progress", "line")
+SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+def until(words: str, name: str, *arguments: str, ignored: str = "") -> tuple[int, str, str]:
+    """Train until a line of progress begins with these words, then send a signal; return code, output, errors."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if ignored:
+            signal.signal(getattr(signal, ignored), signal.SIG_IGN)
+
+    arguments = ("train", *arguments, "--patience", "1000000", "--progress", "line")
     with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=prepare
     ) as training:
-        assert training.stderr is not None
-        for line in training.stderr:
-            if line.split()[1].startswith("20/"):
+        stream = training.stderr if words.startswith("epoch") else training.stdout
+        assert stream is not None
+        for line in stream:
+            if " ".join(line.split()).startswith(words):
                 break
-        training.send_signal(signal.SIGINT)
+        training.send_signal(getattr(signal, name))
         out, err = training.communicate(timeout=60)
-    assert training.returncode == 130, err
     assert "Traceback" not in err
+    return training.returncode, out, err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("name", "ignored"), [*((name, "") for name in SIGNALS), ("SIGTERM", "SIGINT")])
+def test_interrupted_training_saves_the_best_weights(name: str, ignored: str, folder: Path) -> None:
+    code, out, err = until("epoch 20/", name, "digits", "--epochs", "1000000", ignored=ignored)
+    assert code == SIGNALS[name], err
     assert "stopped" in out
     assert "best weights: epoch" in out
     assert json.loads(run("evaluate", "digits.nbdl", "digits", "--json").stdout)["accuracy"] > 0.8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_signal_that_is_ignored_stays_so(folder: Path) -> None:
+    """So that nohup goes on keeping a training alive."""
+    code, out, err = until("epoch 2/", "SIGHUP", "digits", "--epochs", "10", ignored="SIGHUP")
+    assert (code, "trained" in out) == (0, True), err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("name", SIGNALS)
+def test_before_the_first_epoch_is_over_no_earlier_model_is_replaced(name: str, folder: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60000, 40)).astype(np.float32)
+    np.savez("large.npz", x=rows, y=rows[:, :1])
+    Sequential([Dense(1, input_dim=2)]).save("large.nbdl")
+    before = Path("large.nbdl").read_bytes()
+    code, out, err = until("training", name, "large.npz", "--batch-size", "1", "--epochs", "3")
+    assert code in (SIGNALS[name], -getattr(signal, name)), err  # before fit nothing is there to save
+    assert "saved" not in out
+    assert Path("large.nbdl").read_bytes() == before
+
+
+def test_signals_have_their_former_handlers_after_training(folder: Path) -> None:
+    before = [signal.getsignal(number) for number in ENDING]
+    run("train", "digits", *FAST)
+    assert [signal.getsignal(number) for number in ENDING] == before
+
+
+def test_a_training_in_another_thread_handles_no_signals(folder: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run, "train", "digits", *FAST).result()
+    assert Path("digits.nbdl").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,2\n", "has no targets (column 'kind')"),
+        ("a,b,kind\n1,x,fern\n", "line 2, column 'b'"),
+        ("a,b,kind\n1,,fern\n", "the cell is empty"),
+        ("a,b,kind\n1,2,fern\n1,2,oak\n", "line 3, column 'kind': class 'oak' not seen in training"),
+        ("a,kind\n1,fern\n", "missing column 'b'"),
+        ("a,b,kind\n1,2,\n", "the target is empty"),
+        ("a,b,kind\n1,inf,fern\n", "line 2, column 'b'"),
+    ],
+)
+def test_rows_to_test_on_are_looked_at_before_training(content: str, said: str, folder: Path) -> None:
+    write_rows("flowers.csv", flowers())
+    Path("t.csv").write_text(content)
+    result = run("train", "flowers.csv", "--target", "kind", "--test", "t.csv", *FAST, code=3)
+    assert said in result.stderr
+    assert "training" not in result.stdout
+    assert not Path("flowers.nbdl").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="a folder where nobody can write")
+def test_a_folder_that_cannot_be_written_is_noticed_before_training(folder: Path) -> None:
+    result = run("train", "digits", "-o", "/proc/m.nbdl", *FAST, code=2)
+    assert "/proc/m.nbdl cannot be written" in result.stderr
+    assert ".tmp" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_what_fails_after_training_leaves_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> Any:
+        raise RuntimeError("broken metric")
+
+    monkeypatch.setattr("nbdl.cli.training.figures_of", fails)
+    result = run("train", "digits", *FAST, code=1)
+    assert "broken metric" in result.stderr
+    assert "saved     digits.nbdl" in result.stdout
+    assert nbdl.load_model("digits.nbdl").output_shape == (10,)
+
+
+def test_an_error_in_training_leaves_the_model_of_the_epochs_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Any, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("nbdl.cli.progress.Rows.on_epoch_end", fails)
+    run("train", "digits", "--epochs", "3", "--progress", "json", code=141)
+    state = nbdl.load_model("digits.nbdl").training_state
+    assert state is not None
+    assert state.epochs == 2
+
+
+def test_a_model_that_cannot_be_written_in_the_end_is_written_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    def takes_the_place(*arguments: Any) -> str:
+        Path("digits.nbdl").write_text("notes of another program")
+        return ""
+
+    monkeypatch.setattr("nbdl.cli.run.report.training_line", takes_the_place)
+    result = run("train", "digits", *FAST, code=1)
+    assert "is not a saved model, so it is not overwritten" in result.stderr
+    place = Path(result.stderr.split("The model is saved as ")[1].split(" instead")[0])
+    assert nbdl.load_model(place).output_shape == (10,)
+    assert Path("digits.nbdl").read_text() == "notes of another program"
 
 
 def test_quiet_and_json(folder: Path) -> None:

@@ -84,9 +84,10 @@ def plain_errors(ctx: click.Context) -> Iterator[None]:
     """Turn every error into one line on standard error and an exit code."""
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        ctx.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        code = getattr(error, "exit_code", INTERRUPTED)  # of the signal
+        click.echo("Interrupted." if code == INTERRUPTED else f"Ended by {error}.", err=True)
+        ctx.exit(code)
     except BrokenPipeError:
         silence_stdout()
         ctx.exit(BROKEN_PIPE)
@@ -235,5 +236,5 @@ def app() -> None:
     In ~/.zshrc it is zsh_source; in ~/.config/fish/completions/nbdl.fish: _NBDL_COMPLETE=fish_source nbdl | source
 
     Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 the data or a file, 4 a plugin, 5 training
-    diverged, 130 interrupted (a model in training is saved).
+    diverged, 130 interrupted, 143 terminated (a model in training is saved).
     """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbdl.cli.source import check_outputs, targets_for
 from nbdl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from nbdl.data.encoding import Encoding
     from nbdl.data.target import Data
     from nbdl.model import Sequential
@@ -29,14 +31,31 @@ def encoding_of(model: Sequential, path: str) -> Encoding:
     return encoding
 
 
-def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | None) -> dict[str, float]:
-    """Return loss and metrics, and for a regression RMSE and R2 in the unit of the target."""
+Compared: TypeAlias = "tuple[NDArray[Any], NDArray[Any]]"  # inputs and targets, encoded
+
+
+def compared(model: Sequential, encoding: Encoding, data: Data) -> Compared:
+    """Return data as what a model's predictions are compared on.
+
+    Raises:
+        DataError: It has no targets, a class that the model has not, or a cell that cannot be used.
+    """
     if not encoding.has_target(data):
         name = "y" if encoding.target is None else f"column {encoding.target!r}"
         raise DataError(f"{data.source}: has no targets ({name}) to compare the predictions with.")
     outputs = model.output_shape[-1]
     check_outputs(encoding, outputs, "the model")
-    x, y = encoding.encode(data), targets_for(model.loss, encoding, data, outputs)
+    return encoding.encode(data), targets_for(model.loss, encoding, data, outputs)
+
+
+def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | None) -> dict[str, float]:
+    """Return loss and metrics, and for a regression RMSE and R2 in the unit of the target."""
+    return figures_of(model, encoding, compared(model, encoding, data), threads)
+
+
+def figures_of(model: Sequential, encoding: Encoding, data: Compared, threads: int | None) -> dict[str, float]:
+    """Return the figures on encoded data."""
+    x, y = data
     found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads, encoded=True)
     if encoding.task == "regression":
         found |= regression_figures(encoding, y, model.predict(x, threads=threads, encoded=True))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +12,10 @@ import click
 
 from nbdl.cli import arch as nets
 from nbdl.cli import report
-from nbdl.cli.app import INTERRUPTED
-from nbdl.cli.figures import figures, written
-from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load, targets_for
+from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
+from nbdl.cli.training import Training, train_and_save
 from nbdl.cli.unused import refuse_dropout, refuse_unused
-from nbdl.errors import ConfigError, DataError, DivergenceError, counted
+from nbdl.errors import ConfigError, DataError, counted
 from nbdl.outputs import as_path, check_file, is_model
 from nbdl.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
 
@@ -109,6 +105,7 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
     refuse_dropout(wanted.stages, options)
     plan = recipe.target(wanted)
     model = built(run, plan, parts)
+    training = Training(run, model, plan, parts, settings)
     run.say("data", report.data_line(data, parts))
     run.say("task", f"{task}: {why}")
     for remark in remarks(data.data, run.target, task, parts.encoding.features):
@@ -119,16 +116,7 @@ def train_and_report(run: Run, how: Reading, options: dict[str, Any]) -> None:
         model.summary(print_fn=run.echo)
     if run.dry_run:
         return
-    fitted = fit(run, model, plan, parts, settings)
-    if not fitted and not trained_steps(model):
-        raise KeyboardInterrupt
-    if fitted:
-        tell_test(run, model, parts)
-    replaced = run.output.exists()
-    model.save(run.output)
-    run.say("saved", f"{run.output}{' (replaced an earlier model)' if replaced else ''}")
-    if not fitted:
-        click.get_current_context().exit(INTERRUPTED)
+    train_and_save(run, training)
     run.say("next", report.next_line(run.output, data, how))
 
 
@@ -224,60 +212,3 @@ def built(run: Run, plan: Plan, parts: Parts) -> Sequential:
     model.encoding = parts.encoding
     check_outputs(parts.encoding, model.output_shape[-1], "the recipe's net")
     return model
-
-
-def fit(run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Settings) -> bool:
-    """Train; return False where Ctrl-C ended it. The weights are then the best so far."""
-    from nbdl.cli.progress import shown
-
-    def encoded(data: Data) -> tuple[Any, Any]:
-        return parts.encoding.encode(data), targets_for(model.loss, parts.encoding, data, model.output_shape[-1])
-
-    x, y = encoded(parts.train)
-    validation = None if parts.validation is None else encoded(parts.validation)
-    began, compiled, finished = time.perf_counter(), compiled_kernels(), True
-    with shown(run.progress) as callbacks:
-        try:
-            model.fit(
-                x,
-                y,
-                batch_size=settings.batch_size,
-                epochs=settings.epochs,
-                validation_data=validation,
-                callbacks=[*plan.callbacks, *callbacks],
-                verbose=0,
-                threads=run.threads,
-                encoded=True,
-            )
-        except KeyboardInterrupt:
-            finished = False
-        except DivergenceError as error:
-            hint = "" if settings.lr is None else f" (it was --lr {settings.lr:g})"
-            raise DivergenceError(
-                f"{error}{hint}. No model was saved.", error.epoch, error.step, error.layer
-            ) from error
-    elapsed, compiled = time.perf_counter() - began, compiled_kernels() - compiled
-    line = report.outcome_line(model, plan.callbacks, settings, elapsed, compiled)
-    run.say("trained" if finished else "stopped", line)
-    return finished
-
-
-def trained_steps(model: Sequential) -> int:
-    """Return how many steps a model was trained for."""
-    return 0 if model.training_state is None else model.training_state.iterations
-
-
-def compiled_kernels() -> int:
-    """Return how many kernels this process has compiled."""
-    module = sys.modules.get("nbdl.engine.kernel")
-    return 0 if module is None else int(module.statistics.compiled)
-
-
-def tell_test(run: Run, model: Sequential, parts: Parts) -> None:
-    """Say how well the model does on rows that it has never seen."""
-    if parts.test is None:
-        return
-    found = figures(model, parts.encoding, parts.test, run.threads)
-    run.say("test", f"{written(found)} ({counted(len(parts.test), 'row')})")
-    if run.progress == "json":
-        click.echo(json.dumps({"test": found, "rows": len(parts.test)}))

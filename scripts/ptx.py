@@ -11,6 +11,7 @@ for GPU-sized tiles and compiled for each of `TARGETS`. Of each:
 
 - no float64 and no local memory in the PTX; no spills and no stack after ptxas; no call that was not inlined;
 - no float atomics: their order, and so the result's bits, would be chance;
+- no float32 arithmetic without `.ftz`: denormals count as zero, as on the CPU;
 - barriers: none of the text's is lost, and there are as many as in the table (compilers unroll loops, and barriers with
   them), so that one that is taken out of the text shows too;
 - registers up to `MOST_REGISTERS` of its family, and as in the table within a tolerance; parameters up to 4 KB.
@@ -276,11 +277,13 @@ def faults(made: Made, row: Row | None) -> Iterator[str]:
         yield from differences(made, row)
 
 
+ARITHMETIC = "abs|add|cos|div|ex2|fma|lg2|mad|max|min|mul|neg|rcp|rsqrt|set|setp|sin|sqrt|sub|tanh"
 FORBIDDEN = {
     "float64": r"^.*\.f64.*$",
     "local memory": r"^.*\.local\b.*$",
     "a float atomic": r"^.*\b(?:atom|red)\.\S*\.f(?:16|32|64).*$",
     "a call that is not inlined": r"^\s*(?:@!?%p\d+\s+)?call\b.*$",
+    "arithmetic that keeps denormals": rf"^\s*(?:@!?%p\d+\s+)?(?:{ARITHMETIC})\.(?!\S*\bftz\b)\S*\bf32\b.*$",
 }
 
 
@@ -436,6 +439,7 @@ DEFECTS: tuple[tuple[str, str, str, Callable[[Made], Made]], ...] = (
     ("a spill", "spilled", "product", _in_text(r"$", "", threads=1024)),
     ("an array in local memory", "local memory", "sigmoid", lambda clean: _hand_written(clean, LOCAL)),
     ("a float atomic", "float atomic", "sigmoid", lambda clean: _hand_written(clean, ATOMIC)),
+    ("arithmetic that keeps denormals", "keeps denormals", "sigmoid", _in_ptx(r"\.ftz\.f32", ".f32")),
     ("too many registers", "at most", "product", lambda clean: replace(clean, registers=255)),
     ("too many parameters", "bytes of parameters", "sigmoid", lambda clean: _many_parameters(clean)),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
+import platform
 import re
 import shutil
 import subprocess
@@ -51,7 +52,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler (gcc or 
 def compile_c(source: Path, *flags: str, compiler: str | None = None) -> Path:
     """The program or library made of a C file; a warning is an error."""
     output = source.with_suffix(f".{hashlib.sha256(' '.join(flags).encode()).hexdigest()[:8]}.out")
-    command = [compiler or str(COMPILER), *STRICT, *flags, str(source), "-o", str(output), "-lm"]
+    strict = [flag for flag in STRICT if "-xc++" not in flags or not flag.startswith("-std")]
+    command = [compiler or str(COMPILER), *strict, *flags, str(source), "-o", str(output), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return output
@@ -438,6 +440,56 @@ def test_two_exports_in_one_program(tmp_path: Path) -> None:
     for name, which in (("first", "tanh"), ("second", "softmax")):
         found = run_rows(getattr(loaded, name), x, 5)
         assert difference(found, NETS[which]().predict(x), each_row=True) <= ULP
+
+
+# -- denormals --------------------------------------------------------------------------------------------
+
+# Prints the largest result, and whether the caller's own arithmetic keeps denormals afterwards.
+CALLER = """
+#include <stdio.h>
+int main(void)
+{
+    static float work[NET_WORK];
+    float x[NET_INPUTS], y[NET_OUTPUTS], largest = 0.0f;
+    volatile float own = 1e-39f;
+    for (int j = 0; j < NET_INPUTS; j++) {
+        x[j] = SIZE;
+    }
+    CALL;
+    for (int j = 0; j < NET_OUTPUTS; j++) {
+        largest = y[j] > largest || y[j] != y[j] ? y[j] : largest;
+    }
+    own = own * 0.5f;
+    (void)work;
+    printf("%d %d\\n", largest > 0.0f, own > 0.0f);
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"), reason="other processors keep denormals"
+)
+@pytest.mark.parametrize("call", ["net(x, y)", "net_with_work(x, y, work)"])
+@pytest.mark.parametrize(
+    "flags", [("-O0",), ("-O3", "-march=native"), ("-O3", "-flto", "-std=gnu99"), ("-xc++", "-std=c++17", "-O2")]
+)
+@pytest.mark.parametrize(("weight", "size"), [(1e-20, "1e-20f"), (1e10, "1e-39f")])
+def test_denormals_count_as_zero(call: str, flags: tuple[str, ...], weight: float, size: str, tmp_path: Path) -> None:
+    """Results below the smallest normal, and operands. A compiler that sees all code moves none out of the mode."""
+    model = Sequential([Dense(3, input_dim=4, use_bias=False), Activation("relu")])
+    model.set_weights([np.full((4, 3), weight, np.float32)])
+    model.export(tmp_path / "net.c")
+    caller, compiler = tmp_path / "caller.c", shutil.which("g++") if "-xc++" in flags else COMPILER
+    caller.write_text('#include "net.c"\n' + CALLER.replace("CALL", call).replace("SIZE", size))
+    if compiler is None:
+        pytest.skip("no C++ compiler (g++) on this machine")
+    for more, results in (((), "0"), (("-DNBDL_KEEP_DENORMALS",), "1")):
+        output = compile_c(caller, *flags, *more, compiler=compiler)
+        assert subprocess.run([str(output)], capture_output=True, text=True, check=True).stdout.split() == [
+            results,
+            "1",
+        ]
 
 
 def body(x: np.ndarray, y: np.ndarray) -> None:

@@ -18,6 +18,7 @@ from scipy import special
 
 from nbdl.engine import maths
 from nbdl.engine.bits import multiply_add, nearest, scale2
+from nbdl.engine.denormals import flushed
 from nbdl.engine.maths import exp, log
 
 Function = Callable[..., Any]
@@ -244,6 +245,52 @@ def test_pow_special_values() -> None:
         else:
             np.testing.assert_equal(value, right, err_msg=f"pow({base}, {exponent})")
             assert np.isnan(right) or np.signbit(value) == np.signbit(right), (base, exponent)
+
+
+# denormals as zero --------------------------------------------------------------------------------------
+
+SMALLEST = np.finfo(np.float32).smallest_normal
+
+
+def without_denormals(values: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(values) < SMALLEST, np.copysign(0, values), values)
+
+
+def flushed_ulps(function: Function, reference: Function, *arguments: np.ndarray) -> float:
+    """The largest error where denormals count as zero, in arguments and in results; at the border both are right."""
+    with flushed():
+        values = run(function, *arguments)
+    assert not ((values != 0) & (np.abs(values) < SMALLEST)).any()
+    exact = true(reference, *map(without_denormals, arguments))
+    halves = 2 if function in (maths.expm1, maths.erf) else 1  # they add two halves, which are denormal first
+    border = np.abs(exact) < halves * SMALLEST * (1 + 1e-6)
+    assert (values[np.abs(exact) < SMALLEST * (1 - 1e-6)] == 0).all()
+    return ulps(values[~border], exact[~border])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_errors_where_denormals_count_as_zero(name: str) -> None:
+    reference, ((low, high), *_) = CASES[name]
+    x = np.concatenate([spread(low, high), spread(-1e-37, 1e-37) if low < 0 else spread(TINIEST, 1e-37)])
+    x = x[np.abs(x) >= SMALLEST] if name.startswith("log") and name != "log1p" else x
+    if name in ("floor", "ceil"):  # moves, not arithmetic: they may look at a denormal as it is
+        x = x[np.abs(x) >= SMALLEST]
+    assert flushed_ulps(named(name), reference, x) <= bound(named(name))
+
+
+@pytest.mark.parametrize("function", [maths.log, maths.log2, maths.log10])
+def test_logarithms_of_denormals_are_those_of_zero(function: Function) -> None:
+    with flushed():
+        assert (run(function, [TINIEST, 1e-40, 1.17e-38]) == -INF).all()
+
+
+def test_powers_where_denormals_count_as_zero() -> None:
+    generator = np.random.default_rng(0)
+    x = np.concatenate([spread(SMALLEST, LARGEST), spread(TINIEST, 1e-37, 10_000)])
+    y = to_float32(generator.uniform(-145, 127.9, x.size) / np.where(np.log2(x.astype(float)) == 0, 1, 100))
+    exact = true(np.power, without_denormals(x), y)
+    fits = np.isfinite(to_float32(exact))
+    assert flushed_ulps(maths.pow, np.power, x[fits], y[fits]) <= bound(maths.pow)
 
 
 # vectorisation ----------------------------------------------------------------------------------------

@@ -304,7 +304,7 @@ def test_without_a_kind_all_are_listed() -> None:
 @pytest.mark.parametrize(
     ("version", "wanted"),
     [
-        ("0.1.0", "nbdl>=0.1,<0.2"),
+        ("0.2.0", "nbdl>=0.2,<0.3"),
         ("0.12.3", "nbdl>=0.12,<0.13"),
         ("1.4.2", "nbdl>=1.4,<2"),
         ("2.0rc1", "nbdl>=2.0,<3"),

@@ -43,7 +43,16 @@ from nbdl.engine.frame import (
     TASK_PARTS,
     THREADS,
 )
-from nbdl.engine.intrinsics import add_shared, call, claim, read_shared, relax, write_shared
+from nbdl.engine.intrinsics import (
+    add_shared,
+    call,
+    claim,
+    flush_denormals,
+    read_shared,
+    relax,
+    restore_denormals,
+    write_shared,
+)
 from nbdl.engine.kernel import load
 from nbdl.engine.scalar import function_text
 
@@ -101,8 +110,8 @@ def run_task(tasks: Any, ops: Any, frame: Any, task: int) -> int:
     return 0
 
 
-def serial(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any) -> int:
-    """Run a slice of steps on the calling thread."""
+def run_steps(tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any) -> int:
+    """Run all tasks of each step in their order."""
     for step in range(steps.shape[0]):
         begin_step(frame, steps, step, scalars, log)
         for task in range(tasks.shape[0]):
@@ -112,6 +121,14 @@ def serial(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: A
                 return status
         report[REPORT_STEPS] = step + 1
     return 0
+
+
+def serial(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars: Any, log: Any, report: Any) -> int:
+    """Run a slice of steps on the calling thread."""
+    mode = flush_denormals()
+    status = run_steps(tasks, ops, frame, steps, scalars, log, report)
+    restore_denormals(mode)
+    return int(status)
 
 
 # Words that threads share, each on a cache line of its own. Tasks are numbered through the whole slice, so that a
@@ -186,15 +203,17 @@ def parallel(stages: Any, tasks: Any, ops: Any, frame: Any, steps: Any, scalars:
     words = np.zeros(SHARED_WORDS + 8, np.int64)
     shared = (words.ctypes.data + 63) // 64 * 64
     for thread in prange(frame[THREADS]):
+        mode = flush_denormals()  # not before the region: threads that are started there would keep it for ever
         if thread == 0:
             lead(stages, tasks, ops, frame, steps, scalars, log, report, shared)
             write_shared(shared, OVER, 1)
         else:
             follow(tasks, ops, frame, shared)
+        restore_denormals(mode)
     return int(report[REPORT_STATUS] + 0 * words[0])  # words must outlive the region
 
 
-for _part in (run_task, take_tasks, lead, follow):
+for _part in (run_task, run_steps, take_tasks, lead, follow):
     setattr(_part, "policy", "called")  # noqa: B010
 
 

@@ -16,6 +16,7 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+from nbdl.engine.denormals import emit_flush, emit_restore
 from nbdl.engine.frame import OUTPUTS
 
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -195,6 +196,23 @@ def call(
         return builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
 
     return signature, codegen
+
+
+@intrinsic
+def flush_denormals(typingctx: Any) -> Any:
+    """Have this thread count denormals as zero; return its mode before. Around calls of kernels, never within one."""
+    return types.int64(), lambda context, builder, signature, args: emit_flush(builder)
+
+
+@intrinsic
+def restore_denormals(typingctx: Any, mode: Any) -> Any:
+    """Give this thread the mode back that it had before `flush_denormals`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit_restore(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic

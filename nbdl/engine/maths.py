@@ -2,7 +2,9 @@
 
 Each docstring gives the largest error measured, in units in the last place (ulp), on processors with and
 without fused multiply-add. NaN gives NaN, infinities give the limits. The coefficients are minimax fits
-of our own, their rounding to float32 part of the fit. Where the order of operations carries the accuracy,
+of our own, their rounding to float32 part of the fit. Bounds hold for denormals too, as C with NBDL_KEEP_DENORMALS
+keeps them. Kernels run where denormals count as zero (`nbdl.engine.denormals`): as arguments, as results, and on the
+way, so that expm1 and erf are 0 below 2.4e-38. Where the order of operations carries the accuracy,
 `strict_` operations and `multiply_add` keep LLVM from changing it. Clamps are written so that a NaN
 passes. Most of these functions are too large for LLVM's inliner: compile them with `forceinline=True`, or
 loops do not vectorise.

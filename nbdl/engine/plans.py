@@ -33,7 +33,7 @@ from nbdl.engine.frame import (
     STORE,
     WORK,
 )
-from nbdl.engine.intrinsics import call, data_of, store_0, word, write_word
+from nbdl.engine.intrinsics import call, data_of, flush_denormals, restore_denormals, store_0, word, write_word
 from nbdl.engine.kernel import address, load
 from nbdl.engine.products import scratch
 from nbdl.engine.program import Program
@@ -59,7 +59,7 @@ def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None
     write_word(frame, CONSTANTS, word(plan, PLAN_CONSTANTS))
     write_word(frame, WORK, scalars + 64)
     write_word(frame, SCALARS, scalars)
-    first = 0
+    first, mode = 0, flush_denormals()
     while first < rows:
         now = min(size, rows - first)
         store_0(scalars, 0, np.float32(now))
@@ -75,6 +75,7 @@ def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None
             call(word(op, OP_KERNEL), frame, op, 0, height, 0, word(op, OP_WIDTH), 0, 1)
             op += 8 * OP_WORDS
         first += now
+    restore_denormals(mode)
 
 
 setattr(run_rows, "policy", "called")  # noqa: B010

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.batches import Batches, Finding, Report
+from nbdl.engine.denormals import flushed
 from nbdl.engine.executors import HostMemory
 from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Operation, Program, Tensor, pattern
@@ -50,7 +51,7 @@ class ReferenceExecutor(HostMemory):
         """Run all steps, or up to the one that reports something."""
         orders = _orders(batches)
         for step in range(len(batches.steps)):
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), flushed():
                 stopped = self.step(batches, step, orders)
             if stopped is not None:
                 return Report(step, stopped)
@@ -133,7 +134,7 @@ class ReferenceExecutor(HostMemory):
         a, b = (_matrix(t, v) for t, v in zip(operation.inputs[:2], operands[:2], strict=True))
         a = a.T if operation.attributes["transpose_a"] else a
         b = b.T if operation.attributes["transpose_b"] else b
-        product = a @ b
+        product = np.einsum("ij,jk->ik", a, b)  # `@` may start threads, which would keep this thread's mode for ever
         return np.asarray(product + operands[2].reshape(-1) if len(operands) == 3 else product)
 
     def _read(self, tensor: Tensor) -> Array:

@@ -19,7 +19,7 @@ from typing import Any
 from nbdl.engine.rewriting import CPU, PRIMITIVES, Part, Rewriter, Target, part_of
 from nbdl.engine.source import Function
 
-RUNTIME = (*PRIMITIVES, "nbdl.engine.frame", "nbdl.engine.kernel")
+RUNTIME = (*PRIMITIVES, "nbdl.engine.denormals", "nbdl.engine.frame", "nbdl.engine.kernel")
 
 
 class Emitter:

@@ -21,8 +21,8 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def _proof(path: Path, text: str) -> str:
 def _compiled(kernel: KernelText, cc: tuple[int, int], backend: str) -> Ptx:
     try:
         # All warnings: they speak to who writes kernels by hand, and the filter is everybody's (`error` in tests).
-        with warnings.catch_warnings(), _row_stack(), _capability(cc, backend):
+        with warnings.catch_warnings(), _row_stack(), _capability(cc, backend), _flushing(backend):
             warnings.simplefilter("ignore")
             return _renamed(_compile(kernel, cc, backend))
     except Exception as error:  # a compiler's errors have no common class
@@ -223,19 +223,8 @@ def _row_stack() -> Iterator[None]:
 
 
 @contextmanager
-def _capability(cc: tuple[int, int], backend: str) -> Iterator[None]:
-    """Have device functions compiled for `cc`: for those the compiler asks the current device, and there may be none.
-
-    The one place that touches private names of a compiler. Where they are gone it is left as it is: then kernels with
-    device functions compile only where there is a GPU, and only for that one.
-    """
-    module: Any
-    value: tuple[int, int] | Callable[[], Any]
-    if backend == "mlir":
-        module, name, value = importlib.import_module("numba_cuda_mlir.tools"), "_cached_cc", cc
-    else:
-        module, name = importlib.import_module("numba.cuda.dispatcher"), "get_current_device"
-        value = lambda: types.SimpleNamespace(compute_capability=cc)  # noqa: E731
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Put a value in the place of a private name of a compiler; where the name is gone, leave it so."""
     if not hasattr(module, name):
         yield
         return
@@ -245,3 +234,25 @@ def _capability(cc: tuple[int, int], backend: str) -> Iterator[None]:
         yield
     finally:
         setattr(module, name, original)
+
+
+def _capability(cc: tuple[int, int], backend: str) -> AbstractContextManager[None]:
+    """Have device functions compiled for `cc`: for those the compiler asks the current device, and there may be none.
+
+    Without the private name, kernels with device functions compile only where there is a GPU, and only for that one.
+    """
+    if backend == "mlir":
+        return _replaced(importlib.import_module("numba_cuda_mlir.tools"), "_cached_cc", cc)
+    module = importlib.import_module("numba.cuda.dispatcher")
+    return _replaced(module, "get_current_device", lambda: types.SimpleNamespace(compute_capability=cc))
+
+
+def _flushing(backend: str) -> AbstractContextManager[None]:
+    """Have denormals count as zero: the compiler offers that in public only with all of fast-math.
+
+    numba-cuda-mlir translates in C, without this option, for GPUs before compute capability 10: with it they stay.
+    """
+    if backend == "mlir":
+        return nullcontext()
+    nvvm: Any = importlib.import_module("numba.cuda.cudadrv.nvvm")
+    return _replaced(nvvm, "compile_ir", functools.partial(nvvm.compile_ir, ftz=True))

@@ -5,9 +5,9 @@
     float32 int32 int64 uint32 uint64    casts, the types of shared and local arrays, constants: K = float32(0.1)
     math                                 the functions of Python's `math`, of float32 and in float32
 
-Compiled, `math` is libdevice's float32 functions, without fast variants: at most 2 ulp for exp, IEEE division,
-denormals kept. Three of them, sin, cos and tan, reduce large arguments in float64 and through an array in local memory;
-here they have replacements that need neither.
+Compiled, `math` is libdevice's float32 functions, without fast variants: at most 2 ulp for exp, IEEE division.
+Denormals count as zero. Three functions, sin, cos and tan, reduce large arguments in float64 and through an array in
+local memory; here they have replacements that need neither.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ import numpy as np
 from nbdl.engine.cuda import dialect
 from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, LoadedKernel, Product, as_bytes
 from nbdl.engine.cuda.kernel_text import ITEM_SIZE, KernelText, Pointer
+from nbdl.engine.denormals import flushed
 from nbdl.engine.kernel_errors import author_line, failed
 from nbdl.errors import KernelError
 
@@ -32,7 +33,7 @@ MOST_THREADS = 32  # of a block: each is a thread of Python
 QUICK = 1e-5  # seconds until Python switches threads
 COMPUTE_CAPABILITY = (9, 0)
 
-# Beside the kernel and not around its launch: each of the simulator's threads has NumPy's settings anew.
+# Beside the kernel and not around its launch: each of the simulator's threads has settings of its own.
 QUIET = """
 
 def nbdl_run(*arguments):
@@ -169,7 +170,7 @@ class SimulatedRuntime(BaseRuntime):
         return time.perf_counter() - start
 
     def _load(self, text: KernelText) -> LoadedKernel:
-        scope = {**dialect.scope("simulator"), "nbdl_quiet": lambda: np.errstate(all="ignore")}
+        scope = {**dialect.scope("simulator"), "nbdl_quiet": _settings}
         source, filename = text.text + QUIET, f"<{text.title} {len(self._kernels)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         exec(compile(source, filename, "exec"), scope)
@@ -203,7 +204,7 @@ class SimulatedRuntime(BaseRuntime):
 
     def _product(self, product: Product) -> None:
         def run() -> None:
-            with np.errstate(all="ignore"):
+            with _settings():
                 product_of(product, [item.block.view(item) for item in (product.a, product.b, product.out)])
 
         self._run_or_record(run)
@@ -235,11 +236,18 @@ def product_of(product: Product, memory: Sequence[Any]) -> None:
     m, n, k = product.m, product.n, product.k
     left = _matrix(a, k, m, product.lda).T if product.transpose_a else _matrix(a, m, k, product.lda)
     right = _matrix(b, n, k, product.ldb).T if product.transpose_b else _matrix(b, k, n, product.ldb)
-    _matrix(out, m, n, n)[:] = left @ right
+    _matrix(out, m, n, n)[:] = np.einsum("ij,jk->ik", left, right)  # as in the reference, without threads
 
 
 def _matrix(flat: Any, rows: int, columns: int, stride: int) -> Any:
     return np.lib.stride_tricks.as_strided(flat, (rows, columns), (stride * flat.itemsize, flat.itemsize))
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Arithmetic as on a GPU: it raises nothing, and denormals count as zero."""
+    with np.errstate(all="ignore"), flushed():
+        yield
 
 
 @contextmanager

@@ -7,6 +7,7 @@
     python scripts/bench.py --scaling                         # what more cores would give, on paper
     python scripts/bench.py --shares                          # what each optimizer, loss, normalisation, metric costs
     python scripts/bench.py --plugins                         # the same units as nbdl's own and as a third party's
+    python scripts/bench.py --denormals                       # what denormals cost, kept and as zero
     python scripts/bench.py --quick                           # whether all of it runs
 
 How it measures:
@@ -33,7 +34,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import machine, plugins, scaling, shares
+from benchmarks import denormals, machine, plugins, scaling, shares
 from benchmarks.growth import GROWTH_PEERS, growth_works, plot
 from benchmarks.peers import PEERS
 from benchmarks.referee import Settings, run
@@ -66,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--scaling", action="store_true", help="what more cores would give, on paper, and nothing else")
     parser.add_argument("--shares", action="store_true", help="each unit's share of a step, and nothing else")
     parser.add_argument("--plugins", action="store_true", help="what a third party's units cost, and nothing else")
+    parser.add_argument("--denormals", action="store_true", help="what denormal numbers cost, and nothing else")
+    parser.add_argument(
+        "--checkout", type=Path, metavar="FOLDER", help="with --denormals: another nbdl to compare with"
+    )
     parser.add_argument("--quick", action="store_true", help="few works, one short round: only shows that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to a file too")
@@ -106,6 +111,8 @@ def main() -> int:
     rounds, seconds = (1, 0.02) if options.quick else (options.rounds, options.seconds)
     if options.plugins:
         return say_and_keep("\n".join(plugins.report(seconds, rounds)), options.markdown)
+    if options.denormals:
+        return say_and_keep("\n".join(denormals.report(rounds, options.checkout)), options.markdown)
     settings = Settings(rounds, seconds, tuple(sorted(set(options.threads))), options.busy, options.keep_blas)
     works, peers = works_and_peers(options)
     outcome = run(works, peers, settings, say)

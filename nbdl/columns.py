@@ -39,7 +39,7 @@ def check_names(known: Names | None, x: Any, what: str = "x") -> None:
     Raises:
         DataError: they are; the message names them and says what to do.
     """
-    given = names_of(x)
+    given = None if known is None else names_of(x)
     if known is None or given is None or given == known:
         return
     unseen = [name for name in given if name not in known]

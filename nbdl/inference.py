@@ -175,7 +175,7 @@ def _predicted(model: Sequential, rows: Any, threads: int | None, device: str) -
     few = device == "cpu" and len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
     net = quick_net(model) if few else None
     if net is not None:
-        output: np.ndarray = net(np.require(rows, np.float32))
+        output: np.ndarray = net(rows if rows.dtype == np.float32 else rows.astype(np.float32))
     else:
         output = run_rows(model, "predict", [rows], math.prod(shape), threads, device)
     return output.reshape(len(rows), *shape)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 PLAIN = {"float32", "float64", "int64", "uint64", "int32", "uint32", "int16", "uint16", "int8", "uint8"}
+PLAIN_TYPES = frozenset(map(np.dtype, PLAIN))
 LARGEST = 3.4e38  # of float32
 REMEDY = "Bring it near 0 in float64 first, such as x - x.min(axis=0), or (x - x.mean(axis=0)) / x.std(axis=0)"
 
@@ -61,16 +62,8 @@ def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: b
 
 def as_array(data: Any, what: str) -> Array:
     """A numeric array of anything that `np.asarray` takes."""
-    if data is None:
-        raise DataError(f"{what} is missing")
-    if hasattr(data, "toarray"):
-        raise DataError(f"{what} is a sparse matrix; pass {what}.toarray()")
-    if np.ma.is_masked(data):
-        raise DataError(f"{what} has masked values; fill them ({what}.filled(0)) or drop such rows")
-    if isinstance(data, Mapping | Set):
-        _refuse_collection(data, what)
-    array = _converted(data, what)
-    if array.dtype == object:
+    array = data if type(data) is np.ndarray else _from_any(data, what)
+    if array.dtype.kind == "O":
         array = _from_objects(array, data, what)
     elif array.dtype.kind == "V" and array.dtype.type is not np.void:  # bfloat16 and the like, of ml_dtypes
         array = array.astype(np.float32)
@@ -80,9 +73,22 @@ def as_array(data: Any, what: str) -> Array:
         raise DataError(f"{what} holds {array.dtype}, not numbers{_for_text(what) if array.dtype.kind in 'US' else ''}")
     if array.ndim == 0:
         raise DataError(f"{what} is a single number; rows of samples are needed")
-    if array.dtype.name not in PLAIN or not array.dtype.isnative:
+    if array.dtype not in PLAIN_TYPES:
         array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     return array
+
+
+def _from_any(data: Any, what: str) -> Array:
+    """An array of any type, of what can be made into one."""
+    if data is None:
+        raise DataError(f"{what} is missing")
+    if hasattr(data, "toarray"):
+        raise DataError(f"{what} is a sparse matrix; pass {what}.toarray()")
+    if np.ma.is_masked(data):
+        raise DataError(f"{what} has masked values; fill them ({what}.filled(0)) or drop such rows")
+    if isinstance(data, Mapping | Set):
+        _refuse_collection(data, what)
+    return _converted(data, what)
 
 
 def _for_text(what: str) -> str:
@@ -286,6 +292,6 @@ def warn_of_large(array: Array, what: str) -> None:
     """Warn of large numbers that float32 cannot hold: what can be told at a glance, for calls of few rows."""
     if array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
         return
-    low, high = float(array.min()), float(array.max())
+    low, high = float(np.minimum.reduce(array, None)), float(np.maximum.reduce(array, None))
     if max(-low, high) > EXACT and (lost := what_is_lost(np.atleast_2d(array).reshape(-1, array.shape[-1]), low, high)):
         warn(f"{what} holds {lost}. {REMEDY}")

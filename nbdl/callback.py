@@ -21,7 +21,8 @@ class Callback(Unit):
 
     `self.model` is the model. `self.params` has "epochs", "steps", "batch_size", "verbose", "do_validation", and
     "initial_epoch", which `on_train_begin` may change. Set `self.model.stop_training` to end training: after the epoch
-    from `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook.
+    from `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook. `stop_evaluating` and
+    `stop_predicting`, set from a batch hook of evaluate or predict, end those after that batch.
 
     The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
     costs some 20 µs each; `on_progress` is called between slices at no such cost.
@@ -80,15 +81,17 @@ class Callback(Unit):
         return False
 
     def wants_batches(self) -> bool:
-        """Whether a batch hook is overridden."""
+        """Whether a batch hook is overridden, or set on this instance."""
         return self._overrides(BATCH_HOOKS)
 
     def wants_evaluation_batches(self) -> bool:
         """Whether a batch hook of evaluate or predict is overridden; those then take batches of `batch_size`."""
         return self._overrides(EVALUATION_HOOKS)
 
-    def _overrides(self, names: Iterable[str]) -> bool:
-        return any(getattr(type(self), name) is not getattr(Callback, name) for name in names)
+    def _overrides(self, names: Iterable[str], base: type[Callback] | None = None) -> bool:
+        """Whether one of these hooks is another than a class's own: of a subclass, or set on this instance."""
+        base = base or Callback
+        return any(getattr(getattr(self, name), "__func__", None) is not getattr(base, name) for name in names)
 
 
 def made(callbacks: Any, where: str) -> list[Callback]:
@@ -140,18 +143,53 @@ class History(Callback):
             self.history.setdefault(name, []).append(float(value))
 
 
+def _sets_hooks(callback: Callback) -> bool:
+    return any(name.startswith("on_") for name in vars(callback))
+
+
 class CallbackList:
     """Calls each callback's method in order."""
 
     def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
         self.callbacks = callbacks
         self.params = params
-        self.batches = any(callback.wants_batches() for callback in callbacks)
-        self.evaluation_batches = any(callback.wants_evaluation_batches() for callback in callbacks)
-        self.watching = any(type(callback) is not History for callback in callbacks)
+        self.begun: list[Callback] = []
         for callback in callbacks:
             callback.set_model(model)
             callback.set_params(params)
+        self.look()
+
+    def look(self) -> None:
+        """See which hooks are overridden; a callback may set one on itself during training."""
+        self.batches = any(callback.wants_batches() for callback in self.callbacks)
+        self.evaluation_batches = any(callback.wants_evaluation_batches() for callback in self.callbacks)
+        self.watching = any(type(one) is not History or _sets_hooks(one) for one in self.callbacks)
+
+    def begin(self, name: str, *arguments: Any) -> None:
+        """Call a method of every callback; those that have begun will be told of the end."""
+        for callback in self.callbacks:
+            getattr(callback, name)(*arguments)
+            self.begun.append(callback)
+
+    def end(self, name: str, logs: Logs, error: BaseException | None = None) -> None:
+        """Call a method of every callback that has begun, even if one raises.
+
+        Args:
+            error: what ended the training early. It is raised by the caller; what callbacks raise is noted on it.
+
+        Raises:
+            Exception: what the first of them raised, if nothing else went wrong.
+        """
+        first: Exception | None = None
+        for callback in self.begun:
+            try:
+                getattr(callback, name)(logs)
+            except Exception as own:
+                if error is not None:
+                    error.add_note(f"Afterwards {name} of {type(callback).__name__} raised {type(own).__name__}: {own}")
+                first = first or own
+        if first is not None and error is None:
+            raise first
 
     def call(self, name: str, *arguments: Any) -> list[Any]:
         """Call a method of every callback; return what each returned."""

@@ -81,11 +81,14 @@ class DivergenceError(NbdlError, ArithmeticError):
         epoch: the epoch, counted from 1.
         step: the step within the epoch, counted from 1.
         layer: the layer whose operation first gave NaN or infinity, if the replay found it.
+        loss: that step's loss where it was not finite, else NaN.
     """
 
-    def __init__(self, message: str, epoch: int = 0, step: int = 0, layer: str = "") -> None:
+    def __init__(
+        self, message: str, epoch: int = 0, step: int = 0, layer: str = "", loss: float = float("nan")
+    ) -> None:
         super().__init__(message)
-        self.epoch, self.step, self.layer = epoch, step, layer
+        self.epoch, self.step, self.layer, self.loss = epoch, step, layer, loss
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:

@@ -6,6 +6,7 @@ each step where a callback has batch hooks.
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 import time
@@ -87,18 +88,20 @@ def fit(
         model.history, model.stop_training = history, False
         before = run.state.iterations
         try:
-            hooks.call("on_train_begin", {})
+            hooks.begin("on_train_begin", {})
             try:
                 run.epochs(params["initial_epoch"], last, hooks)
             except DivergenceError as error:
                 if not any(hooks.call("on_divergence", error)):
                     raise
                 model.stop_training = True
+                run.progress.end(error.loss)
             if run.state.iterations > before:
                 finalize(model)
-        finally:
-            # Whoever ended the run, even Ctrl-C: callbacks restore the best weights here.
-            hooks.call("on_train_end", run.logs)
+        except BaseException as error:
+            hooks.end("on_train_end", run.logs, error)
+            raise
+        hooks.end("on_train_end", run.logs)
     return history
 
 
@@ -241,6 +244,7 @@ class Fit:
     steps_per_epoch: int | None
     each: int
     validates: Container[int]
+    progress: Progress
 
     def __init__(self, training: Training) -> None:
         self.training, self.model, self.state = training, training.model, training.state
@@ -252,6 +256,7 @@ class Fit:
         self.begin()
         alone = not hooks.watching and self.validation is None
         while first < last and not self.model.stop_training:
+            hooks.look()
             many = min(last - first, max(1, self.training.per_slice // self.each)) if alone else 1
             hooks.call("on_epoch_begin", first, {})
             self.run(first, many, hooks)
@@ -287,6 +292,7 @@ class RowsFit(Fit):
         self.kinds = [given.gathered(array, self.shuffle is True) for array in data]
         training.look_up(batch, self.kinds)
         self.sources = training.executor.prepare(data)
+        training.data = data
         self.orders = [np.arange(self.rows, dtype=np.int64)]
         self.in_order = self._steps(self.orders[0])
         self.left = self.in_order[:0]  # of the pass under way, where an epoch ends before it
@@ -300,7 +306,7 @@ class RowsFit(Fit):
         training, each = self.training, self.each
         training.look_up(self.batch, self.kinds)
         steps, log = self._next(many * each), training.log(many * each)
-        progress = Progress(self, first, hooks)
+        progress = self.progress = Progress(self, first, hooks)
         done = 0
 
         def where(step: int) -> tuple[int, int]:
@@ -362,7 +368,8 @@ class BatchesFit(Fit):
     def run(self, first: int, many: int, hooks: CallbackList) -> None:
         training, stream = self.training, self.stream
         training.look_up(training.rows, training.kinds)
-        progress, done, seen = Progress(self, first, hooks), 0, time.perf_counter()
+        progress = self.progress = Progress(self, first, hooks)
+        done, seen = 0, time.perf_counter()
         with training.on_device():
             for batch in stream.epoch():
                 data = stream.checked(batch, f"batch {done + 1} of epoch {first + 1}")
@@ -425,12 +432,15 @@ class Progress:
             elif done % each == 0 and self.fit.validation is None:  # else after the weights have been fetched
                 self.end()
 
-    def end(self) -> None:
-        """The epoch is over, whole or stopped."""
-        if not self.tally.rows:
+    def end(self, loss: float | None = None) -> None:
+        """The epoch is over, whole or stopped; or broken off by a loss that is not finite, which is then its own."""
+        if not self.tally.rows and loss is None:
             return
         self.fit.state.epochs += 1
         self.fit.logs = self.fit.figures(self.tally, self.epoch, self.hooks)
+        if loss is not None:
+            unknown = dict.fromkeys(self.fit.model.metrics_names, math.nan)
+            self.fit.logs = {**unknown, **self.fit.logs, "loss": loss}
         self.hooks.call("on_epoch_end", self.epoch, self.fit.logs)
         self.epoch += 1
         self.tally = self.fit.training.tally()

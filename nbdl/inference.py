@@ -120,12 +120,15 @@ def _first(model: Sequential, x: Any, batch_size: int | None, steps: int | None)
 
 def _predicted_batches(model: Sequential, source: Stream, threads: int | None, hooks: CallbackList) -> np.ndarray:
     outputs: list[np.ndarray] = []
+    model.stop_predicting = False
     for number, batch in enumerate(source.epoch()):
         hooks.call("on_predict_batch_begin", number, {})
         with source.naming(f"batch {number + 1}"):
             rows = _first(model, parts(batch, "x")[0], None, None)
         outputs.append(_predicted(model, rows, threads, model.device))
         hooks.call("on_predict_batch_end", number, {"outputs": outputs[-1]})
+        if model.stop_predicting:
+            break
     if not outputs:
         raise DataError("x gave no batches")
     return np.concatenate(outputs)
@@ -247,12 +250,15 @@ class Evaluation:
 
     def _of_batches(self, stream: Stream, threads: int | None, hooks: CallbackList) -> Tally:
         tally: Tally | None = None
+        self.model.stop_evaluating = False
         for number, batch in enumerate(stream.epoch()):
             hooks.call("on_test_batch_begin", number, {})
             one = Pass(self.model, "evaluate", stream.checked(batch, f"batch {number + 1}", number == 0), self.device)
             one.run(threads)
             tally = self._add(tally, one)
             hooks.call("on_test_batch_end", number, tally.figures() if hooks.evaluation_batches else {})
+            if self.model.stop_evaluating:
+                break
         if tally is None:
             raise DataError(f"{stream.name} gave no batches" + ("" if stream.again else ": it has none left"))
         return tally

@@ -51,7 +51,7 @@ class Sequential(Trainer, Weighted):
     ) -> None:
         self.name = name
         self.seed = new_seed() if seed is None else _checked_seed(seed)
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
         self.encoding: Any = None
         self._feature_names: tuple[str, ...] | None = None

@@ -235,14 +235,15 @@ def save_weights(model: Sequential, path: str | Path, note: Note | None = None) 
     Raises:
         ConfigError: a file is there that does not hold weights alone; or the place cannot be written.
     """
+    target = _target(path, "a file of weights alone", is_weights_of(model))
     weights = {weight.name: weight.value for weight in model.existing_weights()}
-    names = {f"{name}.npy" for name in weights}
-
-    def known(earlier: Path) -> bool:  # version 0.1.0 wrote no note
-        return read_note(earlier) is not None or set(zip_names(earlier)) == names
-
-    target = _target(path, "a file of weights alone", lambda earlier: not is_model(earlier) and known(earlier))
     write_atomically(target, noted(_npz(weights), note or {}))
+
+
+def is_weights_of(model: Sequential) -> Known:
+    """A function that tells whether a file holds weights alone; version 0.1.0 wrote no note, names must tell then."""
+    names = {f"{weight.name}.npy" for weight in model.existing_weights()}
+    return lambda path: not is_model(path) and (read_note(path) is not None or set(zip_names(path)) == names)
 
 
 # -- reading ----------------------------------------------------------------------------------------------

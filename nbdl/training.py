@@ -27,6 +27,7 @@ from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DeviceError, DivergenceError
 from nbdl.inference import SLICE_SECONDS, Tally
 from nbdl.programs import executor, training_state
+from nbdl.remedies import remedies
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -89,6 +90,7 @@ class Training:
     """A model's training steps, on batches of any source: fit's and train_on_batch's.
 
     Attributes:
+        data: what the steps read, inputs, targets and weights; errors look at it.
         per_slice: how many steps take about 50 ms, as far as is known.
     """
 
@@ -101,6 +103,7 @@ class Training:
         self.state = training_state(model)
         self.rows, self.indices = 0, np.zeros(0, np.int64)
         self.kinds: Sequence[str | None] = ()
+        self.data: Sequence[Any] = ()
         self.per_slice = 1
         self.running: Tally | None = None  # of batches that were given one by one
 
@@ -146,6 +149,7 @@ class Training:
         """One step on one batch that was taken, which `at` says for errors; what it logged."""
         if len(self.indices) < self.rows:
             self.indices = np.arange(self.rows, dtype=np.int64)
+        self.data = data
         steps, log = np.array([[0, len(data[0]), 0, self.indices.ctypes.data]], np.int64), self.log(1)
         self.run(steps, log, self.executor.prepare(data), lambda step: at)
         return log
@@ -207,7 +211,7 @@ class Training:
             if not np.isfinite(weight.value).all():
                 raise DivergenceError(
                     f"training diverged in epoch {epoch + 1}, step {step}: {when} {weight.name!r} holds weights that "
-                    "are not finite. Usual remedies: a smaller learning rate, scaled inputs",
+                    f"are not finite. {remedies(self.compiled.loss, None, self.data, False)}",
                     epoch + 1, step, weight.layer.name,
                 )  # fmt: skip
 
@@ -226,9 +230,16 @@ class Training:
             where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
         raise DivergenceError(
             f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
-            "that step. Usual remedies: a smaller learning rate, scaled inputs",
-            epoch + 1, step + 1, layer,
+            f"that step. {remedies(self.compiled.loss, finding, self.data, self.state.iterations == 0)}",
+            epoch + 1, step + 1, layer, self._loss(batches, at),
         )  # fmt: skip
+
+    def _loss(self, batches: Any, at: int) -> float:
+        """A step's loss where it is not finite, else NaN."""
+        tally = self.tally()
+        tally.add(batches.log[at : at + 1], batches.steps[at : at + 1, 1])
+        loss = tally.figures()["loss"]
+        return math.nan if math.isfinite(loss) else loss
 
     def _replayed(self, batches: Any, one: slice) -> Finding | None:
         checking = executors.make_checked(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nbdl import Callback, Sequential, load_model
+from nbdl.callback import History
 from nbdl.callbacks import (
     BackupAndRestore,
     CSVLogger,
@@ -28,6 +29,7 @@ from nbdl.callbacks import (
 )
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense, Dropout
+from nbdl.notes import read_note
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 5)).astype(np.float32)
@@ -134,6 +136,135 @@ def test_epochs_without_validation_are_passed_over(callback: Any, tmp_path: Path
         fit(net(), callback(), validation_split=0.0)
 
 
+def best_of(path: Path) -> float:
+    """The validation loss of a saved model or of saved weights."""
+    model = net(seed=9)
+    model.load_weights(path)
+    return float(model.evaluate(X[32:], Y[32:], verbose=0)[0])
+
+
+def spoil(model: Sequential) -> Sequential:
+    """Make a model worse than a file, and slow to mend; its steps are counted on."""
+    model.set_weights([weight * 0 + 5 * RNG.normal(size=weight.shape) for weight in model.get_weights()])
+    model.optimizer.learning_rate = 1e-6
+    return model
+
+
+@pytest.mark.parametrize("name", ["best.nbdl", "best.npz", "{epoch}-best.nbdl"])
+@pytest.mark.parametrize("same", [True, False], ids=["the same callback", "another callback"])
+def test_a_second_fit_does_not_replace_a_better_file(name: str, same: bool, tmp_path: Path) -> None:
+    def checkpoint() -> ModelCheckpoint:
+        return ModelCheckpoint(tmp_path / name, save_best_only=True, save_weights_only=name.endswith("npz"))
+
+    model, first = net(), checkpoint()
+    fit(model, first, epochs=5)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    fit(spoil(model), first if same else checkpoint(), epochs=3)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_best_counts_in_the_direction_of_its_figure(tmp_path: Path) -> None:
+    path, model = tmp_path / "best.nbdl", net()
+    for values, best in (([0.3, 0.9, 0.2], 0.9), ([0.8, 0.5, 0.85], 0.9), ([0.1, 0.95, 0.2], 0.95)):
+        fit(model, Figures("figure", values), ModelCheckpoint(path, "figure", save_best_only=True, mode="max"))
+        assert (read_note(path) or {})["value"] == best
+
+
+def test_a_resumed_training_does_not_replace_a_better_file(tmp_path: Path) -> None:
+    def callbacks(values: list[float]) -> list[Any]:
+        return [
+            ModelCheckpoint(tmp_path / "best.nbdl", "figure", save_best_only=True),
+            BackupAndRestore(tmp_path / "backup"),
+        ]
+
+    values = [0.5, 0.1, 0.4, 0.3, 0.2]
+    with pytest.raises(Killed):
+        fit(net(), Figures("figure", values), *callbacks(values), Kill(3), epochs=5)
+    before = (tmp_path / "best.nbdl").read_bytes()
+    fit(net(), Figures("figure", values), *callbacks(values), epochs=5)  # a new process
+    assert (tmp_path / "best.nbdl").read_bytes() == before
+    assert load_model(tmp_path / "best.nbdl").training_state.epochs == 2  # type: ignore[union-attr]
+
+
+def test_a_new_training_replaces_the_file_of_another_and_says_so_before(tmp_path: Path) -> None:
+    path = tmp_path / "best.nbdl"
+    fit(net(), Figures("figure", [0.1]), ModelCheckpoint(path, "figure", save_best_only=True), epochs=1)
+    before = path.read_bytes()
+    with pytest.warns(UserWarning, match=r"another training, with figure 0\.1.*initial_value_threshold=0\.1"):
+        fit(net(), Figures("figure", [0.5]), ModelCheckpoint(path, "figure", save_best_only=True), epochs=1)
+    assert path.read_bytes() != before
+    kept = ModelCheckpoint(path, "figure", save_best_only=True, initial_value_threshold=0.1)
+    before = path.read_bytes()
+    fit(net(), Figures("figure", [0.5]), kept, epochs=1)
+    assert path.read_bytes() == before
+
+
+def test_early_stopping_and_rates_on_plateaus_begin_again_in_each_fit() -> None:
+    stop, model = EarlyStopping("figure", patience=2), net()
+    plateau = ReduceLROnPlateau("figure", patience=2)
+    for _ in range(2):
+        history = fit(model, Figures("figure", [1.0, 2.0, 2.0, 2.0]), stop, plateau, epochs=4)
+        assert len(history["loss"]) == 3
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    model = diverging()
+    model.optimizer.learning_rate = 3e38
+    model.fit(X, Y * 1e3, batch_size=40, verbose=0, callbacks=[TerminateOnNaN(), ModelCheckpoint(tmp_path / "m.nbdl")])
+    assert list(tmp_path.iterdir()) == []
+
+
+NO_PLACE = Path("/proc")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("notes.txt", "so it is not overwritten"),
+        ("notes.txt/m.nbdl", "is a file, not a folder"),
+        (".", "is a folder"),
+        ("{epoch}.nbdl", r"2\.nbdl is there already and is not"),
+        ("notes.txt/{val_loss}.nbdl", "is a file, not a folder"),
+        ("{epoch", "cannot be filled in"),
+        pytest.param("/proc/m.nbdl", "/proc/m.nbdl cannot be written", marks=pytest.mark.skipif(
+            not NO_PLACE.is_dir(), reason="a folder where nobody can write")),
+        pytest.param("/proc/new/{epoch}.nbdl", "cannot be written", marks=pytest.mark.skipif(
+            not NO_PLACE.is_dir(), reason="a folder where nobody can write")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [ModelCheckpoint, CSVLogger])
+def test_places_are_looked_at_before_the_first_epoch(
+    kind: Any, place: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("mine")
+    Path("2.nbdl").write_text("mine")
+    if kind is CSVLogger and "{" in place:
+        pytest.skip("a name without fields")
+    seen = LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("too late"))
+    with pytest.raises(ConfigError, match=said):
+        fit(net(), kind(place), seen)
+    assert Path("notes.txt").read_text() == Path("2.nbdl").read_text() == "mine"
+
+
+def test_a_model_that_cannot_be_saved_is_noticed_before_the_first_epoch(tmp_path: Path) -> None:
+    class Own(Dense):
+        pass
+
+    model = Sequential([Own(3, input_dim=5)])
+    model.compile("sgd", "mse")
+    seen = LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("too late"))
+    with pytest.raises(ConfigError, match="is not registered"):
+        fit(model, ModelCheckpoint(tmp_path / "m.nbdl"), seen)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", 3, True, b""])
+@pytest.mark.parametrize("kind", [ModelCheckpoint, CSVLogger, BackupAndRestore, TensorBoard])
+def test_paths_of_callbacks_are_paths(kind: Any, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"{kind.__name__}: \w+ is a path"):
+        kind(value)
+
+
 # -- CSVLogger ----------------------------------------------------------------------------------------------
 
 
@@ -162,18 +293,89 @@ def test_the_table_goes_on_or_is_replaced(tmp_path: Path) -> None:
     assert rows(tmp_path / "new.csv")[0][0] == "epoch"
 
 
-def test_a_table_with_other_columns_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_columns_that_a_table_lacks_are_added(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_text("epoch,loss\n0,1\n")
-    with pytest.raises(ConfigError, match="has the columns epoch, loss"):
-        fit(net(), CSVLogger(path, append=True))
-    assert path.read_text() == "epoch,loss\n0,1\n"
+    fit(net(), CSVLogger(path), epochs=2, validation_split=0.0)
+    assert rows(path)[0] == ["epoch", "accuracy", "loss"]
+    fit(net(seed=2), CSVLogger(path, append=True), epochs=1)
+    head, *body = rows(path)
+    assert head == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert [row[3:] == ["NA", "NA"] for row in body] == [True, True, False]
+    fit(net(seed=3), CSVLogger(path, append=True), epochs=1, validation_split=0.0)
+    assert [row[3:] == ["NA", "NA"] for row in rows(path)[1:]] == [True, True, False, True]
 
 
-def test_epochs_without_validation_leave_their_columns_open(tmp_path: Path) -> None:
-    fit(net(), CSVLogger(tmp_path / "log.csv"), validation_split=0.0, epochs=1)
-    head, row = rows(tmp_path / "log.csv")
-    assert dict(zip(head, row, strict=True))["val_loss"] == "NA"
+def test_epochs_before_the_first_validation_leave_its_columns_open(tmp_path: Path) -> None:
+    fit(net(), CSVLogger(tmp_path / "log.csv"), epochs=2, validation_freq=2)
+    head, first, second = (dict(enumerate(row)) for row in rows(tmp_path / "log.csv"))
+    assert head[4] == "val_loss"
+    assert first[4] == "NA" != second[4]
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "epoch,note\n1,fine\n", "epoch of the kings\n", "\xff\x00"])
+@pytest.mark.parametrize("append", [False, True])
+def test_a_file_that_is_no_table_of_figures_stays(content: str, append: bool, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match="is not a table of CSVLogger, so it is not overwritten"):
+        fit(net(), CSVLogger(path, append=append))
+    assert path.read_text() == content
+
+
+def test_a_table_is_gone_on_with_by_its_own_separator(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    fit(net(), CSVLogger(path, separator=";"), epochs=1)
+    with pytest.raises(ConfigError, match="has the separator ';'"):
+        fit(net(), CSVLogger(path, append=True), epochs=1)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["the backup first", "the table first"])
+@pytest.mark.parametrize("kills", [[0], [0, 1, 1, 4], [2, 2, 3], [5]])
+def test_epochs_of_a_killed_training_stand_in_the_table_once(kills: list[int], last: bool, tmp_path: Path) -> None:
+    """Whether it is killed before the first backup, between a row and its backup, or after its end."""
+
+    class KillAfterRow(Callback):
+        def __init__(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == self.epoch:
+                raise Killed
+
+    def run(kill: int = 9) -> None:
+        files = [CSVLogger(tmp_path / "log.csv", append=True), BackupAndRestore(tmp_path / "backup")]
+        fit(net(), *(files if last else files[::-1]), KillAfterRow(kill), epochs=5)
+
+    for kill in kills:
+        if kill < 5:
+            with pytest.raises(Killed):
+                run(kill)
+        else:
+            run()  # all of it, and killed before anybody knew
+    run()
+    assert [row[0] for row in rows(tmp_path / "log.csv")] == ["epoch", "0", "1", "2", "3", "4"]
+    fit(net(), CSVLogger(tmp_path / "straight.csv"), epochs=5)
+    assert rows(tmp_path / "log.csv") == rows(tmp_path / "straight.csv")
+
+
+def test_a_row_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    fit(net(), CSVLogger(path), epochs=2)
+    whole = path.read_bytes()
+    for cut in (5, len(whole) // 3):
+        path.write_bytes(whole[:-cut])
+        fit(net(), CSVLogger(path, append=True), epochs=2)
+        assert path.read_bytes() == whole
+
+
+def test_two_fits_of_one_model_are_two_runs_in_a_table(tmp_path: Path) -> None:
+    path, model = tmp_path / "log.csv", net()
+    model.optimizer.learning_rate = 0.0
+    for layer in model.layers:
+        layer.trainable = False
+    for _ in range(2):
+        fit(model, CSVLogger(path, append=True), epochs=2)
+    assert [row[0] for row in rows(path)] == ["epoch", "0", "1", "0", "1"]
 
 
 # -- learning rates -----------------------------------------------------------------------------------------
@@ -245,6 +447,30 @@ def test_divergence_ends_quietly_where_that_is_asked_for(capsys: pytest.CaptureF
     assert model.stop_training
     assert 0 < len(history["loss"]) < 99
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_quiet_end_in_the_first_epoch_has_its_figures(tmp_path: Path) -> None:
+    for x, y, check in ((X, Y * 1e30, math.isinf), (X * 1e30, Y, math.isinf)):
+        model = diverging()
+        history = model.fit(
+            x, y, batch_size=8, epochs=3, verbose=0, callbacks=[TerminateOnNaN(), CSVLogger(tmp_path / "log.csv")]
+        )
+        assert history.epoch == [0]
+        assert check(history.history["loss"][-1])
+        assert len(rows(tmp_path / "log.csv")) == 2
+    model = diverging()
+    model.compile("SGD", "mse", metrics=["mae"])
+    model.optimizer.learning_rate = 3e38
+    history = model.fit(X, Y * 1e3, batch_size=40, verbose=0, callbacks=[TerminateOnNaN()])
+    assert not math.isfinite(history.history["loss"][-1])
+    assert list(history.history) == ["loss", "mae"]
+
+
+def test_a_quiet_end_of_a_stream_has_its_figures() -> None:
+    model = diverging()
+    batches = [(X[:8], Y[:8]), (X[8:16], Y[8:16] * 1e30)]
+    history = model.fit(batches, epochs=3, verbose=0, callbacks=[TerminateOnNaN()])
+    assert history.history["loss"] == [math.inf]
 
 
 def diverging() -> Sequential:
@@ -375,6 +601,42 @@ def test_a_backup_of_another_model_is_refused(tmp_path: Path) -> None:
             BackupAndRestore(**arguments)
 
 
+def test_other_files_in_the_folder_of_backups_stay(tmp_path: Path) -> None:
+    names = ["epoch-best.nbdl", "epoch-7.nbdl", "epoch-000009.nbdl", "notes.txt"]
+    for name in names:
+        net().save(tmp_path / name)
+    fit(net(), BackupAndRestore(tmp_path), epochs=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    (tmp_path / "epoch-000002.nbdl").write_bytes((tmp_path / "notes.txt").read_bytes())
+    with pytest.raises(ConfigError, match=r"epoch-000002\.nbdl is there already and is not a backup"):
+        fit(net(), BackupAndRestore(tmp_path), epochs=3)
+
+
+def test_a_backup_holds_what_all_callbacks_did_at_the_end_of_its_epoch(tmp_path: Path) -> None:
+    """Wherever it is in the list: here the rate falls after the backup was told of the epoch's end."""
+
+    def halve(epoch: int, logs: Any) -> None:
+        model.optimizer.learning_rate = model.optimizer.learning_rate / 2
+
+    model = straight = net()
+    fit(straight, LambdaCallback(on_epoch_end=halve), epochs=4)
+    model = net()
+    with pytest.raises(Killed):
+        fit(model, BackupAndRestore(tmp_path), LambdaCallback(on_epoch_end=halve), Kill(2), epochs=4)
+    model = net()
+    fit(model, BackupAndRestore(tmp_path), LambdaCallback(on_epoch_end=halve), epochs=4)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(straight.get_weights(), model.get_weights(), strict=True))
+
+
+@pytest.mark.skipif(not NO_PLACE.is_dir(), reason="a folder where nobody can write")
+@pytest.mark.parametrize("kind", [BackupAndRestore, TensorBoard])
+def test_folders_are_looked_at_before_the_first_epoch(kind: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place, said in (("/proc/x", "/proc/x.* cannot be written"), (tmp_path / "file" / "x", "is a file, not a fold")):
+        with pytest.raises(ConfigError, match=said):
+            fit(net(), kind(place))
+
+
 # -- TensorBoard --------------------------------------------------------------------------------------------
 
 
@@ -472,6 +734,67 @@ def test_a_quiet_end_takes_the_averages_too() -> None:
     assert state is not None
     weight = store.weights[0]
     assert np.array_equal(weight.value, store.view(state.slots[: store.trainable_size], weight))
+
+
+def test_hooks_may_be_set_on_an_instance() -> None:
+    names = [name for name in dir(Callback) if name.startswith("on_")]
+    for base in (Callback, EarlyStopping, ModelCheckpoint, History):
+        seen: list[str] = []
+        own = base("{epoch}.none") if base is ModelCheckpoint else base()
+        for name in names:
+            setattr(own, name, lambda *arguments, name=name, seen=seen: seen.append(name))
+        model = net()
+        fit(model, own, epochs=2)
+        assert seen.count("on_epoch_begin") == 2
+        assert seen.count("on_train_batch_end") == seen.count("on_batch_begin") == 2 * 4
+        assert seen.count("on_test_batch_end") == 2
+        model.predict(X, callbacks=own)
+        assert set(names) - {"on_divergence"} == set(seen)
+
+
+def test_hooks_may_be_set_and_overridden_anywhere(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Late(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.on_train_batch_end = lambda batch, logs: seen.append("late")  # type: ignore[method-assign]
+
+    class More(ModelCheckpoint):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append("more")
+
+    fit(net(), Late(), epochs=1)
+    fit(net(), More(tmp_path / "m.nbdl"), epochs=1)
+    assert seen == ["late"] * 4 + ["more"] * 4
+
+
+def test_the_first_error_counts(tmp_path: Path) -> None:
+    class Fails(Callback):
+        def on_train_end(self, logs: Any = None) -> None:
+            raise RuntimeError("the end fails")
+
+    closed: list[int] = []
+    others = (Fails(), LambdaCallback(on_train_end=lambda logs: closed.append(1)))
+    with pytest.raises(Killed) as caught:
+        fit(net(), *others, Kill(1))
+    assert "on_train_end of Fails raised RuntimeError: the end fails" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="the end fails"):
+        fit(net(), *others)
+    assert closed == [1, 1]
+    with pytest.raises(ConfigError, match="is a folder"):
+        fit(net(), *others, CSVLogger(tmp_path))
+
+
+def test_a_callback_that_did_not_begin_does_not_end() -> None:
+    class Opens(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            raise ValueError("no place")
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.file.close()  # type: ignore[attr-defined]
+
+    with pytest.raises(ValueError, match="no place"):
+        fit(net(), Opens())
 
 
 def test_a_callback_that_fails_at_the_beginning_leaves_the_others_their_end() -> None:

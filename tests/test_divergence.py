@@ -329,3 +329,35 @@ def test_a_checked_run_catches_a_body_that_writes_elsewhere(
         return
     with pytest.raises(NbdlError, match=f"(?s)mine.*{said}"):
         model.fit(x, x[:, :1], verbose=0)
+
+
+POISSON = {"loss": "poisson"}
+CLIPPED = {"loss": "mae", "optimizer": nbdl.optimizers.SGD(0.1, clipnorm=1.0)}
+GLOBALLY = {"loss": "mae", "optimizer": nbdl.optimizers.SGD(0.1, global_clipnorm=1.0)}
+
+
+@pytest.mark.parametrize(
+    ("compiled", "scales", "words", "others"),
+    [
+        (POISSON, (1, 1, 1), ["values above 0", "'poisson'"], ["scaled", "learning rate"]),
+        ({}, (1, 1, 1e38), ["scaled weights of rows or classes (they go up to 1e+38)"], ["inputs", "learning rate"]),
+        ({}, (1, 1e30, 1), ["scaled targets (they go up to"], ["inputs", "weights of rows", "learning rate"]),
+        ({}, (1e30, 1, 1), ["scaled inputs (they go up to"], ["targets", "weights of rows", "learning rate"]),
+        (CLIPPED, (1e22, 1, 1), ["clipvalue", "scaled inputs"], ["learning rate"]),
+        (GLOBALLY, (1e22, 1, 1), ["clipvalue", "scaled inputs"], ["learning rate"]),
+        ({"optimizer": nbdl.optimizers.SGD(1e6)}, (1, 1, 1), ["a smaller learning rate", "scaled inputs"], ["go up"]),
+    ],
+)
+def test_remedies_fit_the_cause(
+    compiled: dict[str, Any], scales: tuple[float, ...], words: list[str], others: list[str]
+) -> None:
+    model, x = plain()
+    model.compile(**{"loss": "mse", "optimizer": "sgd", **compiled})
+    of_x, of_y, of_weights = (np.float32(scale) for scale in scales)
+    y = np.abs(x[:, :1]) + 1
+    error = str(
+        diverges(model, x * of_x, y * of_y, sample_weight=np.full(64, of_weights), batch_size=8, epochs=9, verbose=0)
+    )
+    remedies = error.split("Usual remedies: ")[1]
+    assert all(word in remedies for word in words), error
+    assert not any(word in remedies for word in others), error

@@ -416,6 +416,30 @@ def test_evaluate_and_predict_call_back() -> None:
 # -- validation ---------------------------------------------------------------------------------------------
 
 
+def test_evaluate_and_predict_stop_after_a_batch() -> None:
+    def endless(parts: int) -> Iterator[tuple[np.ndarray, ...]]:
+        while True:
+            yield (X[:8], Y[:8])[:parts]
+
+    class Stops(Callback):
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_evaluating = batch == 3
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_predicting = batch == 3
+
+    model = net()
+    looks = Looks()
+    assert model.predict(endless(1), callbacks=[Stops()]).shape[0] == 4 * 8
+    assert model.predict(X, batch_size=8, callbacks=[Stops()]).shape[0] == 4 * 8
+    once = model.evaluate(X[:8], Y[:8], verbose=0)
+    assert np.allclose(model.evaluate(endless(2), callbacks=[Stops(), looks], verbose=0), once)
+    history = model.fit(X[:8], Y[:8], validation_data=endless(2), validation_steps=99, callbacks=[Stops()], verbose=0)
+    assert "val_loss" in history.history
+    model.stop_evaluating = model.stop_predicting = True  # of an earlier run
+    assert len(model.predict([(X[:8],)] * 2)) == 16
+
+
 @pytest.mark.parametrize(("frequency", "epochs"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3]), ([1, 5], [0, 4]), (7, [])])
 def test_validation_frequency(frequency: Any, epochs: list[int]) -> None:
     seen = []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.saving import why_not_resumable
+from nbdl.notes import read_note
+from nbdl.outputs import as_path, check_file, check_folder
+from nbdl.saving import save_model, why_not_resumable
 
 PREFIX = "epoch-"
+NAME = re.compile(rf"{PREFIX}(\d{{6,}})\.nbdl")
+NOTE = {"backup": True}
 
 
 class BackupAndRestore(Callback):
@@ -18,10 +23,12 @@ class BackupAndRestore(Callback):
     Formula: weights, optimizer and counters of random numbers are those of the backup, so the result has the bits of a
     training that never stopped.
 
-    What other callbacks have seen so far is not part of it: EarlyStopping counts anew.
+    An epoch is backed up when the next one begins, so that all callbacks have seen its end. What they have seen so far
+    is not part of the backup: EarlyStopping counts from the beginning. (ModelCheckpoint finds the best figure in its
+    file.)
 
     Args:
-        backup_dir: a folder of its own, made if need be.
+        backup_dir: a folder of its own, made if need be. Only backups in it are ever replaced or removed.
         save_freq: "epoch". (Keras also takes a number of steps, and then begins the epoch anew.)
         delete_checkpoint: remove the backup once training has come to its end. Default True.
 
@@ -35,17 +42,17 @@ class BackupAndRestore(Callback):
     """
 
     def __init__(self, backup_dir: Any, save_freq: str = "epoch", delete_checkpoint: bool = True) -> None:
-        if not str(backup_dir):
-            raise ConfigError("BackupAndRestore: backup_dir is the name of a folder, got ''")
         if save_freq != "epoch":
             raise ConfigError(f"BackupAndRestore: save_freq is 'epoch', got {save_freq!r}")
-        self.backup_dir, self.save_freq, self.delete_checkpoint = str(backup_dir), save_freq, bool(delete_checkpoint)
+        self.backup_dir = str(as_path(backup_dir, "BackupAndRestore: backup_dir"))
+        self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._ended = False
+        self._ended, self._waiting = False, 0
         problem = why_not_resumable(self.model)
         if problem:
             raise ConfigError(f"BackupAndRestore: there is nothing that training could go on from: {problem}")
+        check_folder(Path(self.backup_dir))
         found = self._backups()
         if not found:
             return
@@ -54,21 +61,35 @@ class BackupAndRestore(Callback):
         self.params["initial_epoch"] = max(self.params["initial_epoch"], done)
         self._ended = done >= self.params["epochs"]
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._save()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        Path(self.backup_dir).mkdir(parents=True, exist_ok=True)
-        done = epoch + 1
-        self.model.save(Path(self.backup_dir) / f"{PREFIX}{done:06d}.nbdl")
-        self._remove(self._backups()[:-1])
-        self._ended = done >= self.params["epochs"]
+        self._waiting = epoch + 1
+        self._ended = self._waiting >= self.params["epochs"]
+        if self._ended or self.model.stop_training:  # there may be no next one
+            self._save()
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.delete_checkpoint and (self._ended or self.model.stop_training):
             self._remove(self._backups())
 
+    def _save(self) -> None:
+        """Back up the epochs that are done and not in a backup yet."""
+        if not self._waiting:
+            return
+        folder = Path(self.backup_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{PREFIX}{self._waiting:06d}.nbdl"
+        check_file(path, "a backup of a training", is_backup)
+        save_model(self.model, path, note=NOTE)
+        self._remove(self._backups()[:-1])
+        self._waiting = 0
+
     def _backups(self) -> list[tuple[int, Path]]:
         """Epochs done and file, the latest last."""
-        files = Path(self.backup_dir).glob(f"{PREFIX}*.nbdl")
-        return sorted((int(path.stem.removeprefix(PREFIX)), path) for path in files)
+        files = {path: NAME.fullmatch(path.name) for path in Path(self.backup_dir).glob(f"{PREFIX}*.nbdl")}
+        return sorted((int(match[1]), path) for path, match in files.items() if match and is_backup(path))
 
     def _remove(self, backups: list[tuple[int, Path]]) -> None:
         for _, path in backups:
@@ -82,7 +103,7 @@ class BackupAndRestore(Callback):
         try:
             saved = load_model(path)
         except FileFormatError as error:
-            raise ConfigError(f"BackupAndRestore: {error}; remove the file to begin anew") from None
+            raise ConfigError(f"BackupAndRestore: {error}; remove the file to begin again") from None
         state, kept = model.training_state, saved.training_state
         assert state is not None
         same = saved.get_config()["layers"] == model.get_config()["layers"]
@@ -96,6 +117,11 @@ class BackupAndRestore(Callback):
         state.iterations, state.epochs, model.seed = kept.iterations, kept.epochs, saved.seed
         if not callable(model.optimizer.learning_rate):
             model.optimizer.learning_rate = saved.optimizer.learning_rate
+
+
+def is_backup(path: Path) -> bool:
+    """Whether a file is a backup, rather than a model that was saved under such a name."""
+    return bool((read_note(path) or {}).get("backup"))
 
 
 @hookimpl

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from nbdl import Callback, hookimpl
-from nbdl.callback import BATCH_HOOKS, EVALUATION_HOOKS
 from nbdl.errors import ConfigError
 
 Hook = Callable[..., Any] | None
@@ -56,17 +55,11 @@ class LambdaCallback(Callback):
         on_predict_batch_end: Hook = None,
         on_progress: Hook = None,
     ) -> None:
-        self._given = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
-        for name, function in self._given.items():
+        given = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
+        for name, function in given.items():
             if not callable(function):
                 raise ConfigError(f"LambdaCallback: {name} is a function, got {function!r}")
             setattr(self, name, function)
-
-    def wants_batches(self) -> bool:
-        return any(name in self._given for name in BATCH_HOOKS)
-
-    def wants_evaluation_batches(self) -> bool:
-        return any(name in self._given for name in EVALUATION_HOOKS)
 
 
 @hookimpl

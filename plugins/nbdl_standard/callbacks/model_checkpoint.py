@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
+import json
+import string
+import warnings
 from pathlib import Path
 from typing import Any
 
 from nbdl import hookimpl
+from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError
+from nbdl.notes import read_note
+from nbdl.outputs import as_path, check_file, check_folder, is_model
+from nbdl.saving import check_saveable, is_weights_of, save_model, save_weights
 from nbdl_standard.callbacks.monitor import Monitor
 
 
@@ -16,7 +25,12 @@ class ModelCheckpoint(Monitor):
     Formula: save where figure < best (or > best), if `save_best_only`.
 
     A file is written beside its place and renamed, so a run that is killed leaves the former one whole. A saved model
-    goes on with the bits of one that never stopped.
+    goes on with the bits of one that never stopped. What is there and is no such file is never replaced.
+
+    With `save_best_only` a better file is not replaced by a worse one where training goes on: the callback keeps the
+    best figure from one `fit` to the next, as in Keras, and the file has a note of it, which counts where a trained
+    model goes on with other callbacks or in another process, after BackupAndRestore for instance. A model that begins
+    its training replaces the file of an earlier training, as in Keras, and a warning says so before the first epoch.
 
     Args:
         filepath: where to; may hold the epoch, from 1, and figures: "{epoch:02d}-{val_loss:.2f}.nbdl". Missing folders
@@ -27,13 +41,15 @@ class ModelCheckpoint(Monitor):
         save_weights_only: the weights alone, as `model.save_weights` writes them. Default False.
         mode: "min", "max", or "auto": by the metric's own direction; losses are minimised.
         save_freq: "epoch", or a number of steps, which makes a slice of each step. Default "epoch".
-        initial_value_threshold: what the first best must be better than. Default None.
+        initial_value_threshold: what the first best must be better than. Default None: than the figure in the file's
+            note, where training goes on.
         period: save at most every so many epochs, the Keras 1 way. Default 1.
 
     In Keras 1 the first epoch in a file's name is 0, here (as in Keras 2 and 3) it is 1.
 
     Raises:
-        ConfigError: an argument is out of range, or there is no figure of that name.
+        ConfigError: an argument is out of range, there is no figure of that name, or the file cannot or should not be
+            written.
 
     Source: Keras 3, callbacks/model_checkpoint.py.
 
@@ -54,7 +70,7 @@ class ModelCheckpoint(Monitor):
         period: int = 1,
     ) -> None:
         self.watch(monitor, mode)
-        self.filepath = str(filepath)
+        self.filepath = str(as_path(filepath, "ModelCheckpoint: filepath"))
         suffix = Path(self.filepath).suffix.lower()
         if suffix in (".h5", ".hdf5", ".keras"):
             instead = ".npz" if save_weights_only else ".nbdl"
@@ -68,15 +84,24 @@ class ModelCheckpoint(Monitor):
         self.initial_value_threshold = initial_value_threshold
 
     def wants_batches(self) -> bool:
-        return self.save_freq != "epoch"
+        return self.save_freq != "epoch" or self._overrides(BATCH_HOOKS, ModelCheckpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self.save_best_only:
-            self.start(self.initial_value_threshold)
         self.epoch = self.waited = 0
+        check_saveable(self.model)
+        self._check_places()
+        if self.save_best_only:
+            before = vars(self).get("_best")
+            self.start(self.initial_value_threshold)
+            self._first_fit = before is None
+            self._best = self._best if before is None else min(self._best, before)
+        self._begun = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
+        if not self._begun and self.save_best_only:  # all callbacks have begun, so a backup is restored
+            self._look_at_files()
+        self._begun = True
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.save_freq != "epoch":
@@ -93,6 +118,11 @@ class ModelCheckpoint(Monitor):
             self._save(logs)
 
     def _save(self, logs: dict[str, Any]) -> None:
+        import numpy as np
+
+        if not np.isfinite(self.model.store.data).all():  # with TerminateOnNaN, after an update that overflowed
+            self._say("not saved, since there are weights that are not finite")
+            return
         if self.save_best_only:
             before, figure = self.best, self.figure(logs)
             if figure is None:
@@ -103,11 +133,64 @@ class ModelCheckpoint(Monitor):
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
+        note = {"monitor": self.monitor, "value": self.best, "run": run_of(self.model)} if self.save_best_only else None
         if self.save_weights_only:
-            self.model.save_weights(path)
+            save_weights(self.model, path, note)
         else:
-            self.model.save(path)
+            save_model(self.model, path, note=note)
         self._say(f"saved to {path}")
+
+    def _check_places(self) -> None:
+        """Refuse, before the first epoch, what can be known by then."""
+        try:
+            fields = {name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None}
+        except ValueError as error:
+            raise ConfigError(f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in: {error}") from None
+        places = [Path(self.filepath)]
+        if fields:
+            fixed = Path(self.filepath[: self.filepath.index("{")] + "name")
+            check_folder(fixed.parent)
+            if fields != {"epoch"}:
+                return
+            params = vars(self).get("params", {})
+            epochs = range(params.get("initial_epoch", 0), params.get("epochs", 0))
+            places = [self._path({"epoch": epoch + 1}) for epoch in epochs]
+        for place in places:
+            if not fields or place.exists():
+                what, known = "a file of weights alone", is_weights_of(self.model)
+                if not self.save_weights_only:
+                    what, known = "a saved model", is_model
+                check_file(place, what, known, make_folders=True)
+
+    def _look_at_files(self) -> None:
+        """Go on from the best figure in the notes of files of this training; warn of a file of another."""
+        state, run = self.model.training_state, run_of(self.model)
+        goes_on = state is not None and state.iterations > 0
+        for path in self._files():
+            note = read_note(path) or {}
+            value = note.get("value")
+            if note.get("monitor") != self.monitor or not isinstance(value, float | int):
+                continue
+            if goes_on and note.get("run") == run:
+                self._best = min(self._best, self.sign * value)
+            elif self._first_fit and self.initial_value_threshold is None and path == Path(self.filepath):
+                warnings.warn(
+                    f"ModelCheckpoint: {path} holds the best model of another training, with {self.monitor} "
+                    f"{value:.5g}. It is replaced after the first epoch; to keep it, give another filepath, or "
+                    f"initial_value_threshold={value:.5g}",
+                    stacklevel=2,
+                )
+
+    def _files(self) -> list[Path]:
+        """The files there that this callback may have written."""
+        first = self.filepath.find("{")
+        if first < 0:
+            return [Path(self.filepath)]
+        root = Path(self.filepath[:first] + "name").parent
+        parts = string.Formatter().parse(self.filepath)
+        pattern = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in parts)
+        inner = Path(pattern).relative_to(glob.escape(str(root))) if str(root) != "." else Path(pattern)
+        return sorted(path for path in root.glob(str(inner)) if path.is_file())
 
     def _path(self, logs: dict[str, Any]) -> Path:
         known = {"epoch": self.epoch + 1, **logs}
@@ -122,6 +205,13 @@ class ModelCheckpoint(Monitor):
     def _say(self, text: str) -> None:
         if self.verbose:
             print(f"Epoch {self.epoch + 1}: {text}")
+
+
+def run_of(model: Any) -> str:
+    """A digest of layers and seed, by which a training is known again when it goes on."""
+    config = model.get_config()
+    text = json.dumps([config["layers"], config["seed"]], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @hookimpl

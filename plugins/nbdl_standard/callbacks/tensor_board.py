@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nbdl import Callback, hookimpl
+from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError
+from nbdl.outputs import as_path, check_folder
 from nbdl_standard.callbacks.learning_rate import rate_of
 
 
@@ -25,7 +27,7 @@ class TensorBoard(Callback):
             step. Default "epoch".
 
     Raises:
-        ConfigError: an argument is out of range, or tensorboardX is missing.
+        ConfigError: an argument is out of range, log_dir cannot be written to, or tensorboardX is missing.
 
     Source: Keras 3, callbacks/tensorboard.py.
 
@@ -38,13 +40,15 @@ class TensorBoard(Callback):
             raise ConfigError(f"TensorBoard: update_freq is 'epoch', 'batch' or a number of steps, got {update_freq!r}")
         if histogram_freq < 0:
             raise ConfigError(f"TensorBoard: histogram_freq is a number of epochs, got {histogram_freq!r}")
-        self.log_dir, self.histogram_freq, self.update_freq = str(log_dir), int(histogram_freq), update_freq
+        self.log_dir = str(as_path(log_dir, "TensorBoard: log_dir"))
+        self.histogram_freq, self.update_freq = int(histogram_freq), update_freq
         self._writers: dict[str, Any] = {}
 
     def wants_batches(self) -> bool:
-        return self.update_freq != "epoch"
+        return self.update_freq != "epoch" or self._overrides(BATCH_HOOKS, TensorBoard)
 
     def on_train_begin(self, logs: Any = None) -> None:
+        check_folder(Path(self.log_dir) / "train")
         self._writer("train")  # what is missing is said now, not after an epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -16,8 +16,9 @@ class TerminateOnNaN(Callback):
     Formula: stop where the loss or a gradient is NaN or infinite; the weights are those from before that step.
 
     Without this callback `fit` raises a `DivergenceError` there, which names epoch, step, layer and operation; with it
-    fit returns the history of the epochs that were whole, and prints the same text. (Keras looks at the loss alone,
-    after the update.)
+    fit prints the same text and returns the history. Its last epoch is the one that was broken off: its loss is the
+    value that is not finite, or NaN, and its other figures are those of the steps before. (Keras looks at the loss
+    alone, after the update.)
 
     Args:
         raise_error: raise the error after all, as without the callback. Default False.

@@ -72,6 +72,7 @@ class Compilable:
         except ConfigError:
             self.compiled, self.training_state = before
             raise
+        compiled.optimizer.attach(self._model())
 
     @property
     def device(self) -> str:
@@ -117,6 +118,7 @@ class Compilable:
         """
         if self.compiled is None:
             raise MissingError("the model has no optimizer yet: call model.compile(loss=..., optimizer=...) first")
+        self.compiled.optimizer.attach(self._model())
         return self.compiled.optimizer
 
     @property

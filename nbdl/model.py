@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from nbdl.building import Builder
 from nbdl.errors import ConfigError, MissingError, did_you_mean
 from nbdl.initializing import Stream, first_values
 from nbdl.layer import Layer, Shape, shape_of, snake_case, without_rows
+from nbdl.overrides import UNCALLED, refuse_uncalled
 from nbdl.placing import Place
+from nbdl.savable import Savable
 from nbdl.seeding import new_seed
 from nbdl.trainer import Trainer
-from nbdl.units import explained, serialize, unknown_attribute
+from nbdl.units import explained, unknown_attribute
 from nbdl.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
 
 
-class Sequential(Trainer, Weighted):
+class Sequential(Trainer, Savable, Weighted):
     """Layers one after another.
 
     Args:
@@ -79,6 +80,15 @@ class Sequential(Trainer, Weighted):
         def __getattr__(self, name: str) -> Any:
             return unknown_attribute(self, name)
 
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in UNCALLED["models"] and callable(value):
+                raise ConfigError(f"nbdl never calls {name!r} of a model; {UNCALLED['models'][name]}")
+            super().__setattr__(name, value)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_uncalled("models", cls, Sequential)
+
     # -- layers -----------------------------------------------------------------------------------------
 
     @property
@@ -86,6 +96,7 @@ class Sequential(Trainer, Weighted):
         """The layers, in order, without an `Input`: it only tells the shape of the inputs."""
         return list(self._layers)
 
+    @explained
     def add(self, layer: Layer) -> None:
         """Append a layer; it gets a name unless it has one."""
         if isinstance(layer, type) and issubclass(layer, Layer):
@@ -120,6 +131,7 @@ class Sequential(Trainer, Weighted):
             raise ConfigError(f"{layer!r} tells the shape of the model's inputs: put it before all layers")
         self._input = layer
 
+    @explained
     def pop(self) -> Layer:
         """Remove the last layer and return it; its weights stay with it."""
         if not self._layers:
@@ -130,6 +142,7 @@ class Sequential(Trainer, Weighted):
         self._changed()
         return layer
 
+    @explained
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by index."""
         if index is not None:
@@ -215,6 +228,7 @@ class Sequential(Trainer, Weighted):
         """Whether the weights exist."""
         return self._store is not None and len(self._shapes) == len(self._layers)
 
+    @explained
     def build(self, input_shape: Any = None) -> None:
         """Create the weights; layers that had some keep their values.
 
@@ -321,25 +335,21 @@ class Sequential(Trainer, Weighted):
         for layer in self._layers:
             layer.trainable = value
 
-    def save_weights(self, path: str | Path) -> None:
-        """Write the weights alone to an npz file."""
-        from nbdl.saving import save_weights
-
-        save_weights(self, path)
-
-    def load_weights(self, path: str | Path) -> None:
-        """Read weights that `save_weights` wrote, or those of a saved model."""
-        from nbdl.saving import load_weights
-
-        load_weights(self, path)
-
     # -- predicting -------------------------------------------------------------------------------------
 
-    def __call__(self, x: Any, *, encoded: bool = False) -> np.ndarray:
+    def __call__(self, x: Any, training: bool | None = None, mask: None = None, *, encoded: bool = False) -> np.ndarray:
         """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
         A single row without the leading axis gives a single row. `encoded` is as for `fit`.
+
+        Raises:
+            ConfigError: training or a mask is asked for, which Keras has here.
         """
+        if training or mask is not None:
+            raise ConfigError(
+                "a model is called to predict: training=True and masks are not there; fit and train_on_batch train, "
+                "with dropout and the like"
+            )
         if self.encoding is not None or encoded is not False:
             self._warn_of_plain_rows(encoded)
         net = self._executors.get("net of rows")
@@ -399,6 +409,7 @@ class Sequential(Trainer, Weighted):
 
     # -- looking in -------------------------------------------------------------------------------------
 
+    @explained
     def summary(self, line_length: int = 65, print_fn: Callable[[str], Any] = print) -> None:
         """Print a table of the layers, their output shapes and numbers of weights."""
         from nbdl.listing import summary
@@ -465,67 +476,9 @@ class Sequential(Trainer, Weighted):
 
         return record(self, what)
 
-    # -- saving -----------------------------------------------------------------------------------------
-
-    def get_config(self) -> dict[str, Any]:
-        """The model as plain data, without weights."""
-        entries = self._entries()
-        distinct = list({id(layer): layer for layer in entries}.values())
-        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in entries]
-        config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": [serialize(one) for one in distinct]}
-        if order != list(range(len(distinct))):
-            config["order"] = order
-        if self._input_shape is not None:
-            config["input_shape"] = list(self._input_shape)
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A model, with initial weights, from what `get_config` returned."""
-        from nbdl.saving import filled_from_config
-
-        return filled_from_config(cls, config)
-
-    def to_json(self, **options: Any) -> str:
-        """The model as JSON, without weights."""
-        import json
-
-        return json.dumps(self.get_config(), **options)
-
-    def save(self, path: str | Path, overwrite: bool = True) -> None:
-        """Write the whole model to one file: config, weights, and what going on with training needs."""
-        from nbdl.saving import save_model
-
-        save_model(self, path, overwrite)
-
-    def export(self, path: str | Path, format: str | None = None, **options: Any) -> None:
-        """Write a snapshot of the model in another format: `model.export("net.c")`.
-
-        Args:
-            path: a file; an earlier export is replaced, any other file is not.
-            format: the name of an exporter; by default the one for the path's suffix.
-            options: what the exporter takes: for C `name`, of the function, and `header`, whether to write a .h too.
-        """
-        from nbdl.exporting import export_model
-
-        export_model(self, path, format, **options)
-
     def __repr__(self) -> str:
         names = ", ".join(layer.name for layer in self._layers)
         return f"Sequential({names})"
-
-    def __copy__(self) -> Sequential:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
-        from nbdl.saving import clone_with_weights
-
-        return clone_with_weights(self)
-
-    def __reduce__(self) -> Any:
-        from nbdl.saving import model_bytes, model_from_bytes
-
-        return model_from_bytes, (model_bytes(self),)
 
 
 def _checked_seed(seed: Any) -> int:

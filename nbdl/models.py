@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nbdl.copying import clone_model as clone_model
 from nbdl.model import Sequential as Sequential
 from nbdl.paths import missing
 from nbdl.saving import load_model as load_model

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from nbdl.errors import ConfigError
 from nbdl.paths import PATHS, missing
 from nbdl.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
+from nbdl.units import INSTEAD
 
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
@@ -42,9 +44,48 @@ def camel_case(name: str) -> str:
 
 
 def _get(kind: str, given: Any, where: str = "") -> Any:
-    """A unit by name, config, class or instance; of a kind that stands in for it where there is none."""
+    """A unit by name, config, class or instance; of a kind that stands in for it where there is none.
+
+    A config may have Keras's form, too.
+    """
+    given = _plain(given)
     name = given.get("name") if isinstance(given, dict) else given
     return registry.make(registry.kind_of(kind, name) if isinstance(name, str) else kind, given, where)
+
+
+def _plain(config: Any) -> Any:
+    """A config of Keras's form, {"class_name": ..., "config": ...}, in nbdl's; units within, too."""
+    if isinstance(config, list | tuple):
+        return [_plain(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    if "class_name" not in config:
+        return {name: _plain(one) for name, one in config.items()}
+    inner = _plain(config.get("config") or {})
+    return inner if isinstance(inner, str) else {"name": config["class_name"], "config": inner}
+
+
+def _serialize(kind: str, given: Any) -> Any:
+    """A unit as Keras's function of that name writes it: {"class_name": ..., "config": ...}.
+
+    An activation with no arguments is its name.
+    """
+    unit = _get(kind, given)
+    if unit is None:
+        return None
+    if kind == "activations" and not unit.changed_arguments():
+        return unit.default_name()
+    return {"class_name": camel_case(unit.default_name()), "config": unit.get_config()}
+
+
+def _deserialize(kind: str, config: Any, custom_objects: None = None) -> Any:
+    """The unit that `serialize` wrote."""
+    if custom_objects:
+        raise ConfigError(f"deserialize: custom_objects is {INSTEAD['custom_objects']}")
+    return _get(kind, config)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"get": _get, "serialize": _serialize, "deserialize": _deserialize}
 
 
 def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -61,8 +102,8 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
             raise missing(module, name)
         if f"{kind}.{name}" in PATHS:
             return importlib.import_module(f"{module}.{name}")
-        if name == "get":
-            return functools.partial(_get, kind)
+        if name in FUNCTIONS and base:
+            return functools.partial(FUNCTIONS[name], kind)
         if base and name == base_of(kind).__name__:
             return base_of(kind)
         entry = registry.get(registry.kind_of(kind, name), name)
@@ -73,4 +114,4 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
         found = {name for entry in entries for name in (entry.name, *entry.aliases)}
         return sorted(found | {camel_case(entry.name) for entry in entries if kind in CLASSES_TOO})
 
-    return attribute, lambda: sorted({*names(), *beside})
+    return attribute, lambda: sorted({*names(), *beside, *(FUNCTIONS if base else ())})

@@ -10,6 +10,7 @@ import inspect
 import math
 import numbers
 import re
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.engine.store import Weight
+    from nbdl.model import Sequential
 
 Scalar = Callable[..., Any]
 
@@ -77,7 +79,8 @@ class Optimizer(Unit):
         decay: d of older Keras: the rate is η/(1 + d·step), with steps from 0 (Keras 3 ignores it). Default 0.
         name: kept for the config.
 
-    `lr` is the older spelling of `learning_rate`.
+    `lr` is the older spelling of `learning_rate`. `iterations` is how many steps the model has done that was compiled
+    with this optimizer.
 
     Source: Keras 3, optimizers/base_optimizer.py.
     """
@@ -98,6 +101,7 @@ class Optimizer(Unit):
     decay: float = 0.0
     name: str
     undecayed: tuple[str, ...] = ()
+    _model: weakref.ref[Sequential] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
@@ -119,6 +123,21 @@ class Optimizer(Unit):
                     "schedule"
                 )
             super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "iterations":  # no property: a rule may have an attribute of that name
+                model = None if self._model is None else self._model()
+                state = None if model is None else model.training_state
+                return 0 if state is None else state.iterations
+            return super().__getattr__(name)
+
+    def attach(self, model: Sequential) -> None:
+        """Remember whose steps `iterations` counts."""
+        self._model = weakref.ref(model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the model: a copy belongs to none."""
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     # -- what a rule says -------------------------------------------------------------------------------
 

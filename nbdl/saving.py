@@ -16,7 +16,6 @@ import io
 import json
 import warnings
 import zipfile
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +27,7 @@ from nbdl.needs import changed_in_place, checked_needs, needs_of, other_version,
 from nbdl.notes import Note, noted, read_note
 from nbdl.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.registry import registry
-from nbdl.units import Unit, explained, serialize
+from nbdl.units import INSTEAD, Unit, explained, serialize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,9 +121,13 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def model_bytes(model: Sequential) -> bytes:
-    """The whole model as the bytes of a file."""
-    if model.layers:
+def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
+    """The whole model as the bytes of a file.
+
+    Args:
+        unbuilt: whether it may lack weights since the shape of its inputs is not known.
+    """
+    if model.layers and not (unbuilt and model.input_shape is None):
         model.build()
     units = _units(model, with_compiled=False)  # layers that a file cannot name are an error
     problem = why_not_resumable(model)
@@ -208,6 +211,7 @@ def _target(path: str | Path, what: str, known: Known) -> Path:
     return target
 
 
+@explained
 def save_model(model: Sequential, path: str | Path, overwrite: bool = True, note: Note | None = None) -> None:
     """Write a model to one file.
 
@@ -270,6 +274,7 @@ def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
     return model
 
 
+@explained
 def model_from_json(text: str) -> Sequential:
     """A model with initial weights from what `to_json` returned."""
     try:
@@ -324,10 +329,14 @@ def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
 
 
 @explained
-def load_model(path: str | Path, device: str = "cpu") -> Sequential:
+def load_model(
+    path: str | Path, custom_objects: None = None, compile: bool = True, *, device: str = "cpu"
+) -> Sequential:
     """A model from a file that `save` wrote, ready to predict or to go on training with the same bits.
 
     Args:
+        custom_objects: not needed: call nbdl.register(...) with your units before loading.
+        compile: whether to take the optimizer, the loss and the metrics from the file, too.
         device: where it is to run, see `Sequential.device`; the file does not depend on where it was trained.
 
     Raises:
@@ -336,12 +345,16 @@ def load_model(path: str | Path, device: str = "cpu") -> Sequential:
             it cannot run a layer.
         DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
     """
+    if custom_objects:
+        raise ConfigError(f"load_model: custom_objects is {INSTEAD['custom_objects']}")
     source = as_path(path, "path")
     if not source.exists():
         raise FileFormatError(f"there is no file {source}")
     if source.is_dir():
         raise FileFormatError(f"{source} is a folder, not a model file")
     model = model_from_bytes(source.read_bytes(), str(source))
+    if not compile:
+        model.compiled = model.training_state = None
     model.device = device
     return model
 
@@ -421,7 +434,7 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
     """Set all weights, or none: names and shapes are looked at first."""
     import numpy as np
 
-    own = model.existing_weights() if model.layers else []
+    own = model.existing_weights() if model.layers and model.input_shape is not None else []
     expected = {weight.name: weight.tensor.shape for weight in own}
     missing, extra = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
     if missing or extra:
@@ -441,6 +454,7 @@ def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -
 
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Read weights that `save_weights` wrote, or those of a whole model's file."""
+    model.existing_weights()
     source = as_path(path, "path")
     if not source.is_file():
         raise FileFormatError(f"there is no file {source}")
@@ -454,13 +468,3 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     else:
         arrays = _arrays(io.BytesIO(source.read_bytes()), str(source))
     _set_by_name(model, arrays, str(source))
-
-
-def clone_with_weights(model: Sequential) -> Sequential:
-    """An independent copy: config, weights, training state, device."""
-    with warnings.catch_warnings(action="ignore"):  # what a file cannot hold is copied below
-        copy = model_from_bytes(model_bytes(model))
-    copy._place = model._place
-    if copy.compiled is None and model.compiled is not None:
-        copy.compiled, copy.training_state = deepcopy((model.compiled, model.training_state))
-    return copy

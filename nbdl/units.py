@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.overrides import refuse_uncalled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,24 @@ INSTEAD: dict[str, str] = {
     "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
     "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
     "output": "not there: see model.explain() for how values flow",
+    "outputs": "not there: a model is a chain of layers; see model.output_shape and model.explain()",
+    "input": "not there: see model.explain() for how values flow",
+    "inputs": "not there: a model is a chain of layers; see model.input_shape and model.explain()",
+    "losses": "not there: penalties are part of the loss that fit and evaluate give",
+    "to_yaml": "not there: to_json and get_config give the same",
+    "class_mode": "an older argument: leave it out, the loss tells it",
+    "show_accuracy": "an older argument: compile(..., metrics=['accuracy']) shows it",
+    "theano_mode": "an older argument: leave it out",
+    "include_optimizer": "not there: load_model(path, compile=False) leaves the optimizer out",
+    "save_format": "not there: nbdl has one format of its own; export writes others",
+    "skip_mismatch": "not there: all weights must fit; set_weights of a layer sets that layer's alone",
+    "target_tensors": "not there: fit takes arrays and batches",
+    "sample_weight_mode": "not there: sample_weight has one weight for each row",
+    "layer_range": "not there: the table has all layers",
 }
+
+# Keras's names of arguments that have another here.
+OLDER = {"filepath": "path", "file_path": "path"}
 
 
 # Values of these that say what nbdl does anyway, and are let pass.
@@ -70,6 +88,33 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "write_graph": (True, False),
     "write_images": (False,),
     "write_steps_per_second": (False,),
+    "by_name": (True, False),
+    "compute_dtype": (None, "float32"),
+    "custom_objects": (None, {}),
+    "distribute": (None,),
+    "dynamic": (False,),
+    "expand_nested": (True, False),
+    "include_optimizer": (True,),
+    "input_dtype": (None, "float32"),
+    "layer_range": (None,),
+    "optional": (False,),
+    "options": (None,),
+    "positions": (None,),
+    "ragged": (None, False),
+    "rebuild": (True,),
+    "safe_mode": (True, False),
+    "sample_weight_mode": (None,),
+    "save_format": (None,),
+    "save_traces": (True, False),
+    "show_accuracy": (False,),
+    "show_trainable": (False,),
+    "signatures": (None,),
+    "skip_mismatch": (False,),
+    "sparse": (None, False),
+    "target_tensors": (None,),
+    "tensor": (None,),
+    "theano_mode": (None,),
+    "zipped": (None, True),
 }
 
 
@@ -109,6 +154,8 @@ class Unit:
         super().__init_subclass__(**options)
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
+        elif cls.kind in BASES:
+            refuse_uncalled(cls.kind, cls, BASES[cls.kind])
         if "__init__" in cls.__dict__:
             cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
 
@@ -224,6 +271,9 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        for old, name in OLDER.items():
+            if old in kwargs and old not in known and name in known and name not in kwargs:
+                kwargs[name] = kwargs.pop(old)
         for name in kwargs.keys() - known:
             if name in INSTEAD and name in without_harmless(kwargs, known, function.__name__):
                 raise TypeError(f"{function.__name__}: {name}= is {INSTEAD[name]}")

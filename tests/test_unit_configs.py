@@ -206,3 +206,44 @@ def test_joblib_takes_units() -> None:
     buffer.seek(0)
     assert joblib.load(buffer).kernel_regularizer.unit_name == "l2"
     assert initializers.Zeros().get_config() == {}
+
+
+# -- serialize and deserialize ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "unit"),
+    [
+        (losses, losses.Huber(2.0)),
+        (losses, losses.mse()),
+        (metrics, metrics.Precision(thresholds=0.3)),
+        (optimizers, optimizers.Adam(0.1)),
+        (optimizers, optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 10, 0.9))),
+        (optimizers.schedules, optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
+        (regularizing, regularizing.L1L2(0.1, 0.2)),
+        (constraints, constraints.MaxNorm(1.5)),
+        (initializers, initializers.Constant(2.0)),
+        (nbdl.layers, Dense(3, activation=LeakyReLU(0.1), kernel_regularizer="l2")),
+        (activations, activations.relu(max_value=6.0)),
+    ],
+)
+def test_serialize_and_back(module: Any, unit: Any) -> None:
+    config = module.serialize(unit)
+    assert config.keys() == {"class_name", "config"}
+    assert config["class_name"][0].isupper()
+    for again in (module.deserialize(config), module.get(config)):
+        assert type(again) is type(unit)
+        assert again.get_config() == unit.get_config()
+
+
+def test_serialize_in_keras_forms() -> None:
+    assert activations.serialize(activations.relu()) == activations.serialize("relu") == "relu"
+    assert losses.serialize("mse")["class_name"] == "MeanSquaredError"
+    assert losses.deserialize("mse").unit_name == "mean_squared_error"
+    given = {"class_name": "Dense", "config": {"units": 2, "kernel_initializer": {"class_name": "Ones", "config": {}}}}
+    assert nbdl.layers.deserialize(given).kernel_initializer.unit_name == "ones"
+    function = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+    assert activations.deserialize(function).unit_name == "relu"
+    assert nbdl.layers.serialize(None) is None
+    with pytest.raises(ConfigError, match=r"nbdl\.register"):
+        losses.deserialize("mse", custom_objects={"mse": square})

@@ -145,6 +145,6 @@ def load_model(path: str, device: str = "cpu", precision: str = "float32") -> An
     """Load a model."""
     import nbdl
 
-    model = nbdl.load_model(path, device)
+    model = nbdl.load_model(path, device=device)
     model.precision = precision
     return model

@@ -14,6 +14,7 @@ from nbdl_standard.layers.embedding import Embedding as _Embedding
 from nbdl_standard.layers.flatten import Flatten as _Flatten
 from nbdl_standard.layers.gaussian_dropout import GaussianDropout as _GaussianDropout
 from nbdl_standard.layers.gaussian_noise import GaussianNoise as _GaussianNoise
+from nbdl_standard.layers.identity import Identity as _Identity
 from nbdl_standard.layers.input import Input as _Input
 from nbdl_standard.layers.layer_normalization import LayerNormalization as _LayerNormalization
 from nbdl_standard.layers.leaky_relu import LeakyReLU as _LeakyReLU
@@ -27,6 +28,7 @@ from nbdl_standard.layers.rescaling import Rescaling as _Rescaling
 from nbdl_standard.layers.reshape import Reshape as _Reshape
 from nbdl_standard.layers.rms_normalization import RMSNormalization as _RMSNormalization
 from nbdl_standard.layers.softmax import Softmax as _Softmax
+from nbdl_standard.layers.thresholded_relu import ThresholdedReLU as _ThresholdedReLU
 from nbdl_standard.layers.unit_normalization import UnitNormalization as _UnitNormalization
 
 from nbdl import Layer as Layer
@@ -275,6 +277,17 @@ class GaussianNoise(_GaussianNoise):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+class Identity(_Identity):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
 class Input(_Input):
     def __init__(
         self,
@@ -494,6 +507,18 @@ class Softmax(_Softmax):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+class ThresholdedReLU(_ThresholdedReLU):
+    def __init__(
+        self,
+        theta: float = 1.0,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
 class UnitNormalization(_UnitNormalization):
     def __init__(
         self,
@@ -507,3 +532,5 @@ class UnitNormalization(_UnitNormalization):
     ) -> None: ...
 
 def get(given: Any, where: str = ...) -> Layer: ...
+def serialize(given: Any) -> Any: ...
+def deserialize(config: Any, custom_objects: None = ...) -> Layer: ...

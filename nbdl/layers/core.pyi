@@ -11,6 +11,7 @@ from nbdl.layers import Embedding as Embedding
 from nbdl.layers import Flatten as Flatten
 from nbdl.layers import GaussianDropout as GaussianDropout
 from nbdl.layers import GaussianNoise as GaussianNoise
+from nbdl.layers import Identity as Identity
 from nbdl.layers import Input as Input
 from nbdl.layers import InputLayer as InputLayer
 from nbdl.layers import LayerNormalization as LayerNormalization
@@ -25,4 +26,5 @@ from nbdl.layers import Rescaling as Rescaling
 from nbdl.layers import Reshape as Reshape
 from nbdl.layers import RMSNormalization as RMSNormalization
 from nbdl.layers import Softmax as Softmax
+from nbdl.layers import ThresholdedReLU as ThresholdedReLU
 from nbdl.layers import UnitNormalization as UnitNormalization

@@ -174,6 +174,8 @@ def stub(kind: str) -> str:
         also = {name for entry in own_entries(ALSO[kind]) for name in names_of(entry)} - taken
         body += [f"from nbdl.{ALSO[kind]} import {name} as {name}" for name in sorted(also)]
     body.append(f"\ndef get(given: Any, where: str = ...) -> {KINDS[kind]}: ...")
+    body.append("def serialize(given: Any) -> Any: ...")
+    body.append(f"def deserialize(config: Any, custom_objects: None = ...) -> {KINDS[kind]}: ...")
     return assembled(body)
 
 

@@ -64,6 +64,8 @@ LAYERS = {
     "ELU": Truth(lambda x, weights, **arguments: ACTIVATIONS["elu"].value(x, **arguments)),
     "Softmax": Truth(lambda x, weights: ACTIVATIONS["softmax"].value(x)),
     "Input": Truth(lambda x, weights, shape: x),
+    "Identity": Truth(lambda x, weights: x),
+    "ThresholdedReLU": Truth(lambda x, weights: np.where(x > 1.0, x, 0.0)),
     "ActivityRegularization": Truth(lambda x, weights, l1=0.0, l2=0.0: x),
     "Dropout": Truth(lambda x, weights, rate, scaling="inverted": x if scaling == "inverted" else x * (1 - rate)),
     "BatchNormalization": Truth(batch_normalization),

@@ -1,0 +1,99 @@
+"""Keras's arguments: those that change nothing here are taken, the others are refused with what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbdl
+from nbdl import Sequential, load_model
+from nbdl.errors import ConfigError
+from nbdl.layers import Dense, Input
+
+X = np.ones((8, 4), np.float32)
+Y = np.zeros((8, 1), np.float32)
+
+
+def compiled() -> Sequential:
+    model = Sequential([Input((4,)), Dense(1)], seed=1)
+    model.compile("sgd", "mse")
+    return model
+
+
+HARMLESS: dict[str, Callable[[Sequential, Path], Any]] = {
+    "load": lambda m, p: load_model(filepath=_saved(m, p), custom_objects=None, safe_mode=True),
+    "call": lambda m, p: m(X, training=False, mask=None),
+    "save": lambda m, p: m.save(filepath=p, overwrite=True, include_optimizer=True, save_format=None, zipped=None),
+    "save_model": lambda m, p: nbdl.models.save_model(m, filepath=p, overwrite=True, signatures=None, options=None),
+    "save_weights": lambda m, p: m.save_weights(p, overwrite=True),
+    "load_weights": lambda m, p: m.load_weights(_saved(m, p), by_name=True, skip_mismatch=False),
+    "compile": lambda m, p: m.compile("sgd", "mse", loss_weights=None, run_eagerly=False, jit_compile="auto"),
+    "compile 2": lambda m, p: m.compile("sgd", "mse", sample_weight_mode=None, target_tensors=None),
+    "fit": lambda m, p: m.fit(X, Y, verbose=0, workers=1, use_multiprocessing=False, max_queue_size=10),
+    "fit 0": lambda m, p: m.fit(X, Y, verbose=0, show_accuracy=False),
+    "evaluate": lambda m, p: m.evaluate(X, Y, verbose=0, workers=1, use_multiprocessing=False),
+    "predict": lambda m, p: m.predict(X, verbose=0, workers=1, max_queue_size=10),
+    "summary": lambda m, p: m.summary(positions=None, expand_nested=True, show_trainable=False, print_fn=[].append),
+    "add": lambda m, p: m.add(Dense(1), rebuild=True),
+    "pop": lambda m, p: m.pop(rebuild=True),
+    "json": lambda m, p: nbdl.models.model_from_json(m.to_json(), custom_objects=None),
+    "config": lambda m, p: Sequential.from_config(m.get_config(), custom_objects={}),
+    "layer": lambda m, p: Dense(3, dtype="float32", weights=None, batch_input_shape=(None, 4)),
+    "input": lambda m, p: Input((4,), dtype="float32", sparse=False, ragged=False, optional=False),
+}
+
+
+def _saved(model: Sequential, path: Path) -> Path:
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_changes_nothing_is_taken(what: str, tmp_path: Path) -> None:
+    HARMLESS[what](compiled(), tmp_path / "model.nbdl")
+
+
+REFUSED: list[tuple[Callable[[Sequential], Any], type[Exception], str]] = [
+    (lambda m: m(X, training=True), ConfigError, "fit and train_on_batch"),
+    (lambda m: m(X, mask=X), ConfigError, "masks"),
+    (lambda m: m.compile("sgd", "mse", class_mode="categorical"), TypeError, "class_mode= is an older argument"),
+    (lambda m: m.fit(X, Y, show_accuracy=True), TypeError, r"metrics=\['accuracy'\]"),
+    (lambda m: m.evaluate(X, Y, show_accuracy=True), TypeError, r"metrics=\['accuracy'\]"),
+    (lambda m: m.save("model.nbdl", include_optimizer=False), TypeError, "compile=False"),
+    (lambda m: m.save("model.nbdl", save_format="h5"), TypeError, "format of its own"),
+    (lambda m: m.load_weights("model.nbdl", skip_mismatch=True), TypeError, "all weights must fit"),
+    (lambda m: load_model("model.nbdl", custom_objects={"f": Dense}), ConfigError, r"nbdl\.register"),
+    (lambda m: m.summary(lin_length=3), TypeError, "Did you mean 'line_length'"),
+    (lambda m: Dense(784, 128), ConfigError, r"Dense\(128, input_dim=784\)"),
+    (lambda m: Dense(3, weights=[X]), TypeError, "set_weights"),
+    (lambda m: m.inputs, AttributeError, r"model\.input_shape"),
+    (lambda m: m.outputs, AttributeError, r"model\.output_shape"),
+    (lambda m: m.to_yaml(), AttributeError, "to_json"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "kind", "text"), REFUSED)
+def test_what_cannot_be_had_is_explained(wanted: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        wanted(compiled())
+
+
+def test_load_without_compile(tmp_path: Path) -> None:
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.nbdl")
+    loaded = load_model(tmp_path / "model.nbdl", compile=False)
+    assert (loaded.compiled, loaded.training_state, loaded.loss) == (None, None, None)
+    assert np.array_equal(loaded.predict(X), model.predict(X))
+    assert load_model(tmp_path / "model.nbdl").optimizer.iterations == 1
+
+
+def test_weights_are_not_overwritten_where_that_is_said(tmp_path: Path) -> None:
+    model = compiled()
+    model.save_weights(tmp_path / "weights.npz", overwrite=False)
+    with pytest.raises(ConfigError, match="overwrite=True"):
+        model.save_weights(tmp_path / "weights.npz", overwrite=False)

@@ -10,6 +10,8 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """Keras 1 and 2 have layers and models here."""
-        from nbdl.paths import elsewhere
+        from nbdl.paths import elsewhere, missing
 
+        if name.islower():  # a module of the engine, for which `from nbdl.engine import` asks before it imports it
+            raise missing(__name__, name)
         return elsewhere(__name__, name, ("models", "layers"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -99,13 +99,19 @@ def elsewhere(module: str, name: str, homes: tuple[str, ...]) -> Any:
     Raises:
         AttributeError: none of them has it.
     """
-    if not name.startswith("__"):
+    if not name.startswith("__") and not _is_submodule(module, name):
         for home in map(_home, homes):
             if hasattr(home, name):
                 return getattr(home, name)
         if name not in MISSING:
             return getattr(_home(homes[-1]), name)  # raises an error that knows the names that are there
     raise missing(module, name)
+
+
+def _is_submodule(module: str, name: str) -> bool:
+    """Whether `from module import name` means a module that is not imported yet: Python asks for an attribute first."""
+    folders = vars(sys.modules[module]).get("__path__") if module in sys.modules else None
+    return bool(folders) and PathFinder.find_spec(f"{module}.{name}", folders) is not None
 
 
 class Alias(ModuleType):

@@ -134,3 +134,13 @@ def test_normalize(axis: int, order: int) -> None:
     norm = np.linalg.norm(x, order, axis, keepdims=True)
     norm[norm == 0] = 1
     assert np.array_equal(normalize(x, axis, order), x / norm)
+
+
+def test_importing_a_module_of_the_engine_loads_no_plugin() -> None:
+    """`from package import module` asks the package for an attribute first, which here may stand for a Keras path."""
+    text = (
+        "import sys; from nbdl.engine import operands, frame; import nbdl.engine.program; "
+        "print([name for name in sys.modules if name.startswith('nbdl_standard')])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"

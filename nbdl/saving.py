@@ -1,7 +1,7 @@
 """Files: one zip with a format number, JSON for what is said and npz for numbers. Loading never runs code.
 
     nbdl.json        format number, versions, plugins needed
-    config.json      layers, seed
+    config.json      layers, seed, names of columns
     training.json    optimizer, loss, metrics, steps and epochs done (if compiled)
     encoding.json    how data became inputs, class names (if the model has any)
     weights.npz      by name, "dense_1/kernel"
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.entries import Entry
-from nbdl.errors import ConfigError, FileFormatError, NbdlError, UnknownNameError
+from nbdl.errors import ConfigError, EncodedRowsWarning, FileFormatError, NbdlError, UnknownNameError, warn
 from nbdl.files import write_atomically
 from nbdl.needs import changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.notes import Note, noted, read_note
@@ -464,7 +464,14 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     except zipfile.BadZipFile:
         is_model = False
     if is_model:
-        arrays = _Archive(source.read_bytes(), str(source)).arrays("weights.npz")
+        opened = _Archive(source.read_bytes(), str(source))
+        arrays = opened.arrays("weights.npz")
+        if "encoding.json" in opened.names and model.encoding is None:
+            warn(
+                f"{source}: these weights were trained on encoded rows, and this model has no encoding: predictions for "
+                "plain rows will be wrong. nbdl.load_model keeps the encoding; set model.encoding to it",
+                EncodedRowsWarning,
+            )
     else:
         arrays = _arrays(io.BytesIO(source.read_bytes()), str(source))
     _set_by_name(model, arrays, str(source))

@@ -182,6 +182,14 @@ def test_the_columns_of_an_encoding_are_names_too() -> None:
         model.predict(SWAPPED)
 
 
+def test_weights_of_an_encoded_model_are_warned_of(tmp_path: Path) -> None:
+    model = encoded_net()
+    model.save(tmp_path / "model.nbdl")
+    with pytest.warns(EncodedRowsWarning, match="trained on encoded rows"):
+        net().load_weights(tmp_path / "model.nbdl")
+    encoded_net().load_weights(tmp_path / "model.nbdl")
+
+
 def test_an_encoding_that_changes_nothing_needs_no_warning() -> None:
     model = net()
     model.encoding = Encoding((), (2,), (0.0,), (1.0,), None, "classification", ("0", "1"))

@@ -41,8 +41,10 @@ def numbers(values: object) -> Table:
     ("data", "task", "reason"),
     [
         (table(IRIS.replace("kind", "y")), "classification", "target 'y' is text with 3 classes"),
-        (numbers(range(20)), "classification", "whole numbers with 20 distinct"),
-        (numbers([*range(20), 1.0]), "classification", "whole numbers with 20 distinct"),
+        (numbers([*range(20), *range(20)]), "classification", "whole numbers with 20 distinct"),
+        (numbers([*range(20), *range(19), 19.0]), "classification", "whole numbers with 20 distinct"),
+        (numbers(range(20)), "regression", "whole numbers with 20 distinct values in 20 rows"),
+        (numbers(range(10)), "classification", "whole numbers with 10 distinct"),
         (numbers(range(21)), "regression", "whole numbers with 21 distinct"),
         (numbers([0.5, 1]), "regression", "not whole"),
         (Arrays("a", np.eye(3), np.array([0, 1, 2])), "classification", "y holds whole numbers with 3"),
@@ -128,6 +130,28 @@ def test_a_bad_cell_is_found_whatever_part_it_falls_into(cell: str, row: int) ->
             Encoding.fit(part, "y")
         with pytest.raises(DataError, match=rf"line {row + 2}, column 'b'"):
             part.numbers("b")
+
+
+@pytest.mark.parametrize("row", range(0, 40, 3))
+@pytest.mark.parametrize(("where", "value"), [("x", np.nan), ("x", 1e300), ("y", np.inf)])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_bad_number_of_arrays_is_found_whatever_part_it_falls_into(
+    row: int, where: str, value: float, standardize: bool
+) -> None:
+    x, y = np.arange(82.0).reshape(41, 2), np.arange(41) / 2
+    rest, test = hold_out(Arrays("a", x, y), None, "regression", 0.2, 0)
+    training, validation = hold_out(rest, None, "regression", 0.2, 1)
+    assert test is not None
+    if where == "x":
+        x[row : row + 2, 1] = value  # which the parts, made before, do not see
+    else:
+        y[row : row + 2] = value
+    message = rf"a, row {row}, feature 1: .* 2 numbers of x" if where == "x" else rf"a: y, row {row}: .* 2 numbers of y"
+    for part in (training, validation, test):
+        with pytest.raises(DataError, match=message):
+            Encoding.fit(part, standardize=standardize)
+    places = sorted([*training.places, *validation.places, *test.places])
+    assert places == list(range(41))
 
 
 def test_every_column_with_bad_cells_is_named() -> None:

@@ -64,9 +64,10 @@ def test_a_model_of_the_command_line_in_python(tmp_path: Path, monkeypatch: pyte
     rows = pd.DataFrame(np.random.default_rng(0).normal(50, 9, (200, 2)), columns=["area", "age"])
     rows["price"] = 3 * rows.area - rows.age + 0.5
     rows.to_csv("table.csv", index=False)
-    nbdl_command = [sys.executable, "-m", "nbdl"]
-    subprocess.run([*nbdl_command, *"train table.csv --target price -o price.nbdl -q".split()], check=True, timeout=120)
-    printed = subprocess.check_output([*nbdl_command, "predict", "price.nbdl", "table.csv"], text=True, timeout=120)
+    command = [sys.executable, "-m", "nbdl"]
+    training = ["train", "table.csv", "--target", "price", "-o", "price.nbdl", "-q"]
+    subprocess.run([*command, *training], check=True, timeout=120)
+    printed = subprocess.check_output([*command, "predict", "price.nbdl", "table.csv"], text=True, timeout=120)
     for given in (rows[["price", "age", "area"]], dict(rows), rows[["area", "age"]].to_numpy()):
         scope: dict[str, Any] = {"nbdl": nbdl, "rows": given}
         exec(compile(ENCODED, "README.md", "exec"), scope)

@@ -202,9 +202,7 @@ def suffixed(name: str, readers: Mapping[str, Any]) -> bool:
 
 def rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
     """Return these rows, in this order."""
-    if isinstance(data, Arrays):
-        return Arrays(data.source, data.x[rows], None if data.y is None else data.y[rows])
-    return data.taken(rows.tolist())
+    return data.taken(rows) if isinstance(data, Arrays) else data.taken(rows.tolist())
 
 
 def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: int) -> tuple[Data, Data | None]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbdl.data.cells import FLOAT32_MAX, not_finite
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,8 @@ class Arrays:
             one-hot classes. Default: none.
         x_test: Inputs of the test part, shaped as `x` but for the rows. Default: none.
         y_test: Targets of the test part. Default: none.
+        places: The numbers of these rows in the source, for error messages. Default: from 0.
+        whole: The arrays that these rows were taken from. Default: none, these are whole.
 
     Raises:
         DataError: Wrong type or shape; the message names the array.
@@ -32,6 +37,8 @@ class Arrays:
     y: NDArray[Any] | None = None
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
+    places: NDArray[Any] | None = None
+    whole: Arrays | None = None
 
     def __post_init__(self) -> None:
         check_inputs(self.source, "x", self.x)
@@ -52,6 +59,41 @@ class Arrays:
     def __len__(self) -> int:
         """Return the number of rows of `x`."""
         return len(self.x)
+
+    def number(self, row: int) -> int:
+        """Return the number of a row in the source."""
+        return row if self.places is None else int(self.places[row])
+
+    def taken(self, rows: NDArray[Any]) -> Arrays:
+        """Return these rows, in this order, without a test part."""
+        y = None if self.y is None else self.y[rows]
+        places = rows if self.places is None else self.places[rows]
+        return Arrays(self.source, self.x[rows], y, places=places, whole=self.whole or self)
+
+    def check_numbers(self) -> None:
+        """Refuse inputs of which a number, in the whole arrays, is not finite or does not fit float32.
+
+        Raises:
+            DataError: There is one; the message names the first one's row and feature, and counts them.
+        """
+        import numpy as np
+
+        whole = self.whole or self
+        if whole.x.dtype.kind != "f":
+            return
+        flat = whole.x.reshape(len(whole), -1)
+        bad = 0
+        first: tuple[int, int] | None = None
+        for start in range(0, len(flat), BLOCK_ROWS):
+            places = np.argwhere(~(np.abs(flat[start : start + BLOCK_ROWS]) <= FLOAT32_MAX))
+            bad += len(places)
+            if first is None and len(places):
+                first = start + int(places[0][0]), int(places[0][1])
+        if first is not None:
+            row, feature = first
+            more = f" {bad} numbers of x are not usable." if bad > 1 else ""
+            reason = not_finite(float(flat[first]))
+            raise DataError(f"{self.source}, row {whole.number(row)}, feature {feature}: {reason}{more}")
 
     @property
     def test(self) -> Arrays | None:

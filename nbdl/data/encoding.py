@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from nbdl.data.arrays import Arrays
+from nbdl.data.arrays import BLOCK_ROWS, Arrays
 from nbdl.data.cells import not_finite, tally
 from nbdl.data.given import as_data, as_targets
-from nbdl.data.statistics import Scale, array_scale, column_scale, neutral
+from nbdl.data.statistics import Scale, column_scale, moments, neutral
 from nbdl.data.table import Table, listed
 from nbdl.data.target import Data, Task, class_indices, class_names, guess_task, target_values
 from nbdl.errors import DataError, did_you_mean
@@ -19,9 +19,6 @@ from nbdl.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -103,8 +100,9 @@ class Encoding:
             features = feature_names(data, str(target), ignore)
             mean, deviation = column_scale(data, features) if standardize else neutral(1, float(scale))
             return cls(features, (len(features),), mean, deviation, target, task, *answers)
+        data.check_numbers()
         shape = (math.prod(data.x.shape[1:]),) if flatten else data.x.shape[1:]
-        mean, deviation = array_scale(data.source, data.x) if standardize else neutral(1, float(scale))
+        mean, deviation = moments(data.x.reshape(len(data), -1)) if standardize else neutral(1, float(scale))
         return cls((), shape, mean, deviation, None, task, *answers)
 
     @property
@@ -159,6 +157,7 @@ class Encoding:
         """Return the inputs of arrays, encoded, of shape (rows, features)."""
         import numpy as np
 
+        data.check_numbers()
         flat = data.x.reshape(len(data), -1)
         mean, deviation = np.asarray(self.mean), np.asarray(self.deviation)
         x = np.empty(flat.shape, np.float32)
@@ -170,7 +169,7 @@ class Encoding:
             if not np.isfinite(x[block]).all():
                 row, feature = np.argwhere(~np.isfinite(x[block]))[0]
                 reason = unusable(float(flat[start + row, feature]))
-                raise DataError(f"{data.source}, row {start + row}, feature {feature}: {reason}")
+                raise DataError(f"{data.source}, row {data.number(start + row)}, feature {feature}: {reason}")
         return x
 
     def input_columns(self, data: Data) -> tuple[str, ...]:
@@ -304,7 +303,7 @@ def fit_target(
     if task == "regression":
         values = regression_values(data, target)
         refuse_constant(data, target, values)
-        scale: Scale = array_scale(data.source, values) if standardize else neutral(values.shape[1], 1.0)
+        scale: Scale = moments(values) if standardize else neutral(values.shape[1], 1.0)
         return (), *scale
     values_or_text = target_values(data, target)
     classes = class_names(values_or_text)
@@ -316,7 +315,7 @@ def fit_target(
 
 def refuse_constant(data: Data, target: str | None, values: NDArray[np.float64]) -> None:
     """Refuse targets of a regression that are the same in every row of the whole data."""
-    whole = regression_values(data.whole, target) if isinstance(data, Table) and data.whole else values
+    whole = regression_values(data.whole, target) if data.whole else values
     if len(whole) > 1 and (whole == whole[0]).all():
         raise DataError(f"{data.source}: the target is {whole[0, 0]:g} in every row: nothing to learn.")
 

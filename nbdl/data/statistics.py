@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nbdl.data.cells import FLOAT32_MAX, not_finite
 from nbdl.data.table import Table
-from nbdl.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,23 +24,6 @@ def column_scale(table: Table, names: tuple[str, ...]) -> Scale:
     return tuple(mean for means, _ in pairs for mean in means), tuple(
         deviation for _, deviations in pairs for deviation in deviations
     )
-
-
-def array_scale(source: str, values: NDArray[Any]) -> Scale:
-    """Return the mean and standard deviation of each feature over the rows.
-
-    Raises:
-        DataError: A value is not finite or does not fit float32; the message names row and feature.
-    """
-    import numpy as np
-
-    flat = values.reshape(len(values), -1)
-    bad = np.argwhere(~(np.abs(flat.astype(np.float64)) <= FLOAT32_MAX))
-    if len(bad):
-        row, feature = bad[0]
-        reason = not_finite(float(flat[row, feature]))
-        raise DataError(f"{source}, row {row}, feature {feature}: {reason}")
-    return moments(flat)
 
 
 def moments(columns: NDArray[Any]) -> Scale:

@@ -6,7 +6,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nbdl.data.arrays import Arrays
-from nbdl.data.cells import MOST_SHOWN, Kind, kind_of, looks_like_number, not_a_number, not_finite, tally, to_number
+from nbdl.data.cells import (
+    FLOAT32_MAX,
+    MOST_SHOWN,
+    Kind,
+    kind_of,
+    looks_like_number,
+    not_a_number,
+    not_finite,
+    tally,
+    to_number,
+)
 from nbdl.data.table import Table, listed
 from nbdl.errors import DataError
 
@@ -18,14 +28,15 @@ Task: TypeAlias = Literal["classification", "regression"]
 Data: TypeAlias = Table | Arrays
 
 MOST_WHOLE_NUMBER_CLASSES = 20
+MANY = 10  # so many whole numbers, and fewer than two rows for each, are no classes
 RARE = 20  # text is rare among so many times more numbers
 
 
 def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
     """Guess from the target alone whether it holds classes or values.
 
-    Text is classes; whole numbers with at most 20 distinct values are classes; one-hot rows are classes; all
-    else is values.
+    Text is classes; whole numbers with at most 20 distinct values are classes, unless there are more than 10
+    and fewer than two rows for each; one-hot rows are classes; all else is values.
 
     Args:
         data: The training data.
@@ -53,8 +64,10 @@ def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
     distinct = np.unique(values)
     if not np.array_equal(distinct, np.round(distinct)):
         return "regression", f"{label} holds numbers that are not whole"
-    few = len(distinct) <= MOST_WHOLE_NUMBER_CLASSES
+    few = len(distinct) <= MOST_WHOLE_NUMBER_CLASSES and not (len(distinct) > MANY and len(distinct) * 2 > len(values))
     reason = f"{label} holds whole numbers with {len(distinct)} distinct values"
+    if not few and len(distinct) <= MOST_WHOLE_NUMBER_CLASSES:
+        reason += f" in {len(values)} rows"
     return ("classification", reason) if few else ("regression", reason)
 
 
@@ -103,7 +116,7 @@ def refuse_names(data: Data, target: str | None, values: list[str]) -> None:
 
 def place_of(data: Data, target: str | None, row: int) -> str:
     """Return where a target is, as error messages say it."""
-    return data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {row}"
+    return data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {data.number(row)}"
 
 
 def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[str]:
@@ -140,10 +153,14 @@ def array_values(data: Arrays) -> NDArray[np.float64] | list[str]:
         if y.ndim == 2:
             raise DataError(f"{data.source}: y holds text of shape {y.shape}; text needs shape (rows,).")
         return [str(value).strip() for value in y]
+    if data.whole is not None:
+        array_values(data.whole)  # which may be unusable in another part
     values = y.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
+    bad = np.argwhere(~(np.abs(values) <= FLOAT32_MAX))
     if len(bad):
-        raise DataError(f"{data.source}: y, row {bad[0][0]}: {not_finite(float(values[tuple(bad[0])]))}")
+        reason = not_finite(float(values[tuple(bad[0])]))
+        more = f" {len(bad)} numbers of y are not usable." if len(bad) > 1 else ""
+        raise DataError(f"{data.source}: y, row {data.number(int(bad[0][0]))}: {reason}{more}")
     return values
 
 

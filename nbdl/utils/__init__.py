@@ -39,7 +39,9 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     """
     import numpy as np
 
-    array = np.asarray(x)
+    from nbdl.inputs import as_array
+
+    array = as_array(x, "normalize: x")
     norm = np.linalg.norm(array, order, axis, keepdims=True)
     return np.asarray(array / np.where(norm == 0, 1, norm))
 

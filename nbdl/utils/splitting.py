@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, DataError
@@ -60,6 +61,8 @@ def train_test_split(
 
 
 def _rows(array: Any) -> int:
+    if isinstance(array, Mapping | Set):
+        raise DataError(f"train_test_split takes arrays and lists, got a {type(array).__name__}")
     if hasattr(array, "shape"):
         return int(array.shape[0])
     if not hasattr(array, "__len__"):

@@ -37,14 +37,11 @@ def read(source: Path | TextIO) -> Arrays:
     x = pick(path, named, INPUTS)
     if x is None:
         raise DataError(f"{path}: has no array x. Arrays: {', '.join(named) or 'none'}.")
-    return Arrays(
-        str(path),
-        named[x],
-        *(
-            None if name is None else named[name]
-            for name in (pick(path, named, names) for names in (TARGETS, TEST_INPUTS, TEST_TARGETS))
-        ),
+    y, x_test, y_test = (
+        None if name is None else named[name]
+        for name in (pick(path, named, names) for names in (TARGETS, TEST_INPUTS, TEST_TARGETS))
     )
+    return Arrays(str(path), named[x], y, x_test, y_test)
 
 
 def read_named(path: Path) -> dict[str, NDArray[Any]]:

@@ -218,6 +218,8 @@ def _validation(
             "validation_data is a generator, which one validation would use up: give validation_steps, or what can be "
             "iterated over again"
         )
+    if made.stream is not None and made.stream.again:
+        made.stream.first()  # what does not fit is told now, not after an epoch
     return made
 
 

@@ -474,6 +474,17 @@ def test_validation_on_batches_and_steps() -> None:
         net().fit(X, Y, epochs=3, verbose=0, validation_data=iter(BATCHES), validation_steps=4)
 
 
+@pytest.mark.parametrize("bad", [(X[:8, :2], Y[:8]), (X[:8],), (X[:8] * np.nan, Y[:8]), (X[:8], Y[:8, :1])])
+def test_batches_to_validate_on_are_looked_at_before_the_first_epoch(bad: Any) -> None:
+    class Watch(Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            pytest.fail("too late")
+
+    for batches in ([bad], Indexed([bad])):
+        with pytest.raises(DataError, match=r"validation_data, (the first batch|batch 0)"):
+            net().fit(X, Y, validation_data=batches, callbacks=[Watch()], verbose=0)
+
+
 def test_a_split_of_sorted_rows_is_noticed() -> None:
     order = np.argsort(LABELS, kind="stable")
     for y, loss in ((Y, "categorical_crossentropy"), (LABELS, "sparse_categorical_crossentropy")):

@@ -249,3 +249,23 @@ def test_what_is_no_path_is_refused(value: Any) -> None:
     for call in calls:
         with pytest.raises(ConfigError, match="path is a path"):
             call(value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", ""),
+        ("train", "digits", "-o", ""),
+        ("train", "data.csv", "--target", "y", "--test", "", "--dry-run"),
+        ("train", "digits", "--plugin-file", ""),
+        ("predict", "p.nbdl", ""),
+        ("evaluate", "p.nbdl", ""),
+        ("export", "p.nbdl", "--to", "c", "-o", ""),
+        ("plugins", "docs", "nbdl", "-o", ""),
+        ("plugins", "new", "t_new", "--kind", "activation", "-o", ""),
+    ],
+)
+def test_empty_paths_of_commands_are_refused(arguments: tuple[str, ...], table: Path, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    assert "is a path, a text such as" in run(*arguments, code=2).stderr
+    assert sorted(folder.rglob("*")) == before

@@ -12,6 +12,7 @@ from nbdl.cli.options import debug_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
+from nbdl.outputs import as_path
 
 if TYPE_CHECKING:
     from nbdl.entries import Entry, Owner
@@ -50,7 +51,7 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
 
     owner = chosen(package)
     entries = registered(owner)
-    target, files = Path(folder), pages(owner.distribution, entries)
+    target, files = as_path(folder, "-o FOLDER"), pages(owner.distribution, entries)
     own = mark(owner.distribution)
     if others := foreign(target, files, own):
         raise ConfigError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from nbdl.cli.complete import folders, units
 from nbdl.cli.options import debug_option
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.outputs import as_path
 
 if TYPE_CHECKING:
     from nbdl.registry import Entry
@@ -56,7 +56,7 @@ def new(ctx: click.Context, name: str, kind: str | None, output: str | None, aut
         raise ConfigError(f"nbdl has a command {request.unit!r} of its own; choose another name")
     scaffold.refuse_taken(request)
     files = entry.target(request)
-    folder = Path(output or request.distribution)
+    folder = as_path(request.distribution if output is None else output, "-o FOLDER")
     if not dry_run:
         scaffold.write(files, folder)
     click.echo(f"{folder}{' would hold' if dry_run else ''}:")

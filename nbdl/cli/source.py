@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import Arrays
 from nbdl.errors import ConfigError, DataError, counted, did_you_mean
+from nbdl.outputs import as_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +121,7 @@ def load(name: str, reading: Reading) -> Source:
     """
     from nbdl.registry import registry
 
+    as_path(name, "SOURCE or FILE")
     entry = registry.find("datasets", name) if name != "-" else None
     if entry is not None:
         return _dataset(name, entry, reading)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import DataError
+from nbdl.outputs import as_path
 from nbdl_standard.readers import idx, npz
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def load_data(folder: str | Path | None = None, *, download: bool = False) -> tu
 
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, the MNIST database of handwritten digits.
     """
-    places = [Path(folder).expanduser()] if folder is not None else list(usual_folders())
+    places = [as_path(folder, "folder").expanduser()] if folder is not None else list(usual_folders())
     for place in places:
         for candidate in (place, place / "mnist"):
             found = load_from(candidate)

@@ -62,12 +62,12 @@ def _listed(names: Sequence[str]) -> str:
 @contextmanager
 def kept_if_trained(model: Sequential) -> Iterator[None]:
     """Have the model forget the names that it learns in this block where it ends with an error before any step."""
-    known, done = model._feature_names, _steps(model)
+    known, done = (model._feature_names, model._target_names), _steps(model)
     try:
         yield
     except BaseException:
         if _steps(model) == done:
-            model._feature_names = known
+            model._feature_names, model._target_names = known
         raise
 
 
@@ -75,7 +75,23 @@ def _steps(model: Sequential) -> int:
     return 0 if model.training_state is None else model.training_state.iterations
 
 
-def learn_names(model: Sequential, names: Names | None) -> None:
-    """Keep the names of the columns that a model is fitted on, unless it has some."""
+def learn_names(model: Sequential, names: Names | None, targets: Names | None) -> None:
+    """Keep the names of the columns that a model is fitted on, inputs and targets, unless it has some."""
     if names is not None and model.feature_names is None:
         model._feature_names = names
+    if targets is not None and model._target_names is None:
+        model._target_names = targets
+
+
+def check_targets(known: Names | None, y: Any) -> None:
+    """Refuse a data frame of targets whose columns are those known in another order; other names are other words.
+
+    Raises:
+        DataError: it is one.
+    """
+    given = None if known is None else names_of(y)
+    if known is not None and given is not None and given != known and sorted(given) == sorted(known):
+        raise DataError(
+            f"the columns of y must be in the order of those that fit was given: {_listed(known)}; got "
+            f"{_listed(given)}. Use y[{list(known)!r}]"
+        )

@@ -19,7 +19,7 @@ import numpy as np
 from nbdl import inputs as given
 from nbdl.callback import Callback, CallbackList, History, Logs, made
 from nbdl.class_weights import ClassWeights, warn_of_sorted
-from nbdl.columns import check_names, kept_if_trained, learn_names, names_of
+from nbdl.columns import check_names, check_targets, kept_if_trained, learn_names, names_of
 from nbdl.engine import executors
 from nbdl.engine.batches import Words
 from nbdl.engine.random import permutation
@@ -69,7 +69,7 @@ def fit(
         share = validation_split if validation_data is None else 0.0
         data = Data(model, [x, y, sample_weight], batch_size, steps_per_epoch, shuffle, share)
         run = data.fit(class_weight, threads)
-        learn_names(model, data.names)
+        learn_names(model, *data.names)
         history = History()
         shown = [ProgressLine(verbose)] if verbose else []
         params: dict[str, Any] = {
@@ -114,7 +114,7 @@ class Data:
     Attributes:
         batch: rows of a step; None where batches come as they are.
         rest: the rows that are split off.
-        names: of the columns of x, where it has some.
+        names: of the columns of x and of y, where they have some.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Data:
         self.arrays, self.rest = data, range(0)
         self.checked: list[Any] = []
         x, y, weights = data
-        self.names = names_of(x)
+        self.names = names_of(x), names_of(y)
         if is_stream(x):
             refuse_beside(y=y, sample_weight=weights, batch_size=batch_size, validation_split=share or None)
             self.source: Any = x
@@ -137,6 +137,7 @@ class Data:
         self.source = None
         if any(on_disk(array) for array in data):
             check_names(model.feature_names, x)
+            check_targets(model._target_names, y)
             self.arrays = [one if one is None or on_disk(one) else given.as_array(one, "y") for one in data]
         else:
             self.checked = checked_data(model, x, y, weights)
@@ -156,7 +157,7 @@ class Data:
         if self.source is not None:
             stream = Stream(model, self.source, self.steps, self.shuffle)
             first = stream.first()
-            self.names = self.names or stream.names
+            self.names = stream.names
             weights = None if class_weight is None else ClassWeights(class_weight, model.output_shape)
             if weights is not None and weights.balanced:
                 raise ConfigError(

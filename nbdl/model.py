@@ -56,6 +56,7 @@ class Sequential(Trainer, Savable, Weighted):
         self.history: History | None = None
         self.encoding: Any = None
         self._feature_names: tuple[str, ...] | None = None
+        self._target_names: tuple[str, ...] | None = None
         self.compiled: Compiled | None = None
         self.training_state: TrainingState | None = None
         self._place = Place()
@@ -188,7 +189,7 @@ class Sequential(Trainer, Savable, Weighted):
             self._store = self._feature_names = None
         self._executors.clear()
         self._shapes = []
-        self.training_state = None
+        self.training_state = self._target_names = None
 
     # -- building ---------------------------------------------------------------------------------------
 

@@ -163,7 +163,8 @@ def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
 
 def _names(model: Sequential) -> dict[str, Any]:
     """The names of the columns that the model was fitted on, if it was on a data frame."""
-    return {} if model._feature_names is None else {"feature_names": list(model._feature_names)}
+    names = {"feature_names": model._feature_names, "target_names": model._target_names}
+    return {key: list(value) for key, value in names.items() if value is not None}
 
 
 def _training_config(model: Sequential) -> dict[str, Any]:
@@ -390,10 +391,9 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
 def _restored(archive: _Archive) -> Sequential:
     config = archive.json("config.json")
     model = model_from_config(config)
-    names = config.get("feature_names")
-    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise FileFormatError(f"{archive.name}: config.json: feature_names is not a list of names")
-    model.feature_names = names
+    model._feature_names, model._target_names = (
+        _restored_names(config, key, archive.name) for key in ("feature_names", "target_names")
+    )
     _set_by_name(model, archive.arrays("weights.npz"), archive.name)
     if "training.json" in archive.names:
         _restore_training(model, archive)
@@ -402,6 +402,13 @@ def _restored(archive: _Archive) -> Sequential:
 
         model.encoding = Encoding.from_config(archive.json("encoding.json"))
     return model
+
+
+def _restored_names(config: dict[str, Any], key: str, name: str) -> tuple[str, ...] | None:
+    names = config.get(key)
+    if names is not None and not (isinstance(names, list) and all(isinstance(one, str) for one in names)):
+        raise FileFormatError(f"{name}: config.json: {key} is not a list of names")
+    return None if names is None else tuple(names)
 
 
 def _restore_training(model: Sequential, archive: _Archive) -> None:
@@ -468,8 +475,8 @@ def load_weights(model: Sequential, path: str | Path) -> None:
         arrays = opened.arrays("weights.npz")
         if "encoding.json" in opened.names and model.encoding is None:
             warn(
-                f"{source}: these weights were trained on encoded rows, and this model has no encoding: predictions for "
-                "plain rows will be wrong. nbdl.load_model keeps the encoding; set model.encoding to it",
+                f"{source}: these weights were trained on encoded rows, and this model has no encoding: predictions "
+                "for plain rows will be wrong. nbdl.load_model keeps the encoding; set model.encoding to it",
                 EncodedRowsWarning,
             )
     else:

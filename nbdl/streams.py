@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdl import inputs as given
-from nbdl.columns import names_of
+from nbdl.columns import Names, names_of
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
 from nbdl.inputs import checked_data
@@ -157,7 +157,7 @@ class Stream:
         self.steps = steps
         self.current: Iterator[Any] | None = None
         self.taken = 0  # batches of the pass under way
-        self.names: tuple[str, ...] | None = None  # of the columns of the first batch
+        self.names: tuple[Names | None, Names | None] = (None, None)  # of the columns of the first batch
 
     @property
     def per_epoch(self) -> int | None:
@@ -217,7 +217,7 @@ class Stream:
             DataError: the batch cannot be used; the message says which it is.
         """
         x, y, weights = parts(batch, self.name)
-        self.names = self.names or names_of(x)
+        self.names = self.names if any(self.names) else (names_of(x), names_of(y))
         with self.naming(where):
             data = checked_data(self.model, x, y, weights, looks)
             if len(data[0]) == 0:

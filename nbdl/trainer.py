@@ -35,6 +35,7 @@ class Trainer(Compilable):
 
     encoding: Any
     _feature_names: tuple[str, ...] | None
+    _target_names: tuple[str, ...] | None
 
     @explained
     def fit(

@@ -277,6 +277,6 @@ def train_on_batch(
             log = training.step(data, (0, training.state.iterations))
         if anew or training.running is None:
             training.running = training.tally()
-        learn_names(model, names_of(x))
+        learn_names(model, names_of(x), names_of(y))
         training.running.add(log, np.array([len(data[0])]))
         return training.running.figures()

@@ -149,6 +149,33 @@ def test_damaged_names_in_a_file(tmp_path: Path) -> None:
         nbdl.load_model(path)
 
 
+TWO = pd.DataFrame({"price": TARGET, "rent": TARGET / 2})
+CHECKED: dict[str, Callable[..., Any]] = {
+    "evaluate": lambda model, y: model.evaluate(FRAME, y),
+    "evaluate with callbacks": lambda model, y: model.evaluate(FRAME, y, callbacks=[Watching()]),
+    "fit": lambda model, y: model.fit(FRAME, y, verbose=0),
+    "validation": lambda model, y: model.fit(FRAME, TWO, validation_data=(FRAME, y), verbose=0),
+    "batches": lambda model, y: model.fit(iter([(FRAME, y)]), verbose=0),
+    "train_on_batch": lambda model, y: model.train_on_batch(FRAME, y),
+    "test_on_batch": lambda model, y: model.test_on_batch(FRAME, y),
+}
+
+
+@pytest.mark.parametrize("way", CHECKED)
+def test_targets_in_another_order_are_refused(way: str, tmp_path: Path) -> None:
+    model = nbdl.Sequential([Dense(2, input_dim=2)], seed=1)
+    model.compile(nbdl.optimizers.SGD(1e-6), "mse")
+    model.fit(iter([(FRAME, TWO)]), verbose=0) if way == "batches" else model.train_on_batch(FRAME, TWO)
+    model.save(tmp_path / "model.nbdl")
+    for same in (model, nbdl.load_model(tmp_path / "model.nbdl")):
+        with pytest.raises(
+            DataError, match=r"columns of y must be in the order .*'price', 'rent'; got 'rent', 'price'"
+        ):
+            CHECKED[way](same, TWO[["rent", "price"]])
+        CHECKED[way](same, TWO)
+        CHECKED[way](same, TWO.rename(columns={"rent": "other"}))
+
+
 # -- plain rows ---------------------------------------------------------------------------------------------
 
 

@@ -20,9 +20,12 @@ class Callback(Unit):
     """Base class; the method names and arguments are Keras's.
 
     `self.model` is the model. `self.params` has "epochs", "steps", "batch_size", "verbose", "do_validation", and
-    "initial_epoch", which `on_train_begin` may change. Set `self.model.stop_training` to end training: after the epoch
-    from `on_epoch_end`, within some 50 ms from `on_progress`, after the step from a batch hook. `stop_evaluating` and
-    `stop_predicting`, set from a batch hook of evaluate or predict, end those after that batch.
+    "initial_epoch", which `on_train_begin` may change. Its "figures" are the names of an epoch's figures, or None where
+    a callback may add others: one that overrides `on_epoch_end` and does not say in its class which it `adds`.
+
+    Set `self.model.stop_training` to end training: after the epoch from `on_epoch_end`, within some 50 ms from
+    `on_progress`, after the step from a batch hook. `stop_evaluating` and `stop_predicting`, set from a batch hook of
+    evaluate or predict, end those after that batch.
 
     The engine runs about 50 ms of steps per call. A callback that overrides a batch hook makes that one step, which
     costs some 20 µs each; `on_progress` is called between slices at no such cost.
@@ -32,6 +35,7 @@ class Callback(Unit):
     """
 
     kind: ClassVar[str] = "callbacks"
+    adds: ClassVar[tuple[str, ...] | None] = None
     model: Sequential
     params: dict[str, Any]
 
@@ -133,6 +137,8 @@ def _other_spellings(name: str) -> list[str]:
 class History(Callback):
     """The figures of every epoch: `history` is a dict of lists of floats, `epoch` the epochs' numbers."""
 
+    adds = ()
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: Record = Record()
@@ -151,7 +157,7 @@ class CallbackList:
     """Calls each callback's method in order."""
 
     def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
-        self.callbacks = callbacks
+        self.callbacks, self.model = callbacks, model
         self.params = params
         self.begun: list[Callback] = []
         for callback in callbacks:
@@ -164,6 +170,20 @@ class CallbackList:
         self.batches = any(callback.wants_batches() for callback in self.callbacks)
         self.evaluation_batches = any(callback.wants_evaluation_batches() for callback in self.callbacks)
         self.watching = any(type(one) is not History or _sets_hooks(one) for one in self.callbacks)
+
+    def figures(self, validates: bool) -> list[str] | None:
+        """The names of an epoch's figures, where every callback says which it adds."""
+        own = self.model.metrics_names
+        names = [*own, *(f"val_{name}" for name in own if validates)]
+        for callback in self.callbacks:
+            owner = next(one for one in type(callback).__mro__ if "on_epoch_end" in vars(one))
+            if owner is Callback and "on_epoch_end" not in vars(callback):
+                continue
+            adds = None if "on_epoch_end" in vars(callback) else vars(owner).get("adds")
+            if adds is None:
+                return None
+            names += adds
+        return names
 
     def begin(self, name: str, *arguments: Any) -> None:
         """Call a method of every callback; those that have begun will be told of the end."""

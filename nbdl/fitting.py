@@ -85,6 +85,7 @@ def fit(
         elif data.rest:
             run.validation = data.validation(size, validation_steps, hooks)
         params["do_validation"] = run.validation is not None
+        params["figures"] = hooks.figures(run.validation is not None)
         model.history, model.stop_training = history, False
         before = run.state.iterations
         try:

@@ -48,6 +48,8 @@ def figures(logs: Logs) -> str:
 class ProgressLine(Callback):
     """Prints epochs: verbose 1 or "auto" draws a bar on stderr where that is a terminal, 2 never does."""
 
+    adds = ()
+
     def __init__(self, verbose: int | str = "auto") -> None:
         self.bar = verbose != 2 and sys.stderr is not None and sys.stderr.isatty()
         self.drawn = 0.0

@@ -214,6 +214,32 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: EarlyStopping("val_los"),
+        lambda: ReduceLROnPlateau("acuracy"),
+        lambda: ModelCheckpoint("m.nbdl", "val_f1", save_best_only=True),
+        lambda: ModelCheckpoint("{val_acuracy}.nbdl"),
+    ],
+)
+def test_figures_that_will_not_be_there_are_noticed_before_the_first_epoch(callback: Any) -> None:
+    epochs = LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("too late"))
+    with pytest.raises(ConfigError, match=r"loss, accuracy, val_loss, val_accuracy, .*learning_rate"):
+        fit(net(), LearningRateScheduler(), callback(), epochs)
+
+
+def test_figures_of_callbacks_may_be_watched() -> None:
+    class Later(EarlyStopping):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["later"] = 1.0
+            super().on_epoch_end(epoch, logs)
+
+    fit(net(), LearningRateScheduler(), EarlyStopping("learning_rate"), EarlyStopping("acc"), Later("later"))
+    own = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(own=1.0))
+    fit(net(), own, EarlyStopping("own"))
+
+
 NO_PLACE = Path("/proc")
 
 

@@ -49,6 +49,8 @@ class Timed(Callback):
 class Lines(Timed):
     """A line per epoch on standard error."""
 
+    adds = ()
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         width = len(str(self.params["epochs"]))
         figures = "  ".join(f"{name} {number(value)}" for name, value in (logs or {}).items())
@@ -59,6 +61,8 @@ class Lines(Timed):
 class Rows(Timed):
     """A JSON object per epoch on standard output."""
 
+    adds = ()
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch + 1, **(logs or {}), "seconds": round(self.elapsed, 6)}
         click.echo(json.dumps(row))
@@ -67,6 +71,8 @@ class Rows(Timed):
 
 class Bar(Callback):
     """Feeds a live bar that spans all epochs; between slices only, so it costs no step."""
+
+    adds = ()
 
     def __init__(self, update: Callable[..., Any]) -> None:
         self.update = update

@@ -34,7 +34,8 @@ def train_and_save(run: Run, trained: Training) -> None:
     with Ending() as ending:
         stopped = trained.fit(ending)
         if stopped is not None and not trained.worth_saving():
-            run.say("stopped", "before the first epoch was over; nothing is saved")
+            if isinstance(stopped, KeyboardInterrupt):
+                run.say("stopped", "before the first epoch was over; nothing is saved")
             raise stopped
         replaced, problem = run.output.exists(), save(trained.model, run.output)
         ending.waits = False

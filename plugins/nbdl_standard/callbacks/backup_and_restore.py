@@ -41,6 +41,8 @@ class BackupAndRestore(Callback):
     True
     """
 
+    adds = ()
+
     def __init__(self, backup_dir: Any, save_freq: str = "epoch", delete_checkpoint: bool = True) -> None:
         if save_freq != "epoch":
             raise ConfigError(f"BackupAndRestore: save_freq is 'epoch', got {save_freq!r}")

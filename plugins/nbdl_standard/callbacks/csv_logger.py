@@ -40,6 +40,8 @@ class CSVLogger(Callback):
     False
     """
 
+    adds = ()
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise ConfigError(f"CSVLogger: separator is one character, got {separator!r}")

@@ -34,6 +34,8 @@ class EarlyStopping(Monitor):
     'val_loss'
     """
 
+    adds = ()
+
     def __init__(
         self,
         monitor: str = "val_loss",

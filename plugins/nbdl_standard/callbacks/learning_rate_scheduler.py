@@ -36,6 +36,8 @@ class LearningRateScheduler(Callback):
     0.05
     """
 
+    adds = ("learning_rate",)
+
     def __init__(self, schedule: Callable[..., float] = constant, verbose: int = 0) -> None:
         if not callable(schedule):
             raise ConfigError(f"LearningRateScheduler: schedule is a function of the epoch, got {schedule!r}")

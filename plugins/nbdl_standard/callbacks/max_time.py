@@ -26,6 +26,8 @@ class MaxTime(Callback):
     600.0
     """
 
+    adds = ()
+
     def __init__(self, max_time: Any) -> None:
         self.max_time = seconds_of(max_time)
 

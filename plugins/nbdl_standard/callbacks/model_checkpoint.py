@@ -57,6 +57,8 @@ class ModelCheckpoint(Monitor):
     'val_loss'
     """
 
+    adds = ()
+
     def __init__(
         self,
         filepath: Any,
@@ -150,9 +152,13 @@ class ModelCheckpoint(Monitor):
         if fields:
             fixed = Path(self.filepath[: self.filepath.index("{")] + "name")
             check_folder(fixed.parent)
-            if fields != {"epoch"}:
-                return
             params = vars(self).get("params", {})
+            if fields != {"epoch"}:
+                figures = params.get("figures")
+                if figures is not None:
+                    steps = {} if self.save_freq == "epoch" else {"batch": 0}
+                    self._path({**dict.fromkeys(figures, 0.0), **steps})
+                return
             epochs = range(params.get("initial_epoch", 0), params.get("epochs", 0))
             places = [self._path({"epoch": epoch + 1}) for epoch in epochs]
         for place in places:

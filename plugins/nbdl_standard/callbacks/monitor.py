@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from nbdl import Callback
@@ -39,6 +40,9 @@ class Monitor(Callback):
                     f"{type(self).__name__}: there will be no figure {self.monitor!r}: give fit validation_data or "
                     f"validation_split, or watch one of {', '.join(figures)}"
                 )
+        known = vars(self).get("params", {}).get("figures")
+        if known is not None and spelling(self.monitor, dict.fromkeys(known)) is None:
+            raise self._unknown(known)
         self.sign = -1.0 if self._maximise() else 1.0
         self._best = math.inf if best is None else self.sign * best
 
@@ -71,11 +75,16 @@ class Monitor(Callback):
         waits = self.params.get("do_validation") and not any(other.startswith("val_") for other in logs)
         if self.monitor.startswith("val_") and waits:  # validation_freq
             return None
-        hint = did_you_mean(self.monitor, logs)
+        raise self._unknown(logs)
+
+    def _unknown(self, figures: Iterable[str]) -> ConfigError:
+        """An error that says which figures there are."""
+        names = list(figures)
+        hint = did_you_mean(self.monitor, names)
         if self.monitor.startswith("val_"):
             hint += " For a val_ figure give fit validation_data or validation_split."
-        raise ConfigError(
-            f"{type(self).__name__}: there is no figure {self.monitor!r}.{hint} There are: {', '.join(logs)}"
+        return ConfigError(
+            f"{type(self).__name__}: there is no figure {self.monitor!r}.{hint} There are: {', '.join(names)}"
         )
 
     def _maximise(self) -> bool:

@@ -38,6 +38,8 @@ class ReduceLROnPlateau(Monitor):
     0.01
     """
 
+    adds = ("learning_rate",)
+
     renamed = {"epsilon": "min_delta"}
 
     def __init__(

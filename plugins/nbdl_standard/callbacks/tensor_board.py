@@ -35,6 +35,8 @@ class TensorBoard(Callback):
     'logs'
     """
 
+    adds = ()
+
     def __init__(self, log_dir: Any = "logs", histogram_freq: int = 0, update_freq: int | str = "epoch") -> None:
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ConfigError(f"TensorBoard: update_freq is 'epoch', 'batch' or a number of steps, got {update_freq!r}")

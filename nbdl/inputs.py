@@ -115,7 +115,13 @@ def _converted(data: Any, what: str) -> Array:
     try:
         return np.asarray(_plain_tensor(data))
     except ValueError as error:
-        raise DataError(f"{what} cannot be made into an array: {error}. Are its rows of different lengths?") from None
+        first = data[0] if isinstance(data, list | tuple) else None
+        pairs = isinstance(first, tuple) and any(hasattr(part, "shape") for part in first)
+        hint = (
+            f"Of pairs (x, y) make two arrays: x, y = zip(*{what})" if pairs else "Are its rows of different lengths?"
+        )
+        reason = str(error).rstrip(".")
+        raise DataError(f"{what} cannot be made into an array: {reason}. {hint}") from None
     except (TypeError, RuntimeError, NotImplementedError) as error:  # of the library that the data is of
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{what}, a {type(data).__name__}, cannot be made into a NumPy array: {reason}") from None
@@ -136,6 +142,8 @@ def _from_objects(array: Array, data: Any, what: str) -> Array:
         raise DataError(f"{what} is of type {type(data).__name__}; pass an array, a data frame or lists of numbers")
     try:
         return array.astype(np.float64)
+    except OverflowError:
+        raise DataError(f"{what} holds an integer that is too large, even for float64; scale it") from None
     except (TypeError, ValueError):
         wrong = [(place, value) for place, value in np.ndenumerate(array) if not isinstance(value, numbers.Real)]
         ragged = not wrong or (array.ndim == 1 and isinstance(wrong[0][1], Sized) and not isinstance(wrong[0][1], str))

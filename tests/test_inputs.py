@@ -308,6 +308,13 @@ def test_an_array_that_cannot_be_converted_is_explained() -> None:
         net().predict(Odd())
 
 
+def test_pairs_and_huge_integers_are_explained() -> None:
+    with pytest.raises(DataError, match=r"Of pairs \(x, y\) make two arrays: x, y = zip\(\*x\)"):
+        net().fit(list(zip(X, Y, strict=True)))
+    with pytest.raises(DataError, match="an integer that is too large, even for float64"):
+        net().predict([[10**400, 1, 1, 1]])
+
+
 def test_bfloat16() -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     np.testing.assert_array_equal(net().predict(HALVES.astype(ml_dtypes.bfloat16)), net().predict(HALVES))

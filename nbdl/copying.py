@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.compiled import TrainingState
 from nbdl.errors import ConfigError
 from nbdl.saving import model_bytes, model_from_bytes
+from nbdl.units import explained
 
 if TYPE_CHECKING:
     from nbdl.layer import Layer
@@ -111,6 +112,7 @@ class _Unpickler(pickle.Unpickler):
 # -- Keras's clone_model ----------------------------------------------------------------------------------
 
 
+@explained
 def clone_model(
     model: Sequential, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
 ) -> Sequential:

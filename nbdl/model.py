@@ -47,10 +47,8 @@ class Sequential(Trainer, Savable, Weighted):
     397510
     """
 
-    def __init__(
-        self, layers: Iterable[Layer] | None = None, name: str = "sequential", seed: int | None = None
-    ) -> None:
-        self.name = name
+    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None, seed: int | None = None) -> None:
+        self.name = name or "sequential"
         self.seed = new_seed() if seed is None else _checked_seed(seed)
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
@@ -411,12 +409,22 @@ class Sequential(Trainer, Savable, Weighted):
     # -- looking in -------------------------------------------------------------------------------------
 
     @explained
-    def summary(self, line_length: int = 65, print_fn: Callable[[str], Any] = print) -> None:
-        """Print a table of the layers, their output shapes and numbers of weights."""
+    def summary(
+        self, line_length: int | None = None, positions: None = None, print_fn: Callable[[str], Any] | None = None
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        Args:
+            line_length: in characters. Default 65.
+            positions: not there: None.
+            print_fn: what takes each line. Default `print`.
+        """
         from nbdl.listing import summary
 
-        for line in summary(self, line_length):
-            print_fn(line)
+        if positions is not None:
+            raise ConfigError("summary: positions of columns are not there; line_length=... makes the table wider")
+        for line in summary(self, 65 if line_length is None else line_length):
+            (print_fn or print)(line)
 
     def explain(
         self,

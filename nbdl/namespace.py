@@ -10,10 +10,11 @@ from types import FunctionType
 from typing import Any
 
 from nbdl.errors import ConfigError
-from nbdl.paths import PATHS, missing
+from nbdl.paths import MISSING, PATHS, missing
 from nbdl.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
 from nbdl.units import INSTEAD
 
+KERAS_BASES = {"schedules": "LearningRateSchedule"}  # where Keras's base class has another name
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
 CLASSES_TOO = ("losses", "regularizers", "constraints", "metrics", "initializers")
 
@@ -104,8 +105,10 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
             return importlib.import_module(f"{module}.{name}")
         if name in FUNCTIONS and base:
             return functools.partial(FUNCTIONS[name], kind)
-        if base and name == base_of(kind).__name__:
+        if base and name in (base_of(kind).__name__, KERAS_BASES.get(kind)):
             return base_of(kind)
+        if name in MISSING and registry.find(kind, name) is None:
+            raise missing(module, name)
         entry = registry.get(registry.kind_of(kind, name), name)
         return Dataset(entry) if kind == "datasets" else entry.target
 

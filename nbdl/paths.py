@@ -169,6 +169,8 @@ class _Finder:
         """Raise the text of the module's own error for a name that it looks up."""
         parent, _, name = fullname.rpartition(".")
         module = sys.modules.get(parent)
+        if not name:
+            return
         if parent == __package__:
             from nbdl.errors import did_you_mean
 

@@ -228,6 +228,13 @@ class Trainer(Compilable):
 
         return _returned(test_on_batch(self._model(), x, y, sample_weight, reset_metrics), return_dict)
 
+    def reset_metrics(self) -> None:
+        """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False begin anew."""
+        training = self._executors.get("training")
+        if training is not None:
+            training.running = None
+        self._executors.pop("testing", None)
+
     def predict_on_batch(self, x: Any, *, encoded: bool = False) -> np.ndarray:
         """`predict` on one batch."""
         return self.predict(x, encoded=encoded)

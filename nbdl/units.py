@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.overrides import refuse_uncalled
+from nbdl.overrides import UNCALLED, refuse_uncalled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +56,7 @@ INSTEAD: dict[str, str] = {
 }
 
 # Keras's names of arguments that have another here.
-OLDER = {"filepath": "path", "file_path": "path"}
+OLDER = {"filepath": "path", "file_path": "path", "json_string": "text", "x": "y"}
 
 
 # Values of these that say what nbdl does anyway, and are let pass.
@@ -89,6 +89,9 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "write_images": (False,),
     "write_steps_per_second": (False,),
     "by_name": (True, False),
+    "call_function": (None,),
+    "max_shard_size": (None,),
+    "recursive": (False,),
     "compute_dtype": (None, "float32"),
     "custom_objects": (None, {}),
     "distribute": (None,),
@@ -99,7 +102,6 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "layer_range": (None,),
     "optional": (False,),
     "options": (None,),
-    "positions": (None,),
     "ragged": (None, False),
     "rebuild": (True,),
     "safe_mode": (True, False),
@@ -262,6 +264,8 @@ def unknown_attribute(owner: Any, name: str) -> Any:
     if hasattr(type(owner), name):  # a property that failed with an AttributeError of its own: raise that
         return object.__getattribute__(owner, name)
     hint = f"; {name} is {INSTEAD[name]}" if name in INSTEAD else ""
+    if name in (uncalled := UNCALLED.get(getattr(type(owner), "kind", "models"), {})):
+        hint = f"; {uncalled[name]}"
     raise AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=owner)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Weighted:
     """The weights of a model or a layer, under Keras's names."""
 
+    dtype = compute_dtype = variable_dtype = "float32"
+
     @property
     def weights(self) -> list[Weight]:
         """All weights and states, layer by layer, in the order in which they were made; empty until they exist."""

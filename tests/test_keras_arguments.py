@@ -40,6 +40,12 @@ HARMLESS: dict[str, Callable[[Sequential, Path], Any]] = {
     "summary": lambda m, p: m.summary(positions=None, expand_nested=True, show_trainable=False, print_fn=[].append),
     "add": lambda m, p: m.add(Dense(1), rebuild=True),
     "pop": lambda m, p: m.pop(rebuild=True),
+    "summary 3": lambda m, p: m.summary(None, None, None),
+    "name": lambda m, p: Sequential(name=None).name.lower(),
+    "clone": lambda m, p: nbdl.models.clone_model(m, call_function=None, recursive=False),
+    "to_categorical": lambda m, p: nbdl.utils.to_categorical(x=[0, 1], num_classes=2),
+    "reset_metrics": lambda m, p: m.reset_metrics(),
+    "json 3": lambda m, p: nbdl.models.model_from_json(json_string=m.to_json()),
     "json": lambda m, p: nbdl.models.model_from_json(m.to_json(), custom_objects=None),
     "config": lambda m, p: Sequential.from_config(m.get_config(), custom_objects={}),
     "layer": lambda m, p: Dense(3, dtype="float32", weights=None, batch_input_shape=(None, 4)),
@@ -70,6 +76,10 @@ REFUSED: list[tuple[Callable[[Sequential], Any], type[Exception], str]] = [
     (lambda m: m.summary(lin_length=3), TypeError, "Did you mean 'line_length'"),
     (lambda m: Dense(784, 128), ConfigError, r"Dense\(128, input_dim=784\)"),
     (lambda m: Dense(3, weights=[X]), TypeError, "set_weights"),
+    (lambda m: m.train_step, AttributeError, "train_on_batch"),
+    (lambda m: m.layers[0].add_weight, AttributeError, r"b\.weight"),
+    (lambda m: m.optimizer.apply_gradients, AttributeError, "per_step and update"),
+    (lambda m: m.summary(positions=[0.5]), ConfigError, "line_length"),
     (lambda m: m.inputs, AttributeError, r"model\.input_shape"),
     (lambda m: m.outputs, AttributeError, r"model\.output_shape"),
     (lambda m: m.to_yaml(), AttributeError, "to_json"),
@@ -97,3 +107,13 @@ def test_weights_are_not_overwritten_where_that_is_said(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "weights.npz", overwrite=False)
     with pytest.raises(ConfigError, match="overwrite=True"):
         model.save_weights(tmp_path / "weights.npz", overwrite=False)
+
+
+def test_reset_metrics_begins_anew() -> None:
+    model = compiled()
+    first = model.train_on_batch(X, Y + 1, reset_metrics=False)
+    model.reset_metrics()
+    assert model.train_on_batch(X, Y + 1, reset_metrics=False) < first
+    tested = model.test_on_batch(X, Y, reset_metrics=False)
+    model.reset_metrics()
+    assert model.test_on_batch(X, Y + 5, reset_metrics=False) == model.test_on_batch(X, Y + 5) != tested

@@ -19,6 +19,8 @@ WORKING = """
 from nbdl.optimizers.schedules import ExponentialDecay
 from nbdl.optimizers import schedules, Optimizer; schedules.ExponentialDecay
 from nbdl.optimizers.legacy import Adam
+from nbdl.optimizers.schedules import LearningRateSchedule
+__import__('nbdl.losses', fromlist=[''])
 import nbdl.optimizers.schedules as s; s.CosineDecay
 from nbdl.layers.core import Dense, Dropout, Activation, Flatten
 from nbdl.layers.core import *; Dense, Layer
@@ -74,6 +76,7 @@ STOPPING = [
     ("from nbdl.layers.convolutional import Conv2D", "unknown layer 'Conv2D'"),
     ("from nbdl.losses import mes", "Did you mean 'mse'"),
     ("from nbdl.optimizers.schedules import Exponential", "Did you mean 'ExponentialDecay'"),
+    ("from nbdl.layers import InputSpec", "a layer's build"),
     ("from nbdl.models import Model", "Sequential([...])"),
     ("from nbdl.engine.training import Model", "Sequential([...])"),
     ("from nbdl import Model", "Sequential([...])"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import DataError
 from nbdl.paths import missing
 from nbdl.seeding import set_random_seed as set_random_seed
+from nbdl.units import explained
 from nbdl.utils.splitting import train_test_split as train_test_split
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     return np.asarray(array / np.where(norm == 0, 1, norm))
 
 
+@explained
 def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | None = None) -> np.ndarray:
     """Integer labels as one-hot rows.
 

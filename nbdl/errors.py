@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -12,8 +13,58 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+MOST_WORD, MOST_MESSAGE = 400, 4_000  # characters
+
+
+# Control characters but line feeds and tabs, marks that change the direction of writing, breaks of lines and
+# paragraphs, halves of characters, invisible tags.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing steers a terminal: such characters are written as their numbers.
+
+    Names and cells come from files, and an escape character in one could move the cursor or rename the window. Line
+    feeds and tabs stay.
+
+    >>> printable("a" + chr(27) + "[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return _STEERING.sub(lambda found: _numbered(found[0]), text)
+
+
+def _numbered(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of up to so many characters: its beginning and its end, where it has more.
+
+    >>> shortened("a" * 1000, 40)
+    'aaaaaaaaaa... (980 characters) ...aaaaaaaaaa'
+    """
+    if len(text) <= most:
+        return text
+    part = max(1, (most - 20) // 2)
+    return f"{text[:part]}... ({len(text) - 2 * part:,} characters) ...{text[-part:]}"
+
+
+def message(text: str) -> str:
+    """Return a message as it may be shown: printable, and of a length that can be read."""
+    text = shortened(text, 10 * MOST_MESSAGE)
+    if len(text) > MOST_WORD:
+        text = re.sub(r"\S+", lambda word: shortened(word[0], MOST_WORD), text)
+    return shortened(printable(text), MOST_MESSAGE)
+
+
 class NbdlError(Exception):
-    """Any error that nbdl raises on purpose; its text is meant for the user."""
+    """Any error that nbdl raises on purpose; its text is meant for the user, and safe to print."""
+
+    def __str__(self) -> str:
+        return message(super().__str__())
 
 
 class DataError(NbdlError, ValueError):

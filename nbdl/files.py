@@ -37,12 +37,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     _replace(path, content, new_mode=0o666, mode=path.stat().st_mode & 0o777 if path.exists() else None, flush=True)
 
 
-def write_own(path: Path, content: bytes) -> None:
+def write_own(path: Path, content: bytes, *, flush: bool = False) -> None:
     """Write a file that nbdl alone reads: for the user only, and in the place of a link rather than through it.
 
-    It is not flushed to the disk: who reads it finds out whether it is whole.
+    Args:
+        flush: flush it to the disk. What is in a cache need not be: who reads it finds out whether it is whole.
     """
-    _replace(path, content, new_mode=0o600, mode=None, flush=False)
+    _replace(path, content, new_mode=0o600, mode=None, flush=flush)
 
 
 def check_writable(path: Path) -> None:

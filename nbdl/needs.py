@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from nbdl import discovery
+from nbdl import discovery, schema
 from nbdl.entries import SESSION, Entry, singular
 from nbdl.errors import ConfigError, FileFormatError
 from nbdl.registry import registry
 
 Need = dict[str, Any]  # "distribution", "version", and "units", as "activations/relu"; older files lack the units
+NEED = schema.record({"distribution": schema.text, "version": schema.text}, {"units": schema.items(schema.name)})
 
 
 def needs_of(entries: Iterable[Entry]) -> list[Need]:
@@ -27,23 +28,20 @@ def needs_of(entries: Iterable[Entry]) -> list[Need]:
     return [found[name] for name in sorted(found)]
 
 
-def checked_needs(given: Any, name: str) -> list[Need]:
-    """What a file says of the units, if it has the form that `needs_of` gave it.
+def checked_needs(needs: list[Need], name: str) -> list[Need]:
+    """What a file says of the units, if its names and versions can be ones of packages.
 
     Raises:
-        FileFormatError: it has not. Names and versions become part of commands that a user may copy.
+        FileFormatError: they cannot. They become part of commands that a user may copy.
     """
-
-    def is_need(need: Any) -> bool:
-        if not isinstance(need, dict) or not isinstance(need.get("units", []), list):
-            return False
-        distribution, version = need.get("distribution"), need.get("version")
-        texts = all(isinstance(text, str) for text in (distribution, version, *need.get("units", ())))
-        return texts and (not version or bool(re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{distribution}=={version}")))
-
-    if not isinstance(given, list) or not all(map(is_need, given)):
-        raise FileFormatError(f"{name} is damaged: what it says of the plugins that it needs is no such list")
-    return given
+    for need in needs:
+        pinned = f"{need['distribution']}=={need['version']}"
+        if need["version"] and not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned, re.ASCII):
+            raise FileFormatError(
+                f"{name} is damaged: expected a package's name and version among the plugins that it needs, got "
+                f"{schema.shown(pinned)}"
+            )
+    return needs
 
 
 def refuse_missing(needs: list[Need], name: str) -> None:

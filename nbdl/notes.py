@@ -11,9 +11,15 @@ import zipfile
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nbdl import schema
+from nbdl.archive import Archive, json_value
+from nbdl.errors import FileFormatError
+from nbdl.schema import Schema
+
 Note: TypeAlias = dict[str, Any]
 
 MARK = b"nbdl note "
+ANY = schema.record({})
 
 
 def noted(content: bytes, note: Note) -> bytes:
@@ -24,14 +30,18 @@ def noted(content: bytes, note: Note) -> bytes:
     return buffer.getvalue()
 
 
-def read_note(path: Path) -> Note | None:
-    """Return the note of a file; None where it has none, or is not there."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            comment = archive.comment
-        if not comment.startswith(MARK):
-            return None
-        note = json.loads(comment.removeprefix(MARK))
-    except (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile):
+def read_note(path: Path, form: Schema = ANY) -> Note | None:
+    """Return the note of a file; None where it has none, one of another form, or is not there.
+
+    Args:
+        form: what the note must look like.
+    """
+    if not path.is_file():
         return None
-    return note if isinstance(note, dict) else None
+    try:
+        with path.open("rb") as file:
+            comment = Archive(file, str(path), compressed=True).comment
+        note: Note = json_value(comment.removeprefix(MARK), str(path), form)
+    except (OSError, FileFormatError):
+        return None
+    return note if comment.startswith(MARK) else None

@@ -212,6 +212,10 @@ class Optimizer(Unit):
             )
         return names
 
+    def possible_slots(self) -> tuple[str, ...]:
+        """The slots that some arguments of this rule need; those in a file may be of arguments that changed since."""
+        return (*self.slots, ACCUMULATED, AVERAGE)
+
     def scalars(self, step: Any) -> dict[str, Any]:
         """`per_step`'s scalars and those of the common arguments, for a step (from 1) or an array of steps."""
         if not hasattr(step, "__len__"):

@@ -6,12 +6,12 @@ A file that is there is replaced only where nbdl wrote one of the same kind. Eac
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbdl.errors import ConfigError
+from nbdl.archive import Archive
+from nbdl.errors import ConfigError, FileFormatError
 from nbdl.files import check_writable
 
 Known = Callable[[Path], bool]
@@ -96,9 +96,9 @@ def is_model(path: Path) -> bool:
 def zip_names(path: Path) -> list[str]:
     """Return the names of the parts of a zip file; none if it is not a zip file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        with path.open("rb") as file:
+            return Archive(file, str(path), compressed=True).names
+    except FileFormatError:
         return []
 
 

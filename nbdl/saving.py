@@ -17,13 +17,25 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from nbdl import schema
+from nbdl.archive import MOST_JSON, Archive, Npz, json_value, npz
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
+from nbdl.data.encoding import ENCODING
+from nbdl.data.table import listed
 from nbdl.entries import Entry
-from nbdl.errors import ConfigError, EncodedRowsWarning, FileFormatError, NbdlError, UnknownNameError, warn
+from nbdl.errors import (
+    ConfigError,
+    EncodedRowsWarning,
+    FileFormatError,
+    KernelError,
+    NbdlError,
+    UnknownNameError,
+    warn,
+)
 from nbdl.files import write_atomically
-from nbdl.needs import changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
+from nbdl.needs import NEED, changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.notes import Note, noted, read_note
 from nbdl.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.registry import registry
@@ -38,6 +50,46 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Sequential")
 
 FORMAT = 1
+HEAD_PART = "nbdl.json"
+ANY_HEAD = schema.record({"format": schema.whole(1, 1 << 31)})  # of a later version as well
+SIZES = schema.items(schema.whole(1), 100)
+CONFIG = schema.record(
+    {"layers": schema.items(schema.unit)},
+    {
+        "name": schema.name,
+        "seed": schema.maybe(schema.whole(0, (1 << 64) - 1)),
+        "order": schema.items(schema.whole()),
+        "input_shape": schema.maybe(SIZES),
+        "feature_names": schema.maybe(schema.items(schema.text)),
+        "target_names": schema.maybe(schema.items(schema.text)),
+    },
+)
+_METRIC = schema.record({"as": schema.name, "name": schema.name}, {"config": schema.plain, "weighted": schema.flag})
+_LOSS = schema.record({"as": schema.name, "loss": schema.unit}, {"weighted": schema.flag})
+
+
+def _metric(value: Any, place: str) -> str | None:
+    """A metric, or a loss that is reported as one."""
+    return (_LOSS if isinstance(value, dict) and "loss" in value else _METRIC)(value, place)
+
+
+SCHEMAS = {
+    HEAD_PART: schema.record(
+        {"format": schema.whole(1, FORMAT)},
+        {"versions": schema.entries(schema.text), "plugins": schema.items(NEED)},
+    ),
+    "config.json": CONFIG,
+    "training.json": schema.record(
+        {"optimizer": schema.unit, "loss": schema.unit, "metrics": schema.items(_metric)},
+        {
+            "iterations": schema.whole(),
+            "epochs": schema.whole(),
+            "slots": schema.items(schema.name, 100),
+            "learning_rate": schema.maybe(schema.either("a number or a schedule", schema.number, schema.unit)),
+        },
+    ),
+    "encoding.json": ENCODING,
+}
 # A fixed time in the zip: the same model gives the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -54,8 +106,13 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+def _json(part: str, value: Any) -> bytes:
+    """A part as JSON, if it is what loading will take."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    problem = SCHEMAS[part](json.loads(text), "") or (f"{len(text):,} characters" if len(text) > MOST_JSON // 4 else "")
+    if problem:
+        raise ConfigError(f"the model cannot be saved: {part.removesuffix('.json')}: {problem}")
+    return text.encode()
 
 
 def why_not_resumable(model: Sequential) -> str:
@@ -78,7 +135,7 @@ def check_saveable(model: Sequential) -> None:
     model.build()
     _units(model, with_compiled=False)
     try:
-        _json(model.get_config())
+        _json("config.json", {**model.get_config(), **_names(model)})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the model cannot be saved: {error}") from None
 
@@ -138,22 +195,22 @@ def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
         )
     parts: dict[str, bytes] = {
         "nbdl.json": _json(
+            "nbdl.json",
             {
                 "format": FORMAT,
                 "versions": _versions(),
                 "plugins": needs_of(units if problem else _units(model)),
-            }
+            },
         ),
-        "config.json": _json({**model.get_config(), **_names(model)}),
+        "config.json": _json("config.json", {**model.get_config(), **_names(model)}),
         "weights.npz": _npz({weight.name: weight.value for weight in model.weights}),
     }
     if model.compiled is not None and not problem:
-        parts["training.json"] = _json(_training_config(model))
-        state = model.training_state
-        if state is not None:
+        parts["training.json"] = _json("training.json", _training_config(model))
+        if model.training_state is not None:
             parts["optimizer.npz"] = _npz(_slots(model))
     if model.encoding is not None:
-        parts["encoding.json"] = _json(model.encoding.to_config())
+        parts["encoding.json"] = _json("encoding.json", model.encoding.to_config())
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in parts.items():
@@ -265,9 +322,12 @@ def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
     """A model of a class, with initial weights."""
     if not isinstance(config, dict) or "layers" not in config:
         raise FileFormatError("not a model's config: it has no 'layers'")
+    order = config.get("order", range(len(config["layers"])))
+    if not all(number in range(len(config["layers"])) for number in order):
+        raise FileFormatError(f"not a model's config: order: expected places among {len(config['layers'])} layers")
     layers = [registry.make("layers", layer, "the config's layers") for layer in config["layers"]]
     model = kind(name=config.get("name", "sequential"), seed=config.get("seed"))
-    for place, number in enumerate(config.get("order", range(len(layers)))):
+    for place, number in enumerate(order):
         if place == 0 or not layers[number].declares_input:  # version 0.1.0 took further ones, which did nothing
             model.add(layers[number])
     if "input_shape" in config and model.layers and model.input_shape is None:
@@ -278,55 +338,22 @@ def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
 @explained
 def model_from_json(text: str) -> Sequential:
     """A model with initial weights from what `to_json` returned."""
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise FileFormatError(f"not JSON: {error}") from None
-    return model_from_config(config)
+    return model_from_config(json_value(text.encode(errors="surrogatepass"), "the text", CONFIG))
 
 
-class _Archive:
-    """An opened model file; every complaint names it."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        self.name = name
-        if content[:8] == b"\x89HDF\r\n\x1a\n":
-            raise FileFormatError(f"{name} is an HDF5 file; nbdl reads its own format (.nbdl)")
-        try:
-            self.zip = zipfile.ZipFile(io.BytesIO(content))
-            self.names = set(self.zip.namelist())
-        except zipfile.BadZipFile:
-            raise FileFormatError(f"{name} is not an nbdl model, or it is damaged") from None
-        if "nbdl.json" not in self.names:
-            raise FileFormatError(f"{name} is not an nbdl model: it has no nbdl.json")
-
-    def json(self, part: str) -> Any:
-        """A JSON part."""
-        try:
-            return json.loads(self.zip.read(part))
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise FileFormatError(f"{self.name}: {part} is missing or damaged: {error}") from None
-
-    def arrays(self, part: str) -> dict[str, np.ndarray]:
-        """An npz part; pickles are refused."""
-        return _arrays(io.BytesIO(self._read(part)), f"{self.name}: {part}")
-
-    def _read(self, part: str) -> bytes:
-        try:
-            return self.zip.read(part)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise FileFormatError(f"{self.name}: {part} is missing or damaged: {error}") from None
+def _opened(file: BinaryIO, name: str) -> Archive:
+    """A model's file."""
+    if file.read(8) == b"\x89HDF\r\n\x1a\n":
+        raise FileFormatError(f"{name} is an HDF5 file; nbdl reads its own format (.nbdl)")
+    archive = Archive(file, name, f"{name} is not an nbdl model, or it is damaged")
+    if HEAD_PART not in archive.names:
+        raise FileFormatError(f"{name} is not an nbdl model: it has no {HEAD_PART}")
+    return archive
 
 
-def _arrays(file: Any, where: str) -> dict[str, np.ndarray]:
-    import numpy as np
-
-    try:
-        with np.load(file, allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        reason = str(error).split(". ")[0]  # without NumPy's advice to load it all the same
-        raise FileFormatError(f"{where} is damaged or not made of plain arrays: {reason}") from None
+def _arrays(archive: Archive, part: str) -> Npz:
+    """The arrays in a part of a model's file."""
+    return npz(archive.read(part), f"{archive.where}: {part}")
 
 
 @explained
@@ -353,7 +380,8 @@ def load_model(
         raise FileFormatError(f"there is no file {source}")
     if source.is_dir():
         raise FileFormatError(f"{source} is a folder, not a model file")
-    model = model_from_bytes(source.read_bytes(), str(source))
+    with source.open("rb") as file:
+        model = _model_from(file, str(source))
     if not compile:
         model.compiled = model.training_state = None
     model.device = device
@@ -362,16 +390,20 @@ def load_model(
 
 def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
     """A model from the bytes of a file."""
-    archive = _Archive(content, name)
-    head = archive.json("nbdl.json")
-    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
-        raise FileFormatError(f"{name}: nbdl.json has no format number")
+    return _model_from(io.BytesIO(content), name)
+
+
+def _model_from(file: BinaryIO, name: str) -> Sequential:
+    archive = _opened(file, name)
+    head = archive.json(HEAD_PART, ANY_HEAD)
     if head["format"] > FORMAT:
-        written = head.get("versions", {}).get("nbdl", "a newer version")
+        versions = head.get("versions")
+        written = versions.get("nbdl") if isinstance(versions, dict) else None
         raise FileFormatError(
-            f"{name} has format {head['format']}, written by nbdl {written}; this version reads up to {FORMAT}: "
-            "pip install -U nbdl"
+            f"{name} has format {head['format']}, written by nbdl {schema.shown(written or 'a newer version')}; this "
+            f"version reads up to {FORMAT}: pip install -U nbdl"
         )
+    head = archive.json(HEAD_PART, SCHEMAS[HEAD_PART])
     needs = checked_needs(head.get("plugins", []), name)
     try:
         refuse_missing(needs, name)
@@ -383,38 +415,35 @@ def model_from_bytes(content: bytes, name: str = "the model") -> Sequential:
             raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
         if whose := changed_in_place(error):
             raise ConfigError(f"{name}: {error}. {whose}") from None
-        if isinstance(error, NbdlError):
+        if isinstance(error, KernelError) or (isinstance(error, NbdlError) and name in str(error)):
             raise
-        raise FileFormatError(f"{name} is damaged: {type(error).__name__}: {error}") from None
+        what = "" if isinstance(error, NbdlError) else f"{type(error).__name__}: "
+        raise FileFormatError(f"{name} is damaged: {what}{error}") from error
 
 
-def _restored(archive: _Archive) -> Sequential:
-    config = archive.json("config.json")
-    model = model_from_config(config)
+def _restored(archive: Archive) -> Sequential:
+    from nbdl.engine.store import only_weights
+
+    weights, config = _arrays(archive, "weights.npz"), archive.json("config.json", CONFIG)
+    with only_weights(weights.shapes, archive.where):
+        model = model_from_config(config)
+        _set_by_name(model, weights, archive.where)
     model._feature_names, model._target_names = (
-        _restored_names(config, key, archive.name) for key in ("feature_names", "target_names")
+        None if config.get(key) is None else tuple(config[key]) for key in ("feature_names", "target_names")
     )
-    _set_by_name(model, archive.arrays("weights.npz"), archive.name)
     if "training.json" in archive.names:
         _restore_training(model, archive)
     if "encoding.json" in archive.names:
         from nbdl.data.encoding import Encoding
 
-        model.encoding = Encoding.from_config(archive.json("encoding.json"))
+        model.encoding = Encoding.from_config(archive.json("encoding.json", SCHEMAS["encoding.json"]))
     return model
 
 
-def _restored_names(config: dict[str, Any], key: str, name: str) -> tuple[str, ...] | None:
-    names = config.get(key)
-    if names is not None and not (isinstance(names, list) and all(isinstance(one, str) for one in names)):
-        raise FileFormatError(f"{name}: config.json: {key} is not a list of names")
-    return None if names is None else tuple(names)
-
-
-def _restore_training(model: Sequential, archive: _Archive) -> None:
+def _restore_training(model: Sequential, archive: Archive) -> None:
     from nbdl.updating import new_slots
 
-    config = archive.json("training.json")
+    config = archive.json("training.json", SCHEMAS["training.json"])
     metrics: list[tuple[str, Metric]] = []
     for one in config["metrics"]:
         loss = one.get("loss")
@@ -427,36 +456,52 @@ def _restore_training(model: Sequential, archive: _Archive) -> None:
     model.compiled = Compiled(optimizer, registry.make("losses", config["loss"]), metrics)
     if "optimizer.npz" not in archive.names:
         return
-    names = tuple(config["slots"])
+    names = tuple(config.get("slots", ()))
+    possible = optimizer.possible_slots()
+    if names not in (optimizer.all_slots(), tuple(slot for slot in possible if slot in names)):
+        raise FileFormatError(
+            f"{archive.where}: training.json: slots: expected {', '.join(possible)}, or some of these in this order, "
+            f"got {', '.join(names) or 'none'}"
+        )
+    given = _arrays(archive, "optimizer.npz")
+    wanted = {f"{slot}/{weight.name}": weight.shape for slot in names for weight in model.weights if weight.trainable}
+    for name, shape in wanted.items():
+        if given.shapes.get(name) != shape:
+            raise FileFormatError(f"{archive.where}: the optimizer's {name} is missing or of another shape")
     slots = new_slots(optimizer, names, model.store.trainable_size)
-    model.training_state = TrainingState(slots, names, int(config["iterations"]), int(config["epochs"]))
-    given = archive.arrays("optimizer.npz")
+    model.training_state = TrainingState(slots, names, config.get("iterations", 0), config.get("epochs", 0))
     for name, place in _slots(model).items():
-        if name not in given or given[name].shape != place.shape:
-            raise FileFormatError(f"{archive.name}: the optimizer's {name} is missing or of another shape")
-        place[...] = given[name]
+        place[...] = _floats(given, name, archive.where)
 
 
-def _set_by_name(model: Sequential, arrays: dict[str, np.ndarray], where: str) -> None:
-    """Set all weights, or none: names and shapes are looked at first."""
-    import numpy as np
+def _set_by_name(model: Sequential, given: Npz, where: str) -> None:
+    """Set all weights, or none: names, shapes and types are looked at first."""
+    from nbdl.engine.store import refuse_other_shape
 
     own = model.existing_weights() if model.layers and model.input_shape is not None else []
     expected = {weight.name: weight.tensor.shape for weight in own}
-    missing, extra = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
+    missing, extra = sorted(set(expected) - set(given.shapes)), sorted(set(given.shapes) - set(expected))
     if missing or extra:
         raise FileFormatError(
             f"{where}: weights do not fit the model: "
-            + "; ".join(text for text in (f"missing {', '.join(missing)}" * bool(missing),
-                                          f"unknown {', '.join(extra)}" * bool(extra)) if text)
+            + "; ".join(text for text in (f"missing {listed(missing)}" * bool(missing),
+                                          f"unknown {listed(extra)}" * bool(extra)) if text)
         )  # fmt: skip
     for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise FileFormatError(f"{where}: {name} has shape {arrays[name].shape}, the model's has {shape}")
-        if arrays[name].dtype != np.float32:
-            raise FileFormatError(f"{where}: {name} holds {arrays[name].dtype}, not float32")
+        refuse_other_shape(name, given.shapes[name], shape, where)
+    values = {weight.name: _floats(given, weight.name, where) for weight in own}
     for weight in own:
-        weight.value[...] = arrays[weight.name]
+        weight.value[...] = values[weight.name]
+
+
+def _floats(given: Npz, name: str, where: str) -> np.ndarray:
+    """An array of a file, if it is of float32."""
+    import numpy as np
+
+    found = given.read(name)
+    if found.dtype != np.float32:
+        raise FileFormatError(f"{where}: {name} holds {found.dtype}, not float32")
+    return found
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:
@@ -465,20 +510,13 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     source = as_path(path, "path")
     if not source.is_file():
         raise FileFormatError(f"there is no file {source}")
-    try:
-        with zipfile.ZipFile(source) as archive:
-            is_model = "nbdl.json" in archive.namelist()
-    except zipfile.BadZipFile:
-        is_model = False
-    if is_model:
-        opened = _Archive(source.read_bytes(), str(source))
-        arrays = opened.arrays("weights.npz")
-        if "encoding.json" in opened.names and model.encoding is None:
-            warn(
-                f"{source}: these weights were trained on encoded rows, and this model has no encoding: predictions "
-                "for plain rows will be wrong. nbdl.load_model keeps the encoding; set model.encoding to it",
-                EncodedRowsWarning,
-            )
-    else:
-        arrays = _arrays(io.BytesIO(source.read_bytes()), str(source))
-    _set_by_name(model, arrays, str(source))
+    with source.open("rb") as file:
+        archive = Archive(file, str(source), f"{source} is damaged or not made of plain arrays", compressed=True)
+        is_model = HEAD_PART in archive.names
+        _set_by_name(model, _arrays(archive, "weights.npz") if is_model else Npz(archive), str(source))
+    if is_model and "encoding.json" in archive.names and model.encoding is None:
+        warn(
+            f"{source}: these weights were trained on encoded rows, and this model has no encoding: predictions for "
+            "plain rows will be wrong. nbdl.load_model keeps the encoding; set model.encoding to it",
+            EncodedRowsWarning,
+        )

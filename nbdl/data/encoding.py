@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from nbdl import schema
 from nbdl.data.arrays import BLOCK_ROWS, Arrays
 from nbdl.data.cells import not_finite, tally
 from nbdl.data.given import as_data, as_targets
@@ -19,6 +20,24 @@ from nbdl.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_NUMBERS = schema.items(schema.number)
+ENCODING = schema.record(
+    {
+        "features": schema.items(schema.text),
+        "shape": schema.items(schema.whole(1), 100),
+        "mean": _NUMBERS,
+        "deviation": _NUMBERS,
+        "target": schema.maybe(schema.text),
+        "task": schema.one_of("classification", "regression"),
+        "classes": schema.items(schema.text),
+        "target_mean": _NUMBERS,
+        "target_deviation": _NUMBERS,
+    },
+    {"reading": schema.entries(schema.either("text, true or false", schema.text, schema.flag))},
+)
+"""What `Encoding.to_config` gives, and JSON holds of it."""
 
 
 @dataclass(frozen=True)
@@ -277,13 +296,13 @@ class Encoding:
         optional = [one.name for one in fields(cls) if one.default_factory is not MISSING]  # older files have none
         if sorted({*config, *optional}) != sorted(known):
             raise DataError(f"not an encoding: entries {listed(sorted(config))}; expected {listed(sorted(known))}.")
+        problem = ENCODING(dict(config), "")
+        if problem:
+            raise DataError(f"not an encoding: {problem}.")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
         }
-        try:
-            return cls(**values)
-        except (TypeError, OverflowError) as error:
-            raise DataError(f"not an encoding: {error}.") from error
+        return cls(**values)
 
 
 def feature_names(table: Table, target: str, ignore: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
+from nbdl.archive import refusing
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table, listed
 from nbdl.errors import DataError, did_you_mean
@@ -45,11 +46,13 @@ def read(
     given = {key: value for key, value in options.items() if value is not None}
     check_options(reader, given, "standard input" if name == "-" else name)
     if stream is not None:
-        return reader(stream, **given)
+        with refusing("standard input cannot be read", DataError):
+            return reader(stream, **given)
     path = Path(str(source)).expanduser()
     check_file(path)
     try:
-        return reader(path, **given)
+        with refusing(f"{path}: cannot be read", DataError):
+            return reader(path, **given)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.program import Tensor
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, FileFormatError
 
 Floats = NDArray[np.float32]
 LINE = 16  # floats in a cache line
@@ -102,6 +104,7 @@ class Store:
 
     def __init__(self, weights: Iterable[Weight]) -> None:
         self.weights = list(weights)
+        _refuse_others(self.weights)
         offset = 0
         for weight in sorted(self.weights, key=lambda weight: not weight.trainable):
             weight.tensor.offset = offset
@@ -122,6 +125,41 @@ class Store:
         """A weight's part of a block laid out as the store."""
         start = weight.tensor.offset
         return block[start : start + weight.tensor.features].reshape(weight.tensor.shape)
+
+
+# -- weights of a file ------------------------------------------------------------------------------------
+
+_file: ContextVar[tuple[Mapping[str, tuple[int, ...]], str] | None] = ContextVar("weights of a file", default=None)
+
+
+@contextmanager
+def only_weights(shapes: Mapping[str, tuple[int, ...]], where: str) -> Iterator[None]:
+    """Within, refuse a store whose weights a file does not hold, before it takes memory.
+
+    A file is as large as the weights that it holds, but its layers may ask for any number of them.
+    """
+    token = _file.set((shapes, where))
+    try:
+        yield
+    finally:
+        _file.reset(token)
+
+
+def _refuse_others(weights: list[Weight]) -> None:
+    file = _file.get()
+    if file is None:
+        return
+    shapes, where = file
+    for weight in weights:
+        if weight.name not in shapes:
+            raise FileFormatError(f"{where}: weights do not fit the model: missing {weight.name}")
+        refuse_other_shape(weight.name, shapes[weight.name], weight.tensor.shape, where)
+
+
+def refuse_other_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...], where: str) -> None:
+    """Raise FileFormatError if a file holds a weight in another shape than the model's."""
+    if found != expected:
+        raise FileFormatError(f"{where}: {name} has shape {found}, the model's has {expected}")
 
 
 def end_of(weight: Weight) -> int:

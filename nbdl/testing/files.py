@@ -161,9 +161,14 @@ def refuses_what_it_cannot_read(subject: Subject) -> None:
 
 def _refused(subject: Subject, path: Path, what: str) -> bool:
     try:
-        _read(subject, path)
+        if path.exists():
+            subject.entry.target(path)  # itself: `read` would turn any exception into a DataError
+        else:
+            _read(subject, path)
     except DataError as error:
         message = str(error)
+    except OSError:  # `read` says which file
+        return True
     except Exception as error:
         raise AssertionError(f"{what} is a {type(error).__name__} rather than a DataError: {error}") from error
     else:

@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nbdl import Callback, hookimpl
+from nbdl import Callback, hookimpl, schema
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.notes import read_note
+from nbdl.files import sweep, write_own
+from nbdl.notes import noted, read_note
 from nbdl.outputs import as_path, check_file, check_folder
-from nbdl.saving import save_model, why_not_resumable
+from nbdl.saving import model_bytes, why_not_resumable
 
 PREFIX = "epoch-"
 NAME = re.compile(rf"{PREFIX}(\d{{6,}})\.nbdl")
-NOTE = {"backup": True}
+NOTE, NOTE_FORM = {"backup": True}, schema.record({"backup": schema.flag})
 
 
 class BackupAndRestore(Callback):
@@ -84,7 +85,8 @@ class BackupAndRestore(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{PREFIX}{self._waiting:06d}.nbdl"
         check_file(path, "a backup of a training", is_backup)
-        save_model(self.model, path, note=NOTE)
+        sweep(folder)
+        write_own(path, noted(model_bytes(self.model), NOTE), flush=True)
         self._remove(self._backups()[:-1])
         self._waiting = 0
 
@@ -123,7 +125,8 @@ class BackupAndRestore(Callback):
 
 def is_backup(path: Path) -> bool:
     """Whether a file is a backup, rather than a model that was saved under such a name."""
-    return bool((read_note(path) or {}).get("backup"))
+    note = None if path.is_symlink() else read_note(path, NOTE_FORM)
+    return note is not None and note["backup"]
 
 
 @hookimpl

@@ -10,13 +10,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from nbdl import hookimpl
+from nbdl import hookimpl, schema
 from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError
 from nbdl.notes import read_note
 from nbdl.outputs import as_path, check_file, check_folder, is_model
 from nbdl.saving import check_saveable, is_weights_of, save_model, save_weights
 from nbdl_standard.callbacks.monitor import Monitor
+
+NOTE = schema.record({"monitor": schema.text, "value": schema.number, "run": schema.text})
 
 
 class ModelCheckpoint(Monitor):
@@ -173,11 +175,11 @@ class ModelCheckpoint(Monitor):
         state, run = self.model.training_state, run_of(self.model)
         goes_on = state is not None and state.iterations > 0
         for path in self._files():
-            note = read_note(path) or {}
-            value = note.get("value")
-            if note.get("monitor") != self.monitor or not isinstance(value, float | int):
+            note = read_note(path, NOTE)
+            if note is None or note["monitor"] != self.monitor:
                 continue
-            if goes_on and note.get("run") == run:
+            value = note["value"]
+            if goes_on and note["run"] == run:
                 self._best = min(self._best, self.sign * value)
             elif self._first_fit and self.initial_value_threshold is None and path == Path(self.filepath):
                 warnings.warn(

@@ -7,19 +7,25 @@ for each dimension; then the numbers, big-endian, the last dimension changing fa
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from nbdl import hookimpl
+from nbdl.archive import DEFLATE_RATIO, refusing
 from nbdl.data.arrays import Arrays
 from nbdl.data.source import path_only
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
+    from gzip import GzipFile
+
     from numpy.typing import NDArray
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+BLOCK_BYTES = 1 << 20
 
 SAMPLE = b"\0\0\x08\x02\0\0\0\x02\0\0\0\x03abcdef"  # two rows of three bytes
 
@@ -51,24 +57,24 @@ def read_array(path: Path) -> NDArray[Any]:
         DataError: The file is missing, or is no whole idx file.
     """
     import gzip
-    import zlib
 
-    try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file.") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: the compressed file is damaged or not whole. Fetch it again.") from error
-    return parse(content, str(path))
+    if not path.exists():
+        raise DataError(f"{path}: no such file.")
+    with path.open("rb") as file:
+        size, packed = os.fstat(file.fileno()).st_size, file.peek(2)[:2] == b"\x1f\x8b"
+        what = "the compressed file is damaged or not whole. Fetch it again." if packed else "is not an idx file."
+        with refusing(f"{path}: {what}", DataError):
+            if packed:
+                return parse(gzip.GzipFile(fileobj=file), DEFLATE_RATIO * size, str(path))
+            return parse(file, size, str(path))
 
 
-def parse(content: bytes, name: str) -> NDArray[Any]:
-    """Return the array that the bytes of an idx file hold.
+def parse(file: BinaryIO | GzipFile, most: int, name: str) -> NDArray[Any]:
+    """Return the array that an opened idx file holds.
 
     Args:
-        content: The whole file, not compressed.
+        file: The file, unpacked while it is read.
+        most: Bytes that it can hold, which no header may exceed.
         name: What error messages call it.
 
     Raises:
@@ -76,17 +82,26 @@ def parse(content: bytes, name: str) -> NDArray[Any]:
     """
     import numpy as np
 
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or not content[3]:
-        raise DataError(f"{name}: is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}.")
-    start = 4 + 4 * content[3]
-    lengths = [int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4)]
-    kind = np.dtype(TYPES[content[2]])
-    size = start + kind.itemsize * math.prod(lengths)
-    if len(content) != size:
-        what = "is truncated" if len(content) < size else "goes on after its end"
-        raise DataError(f"{name}: {what}: shape {tuple(lengths)} needs {size} bytes, there are {len(content)}.")
-    values = np.frombuffer(content, kind, offset=start).reshape(lengths)
-    return values.astype(kind.newbyteorder("="))
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or not head[3]:
+        raise DataError(f"{name}: is not an idx file: it starts with {head.hex(' ') or 'nothing'}.")
+    start = 4 + 4 * head[3]
+    sizes = file.read(start - 4)
+    lengths = tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, start - 4, 4))
+    kind = np.dtype(TYPES[head[2]])
+    needed = start + kind.itemsize * math.prod(lengths)
+    if needed > most:
+        raise DataError(f"{name}: is truncated: shape {lengths} needs {needed} bytes, there are {most} at most.")
+    values = np.empty(math.prod(lengths), kind)
+    room, done = memoryview(values.view(np.uint8).data), 0
+    while part := file.read(min(BLOCK_BYTES, len(room) - done)):
+        room[done : done + len(part)] = part
+        done += len(part)
+    if done < len(room):
+        raise DataError(f"{name}: is truncated: shape {lengths} needs {needed} bytes, there are {start + done}.")
+    if file.read(1):
+        raise DataError(f"{name}: goes on after its end: shape {lengths} needs {needed} bytes, and there are more.")
+    return values.reshape(lengths).astype(kind.newbyteorder("="), copy=False)
 
 
 @hookimpl

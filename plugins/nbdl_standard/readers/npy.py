@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from nbdl import hookimpl
+from nbdl.archive import array, header, refusing
 from nbdl.data.arrays import Arrays
 from nbdl.data.source import path_only
 from nbdl.errors import DataError
@@ -25,16 +27,12 @@ def read(source: Path | TextIO, *, last_is_target: bool = False) -> Arrays:
     Raises:
         DataError: Not such a file, or a type or shape that cannot be used.
     """
-    import numpy as np
-
     path = path_only(source, "An .npy file")
-    try:
-        with path.open("rb") as file:
-            x = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        if "Object arrays" in str(error):
-            raise DataError(f"{path}: holds Python objects. Save numbers: x.astype(float).") from error
-        raise DataError(f"{path}: is not a whole .npy file. Write it with numpy.save.") from error
+    problem = f"{path}: is not a whole .npy file. Write it with numpy.save."
+    with path.open("rb") as file, refusing(problem, DataError):
+        header(file, os.fstat(file.fileno()).st_size, str(path), DataError)
+        file.seek(0)
+        x = array(file)
     if not last_is_target:
         return Arrays(str(path), x)
     if x.ndim != 2 or x.shape[1] < 2:

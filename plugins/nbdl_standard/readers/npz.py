@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TextIO
 
 from nbdl import hookimpl
+from nbdl.archive import Archive, Npz
 from nbdl.data.arrays import Arrays
 from nbdl.data.source import path_only
+from nbdl.data.table import listed
 from nbdl.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 INPUTS = ("x", "X", "data", "x_train", "X_train")
 TARGETS = ("y", "Y", "target", "labels", "y_train", "Y_train")
@@ -33,32 +32,14 @@ def read(source: Path | TextIO) -> Arrays:
         DataError: Not such a file, no inputs, or two arrays that could be the same thing.
     """
     path = path_only(source, "An .npz file")
-    named = read_named(path)
-    x = pick(path, named, INPUTS)
-    if x is None:
-        raise DataError(f"{path}: has no array x. Arrays: {', '.join(named) or 'none'}.")
-    y, x_test, y_test = (
-        None if name is None else named[name]
-        for name in (pick(path, named, names) for names in (TARGETS, TEST_INPUTS, TEST_TARGETS))
-    )
-    return Arrays(str(path), named[x], y, x_test, y_test)
-
-
-def read_named(path: Path) -> dict[str, NDArray[Any]]:
-    """Return every array of an .npz file by its name."""
-    import zipfile
-    import zlib
-
-    import numpy as np
-
-    try:
-        # Opened here: NumPy leaves a damaged file that it opened itself open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "Object arrays" in str(error):
-            raise DataError(f"{path}: holds Python objects. Save numbers: x.astype(float).") from error
-        raise DataError(f"{path}: is not a whole .npz file. Write it with numpy.savez.") from error
+    problem = f"{path}: is not a whole .npz file. Write it with numpy.savez."
+    with path.open("rb") as file:
+        found = Npz(Archive(file, str(path), problem, DataError, compressed=True))
+        x, *others = (pick(path, found.names, names) for names in (INPUTS, TARGETS, TEST_INPUTS, TEST_TARGETS))
+        if x is None:
+            raise DataError(f"{path}: has no array x. Arrays: {listed(found.names) or 'none'}.")
+        y, x_test, y_test = (None if name is None else found.read(name) for name in others)
+        return Arrays(str(path), found.read(x), y, x_test, y_test)
 
 
 def pick(path: Path, named: Collection[str], names: tuple[str, ...]) -> str | None:

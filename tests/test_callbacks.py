@@ -199,6 +199,16 @@ def test_a_new_training_replaces_the_file_of_another_and_says_so_before(tmp_path
     assert path.read_bytes() == before
 
 
+def test_figures_of_another_loss_are_not_compared(tmp_path: Path) -> None:
+    path, model = tmp_path / "best.nbdl", net()
+    fit(model, ModelCheckpoint(path, "loss", save_best_only=True), epochs=1)
+    model.compile("Adam", "mse")
+    before = path.read_bytes()
+    with pytest.warns(UserWarning, match="of another training"):
+        fit(model, ModelCheckpoint(path, "loss", save_best_only=True), epochs=1)
+    assert path.read_bytes() != before
+
+
 def test_early_stopping_and_rates_on_plateaus_begin_again_in_each_fit() -> None:
     stop, model = EarlyStopping("figure", patience=2), net()
     plateau = ReduceLROnPlateau("figure", patience=2)

@@ -541,6 +541,16 @@ def test_an_error_in_training_leaves_the_model_of_the_epochs_before(
     assert state.epochs == 2
 
 
+def test_an_error_before_the_first_epoch_is_over_leaves_no_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Any, epoch: int, logs: Any = None) -> None:
+        raise RuntimeError("broken callback")
+
+    monkeypatch.setattr("nbdl.callbacks.EarlyStopping.on_epoch_begin", fails)
+    result = run("train", "digits", *FAST, code=1)
+    assert "broken callback" in result.stderr
+    assert not Path("digits.nbdl").exists()
+
+
 def test_a_model_that_cannot_be_written_in_the_end_is_written_elsewhere(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

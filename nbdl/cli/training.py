@@ -33,7 +33,7 @@ def train_and_save(run: Run, trained: Training) -> None:
     """
     with Ending() as ending:
         stopped = trained.fit(ending)
-        if stopped is not None and not trained.worth_saving():
+        if stopped is not None and not trained.worth_saving(stopped):
             if isinstance(stopped, KeyboardInterrupt):
                 run.say("stopped", "before the first epoch was over; nothing is saved")
             raise stopped
@@ -110,13 +110,15 @@ class Training:
             self.seconds, self.compiled = time.perf_counter() - began, compiled_kernels() - compiled
         return None
 
-    def worth_saving(self) -> bool:
-        """Return whether a training that was ended early gave a model: an earlier one is replaced by whole epochs only.
+    def worth_saving(self, stopped: BaseException) -> bool:
+        """Return whether a training that was ended early gave a model: after a whole epoch.
 
-        An error leaves a model behind only after a whole epoch, too.
+        Somebody who ends it before that gets what there is, unless that would replace an earlier model.
         """
         state = self.model.training_state
-        return state is not None and (state.epochs > 0 or (state.iterations > 0 and not self.run.output.exists()))
+        if state is None or isinstance(stopped, Exception) or self.run.output.exists():
+            return state is not None and state.epochs > 0
+        return state.iterations > 0
 
     def outcome(self) -> str:
         """Say how long it took and which weights are kept."""

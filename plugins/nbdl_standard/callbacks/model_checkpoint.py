@@ -216,9 +216,9 @@ class ModelCheckpoint(Monitor):
 
 
 def run_of(model: Any) -> str:
-    """A digest of layers and seed, by which a training is known again when it goes on."""
+    """A digest of layers, seed and loss, by which a training is known again when it goes on."""
     config = model.get_config()
-    text = json.dumps([config["layers"], config["seed"]], sort_keys=True, default=str)
+    text = json.dumps([config["layers"], config["seed"], repr(model.loss)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -148,6 +148,14 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
 
+    def __repr__(self) -> str:
+        """How many epochs, and their last figures: short, for it is what a notebook shows below a cell with `fit`."""
+        from nbdl.errors import counted
+        from nbdl.progress import figures
+
+        last = {name: values[-1] for name, values in self.history.items() if values}
+        return f"<History: {counted(len(self.epoch), 'epoch')}{f'; {figures(last)}' if last else ''}>"
+
 
 def _sets_hooks(callback: Callback) -> bool:
     return any(name.startswith("on_") for name in vars(callback))

@@ -23,7 +23,7 @@ HEAD_BYTES = 1 << 16  # of a file, among which the mark is
 _MARKED = re.compile(re.escape(MARK.encode()) + b"[0-9a-f]{16}")
 
 
-def export_model(model: Sequential, path: str | Path, format: str | None = None, **options: Any) -> None:
+def export_model(model: Sequential, path: str | Path, format: str | None = None, **options: Any) -> str | None:
     """Write a model to a file of another format: a snapshot, which does not follow the model.
 
     Args:
@@ -31,6 +31,9 @@ def export_model(model: Sequential, path: str | Path, format: str | None = None,
         path: the file. One that an export wrote is replaced, any other is not.
         format: name or suffix of an exporter; default: by the suffix of `path`.
         options: what the exporter takes.
+
+    Returns:
+        What to do with the file next, a line for the shell, if the exporter says so.
 
     Raises:
         ConfigError: an unknown format or option, a file that must not be replaced, or a model that the format
@@ -40,7 +43,8 @@ def export_model(model: Sequential, path: str | Path, format: str | None = None,
     entry = exporter(target, format)
     _check_options(entry.name, entry.target, options)
     refuse_overwriting(target)
-    entry.target(model, target, **options)
+    following: str | None = entry.target(model, target, **options)
+    return following
 
 
 def exporter(path: str | Path | None, format: str | None) -> Entry:

@@ -114,7 +114,9 @@ def register_readers(register: Register) -> None:
 
 @hookspec(since="1.0")
 def register_exporters(register: Register) -> None:
-    """`register("c", export, suffixes=(".c",))`: `export(model, path, **options)` writes a file."""
+    """`register("c", export, suffixes=(".c",))`: `export(model, path, **options)` writes a file.
+
+    It may return a line for the shell that tries the file, which `nbdl export` prints."""
 
 
 @hookspec(since="1.0")

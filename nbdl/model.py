@@ -486,8 +486,12 @@ class Sequential(Trainer, Savable, Weighted):
         return record(self, what)
 
     def __repr__(self) -> str:
-        names = ", ".join(layer.name for layer in self._layers)
-        return f"Sequential({names})"
+        """Name, layers and number of weights: short, for it is what a notebook shows below a cell."""
+        from nbdl.errors import counted
+
+        layers = ", ".join(layer.name for layer in self._layers) or "no layers"
+        size = f", {counted(self.count_params(), 'weight')}" if self.built and self._layers else ""
+        return f"<Sequential {self.name!r}: {layers}{size}>"
 
 
 def _checked_seed(seed: Any) -> int:

@@ -10,6 +10,7 @@ from nbdl.callback import Callback, Logs
 
 WIDTH = 20
 REFRESH_SECONDS = 0.05
+LINE_SECONDS = 10.0
 
 
 def duration(seconds: float) -> str:
@@ -45,13 +46,25 @@ def figures(logs: Logs) -> str:
     )
 
 
+def tell(verbose: int | str, what: str, began: float, logs: Logs | None = None) -> None:
+    """Print what was done and its figures, a line, where verbose is 1 or 2."""
+    if verbose in (1, 2):
+        seconds = duration(time.perf_counter() - began)
+        print(f"{what} in {seconds}{f' - {figures(logs)}' if logs else ''}", flush=True)
+
+
 class ProgressLine(Callback):
-    """Prints epochs: verbose 1 or "auto" draws a bar on stderr where that is a terminal, 2 never does."""
+    """Prints epochs: verbose 1 or "auto" draws a bar on stderr where that is a terminal, 2 never does.
+
+    Elsewhere, in a notebook or a log, there is a line per epoch; with 1 or "auto" also one every ten seconds of an
+    epoch that takes longer. There are no control characters in them.
+    """
 
     adds = ()
 
     def __init__(self, verbose: int | str = "auto") -> None:
-        self.bar = verbose != 2 and sys.stderr is not None and sys.stderr.isatty()
+        self.within = verbose != 2
+        self.bar = self.within and sys.stderr is not None and sys.stderr.isatty()
         self.drawn = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -61,7 +74,10 @@ class ProgressLine(Callback):
 
     def on_progress(self, step: int, steps: int, logs: Logs) -> None:
         now, self.step = time.perf_counter(), step
-        if not self.bar or (now - self.drawn < REFRESH_SECONDS and step < steps):
+        if not self.bar:
+            self._line(now, step, steps, logs)
+            return
+        if now - self.drawn < REFRESH_SECONDS and step < steps:
             return
         self.drawn = now
         each = (now - self.began) / step
@@ -71,6 +87,16 @@ class ProgressLine(Callback):
         else:
             line = f"{step}/unknown"
         self._print(f"\r\x1b[K{line} {per_step(each)} - {figures(logs)}")
+
+    def _line(self, now: float, step: int, steps: int, logs: Logs) -> None:
+        """Print how far a long epoch is, from time to time."""
+        if not self.within or step == steps or now - max(self.began, self.drawn) < LINE_SECONDS:
+            return
+        self.drawn = now
+        passed = now - self.began
+        place = f"{step}/{steps}, {duration(passed / step * (steps - step))} left" if steps else str(step)
+        head = f"Epoch {self.epoch + 1}/{self.params['epochs']}, step {place}"
+        print(f"{head} - {duration(passed)} {per_step(passed / step)} - {figures(logs)}", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         seconds, steps = time.perf_counter() - self.began, self.params["steps"] or max(1, self.step)

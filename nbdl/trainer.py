@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl.compiling import Compilable
-from nbdl.errors import ConfigError, EncodedRowsWarning, warn
+from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
+from nbdl.progress import tell
 from nbdl.units import explained
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class Trainer(Compilable):
             batch_size: rows of a step; default 32, or what makes `steps_per_epoch` steps of the rows. The last, short
                 batch is kept.
             epochs: number of the last epoch; default 1. `nb_epoch` is the Keras 1 spelling.
-            verbose: 0 nothing, 1 a bar on a terminal and else a line per epoch, 2 a line per epoch; "auto" is 1.
+            verbose: 0 nothing, 1 a bar on a terminal and else a line per epoch (and every ten seconds within one), 2 a
+                line per epoch; "auto" is 1.
             callbacks: units or instances of `Callback`.
             validation_split: share of the rows, from the end and before shuffling, to validate on. Where the rows are
                 sorted by class a warning says so.
@@ -135,6 +138,7 @@ class Trainer(Compilable):
             x, y: as for `fit`.
             batch_size: rows of a step, for `steps`. The engine takes batches that suit the machine, and the figures do
                 not depend on it.
+            verbose: 1 or 2 print the figures, a line; 0 and "auto" nothing.
             steps: so many batches, from the first; default all.
             callbacks: their `on_test_begin` and `on_test_end` are called, and `on_test_batch_*` where overridden.
             return_dict: a dict by name rather than a list.
@@ -146,7 +150,9 @@ class Trainer(Compilable):
         self._warn_of_plain_rows(encoded)
         from nbdl.inference import evaluate
 
+        began = time.perf_counter()
         figures = evaluate(self._model(), x, y, sample_weight, batch_size, steps, callbacks, threads)
+        tell(verbose, "Evaluated", began, figures)
         return _returned(figures, return_dict)
 
     @explained
@@ -166,12 +172,16 @@ class Trainer(Compilable):
         Args:
             x: inputs, or an iterable of batches, of whose tuples the first part is taken.
             batch_size, steps, callbacks: as for `evaluate`, with `on_predict_*`.
+            verbose: 1 or 2 print a line when it is done.
             encoded: as for `fit`. The predictions are encoded too: `model.encoding.decode` makes answers of them.
         """
         self._warn_of_plain_rows(encoded)
         from nbdl.inference import predict
 
-        return predict(self._model(), x, batch_size, steps, callbacks, threads)
+        began = time.perf_counter()
+        predictions = predict(self._model(), x, batch_size, steps, callbacks, threads)
+        tell(verbose, f"Predicted {counted(len(predictions), 'row')}", began)
+        return predictions
 
     # -- one batch ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -260,6 +261,38 @@ def test_values_of_a_table_come_back_in_their_own_unit(folder: Path) -> None:
     assert figures["R2"] > 0.9
 
 
+def test_a_regression_worse_than_the_mean_says_so(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=(200, 3)), random.normal(size=200)
+    for name, y in {"noise": noise, "skewed": np.exp(3 * noise)}.items():
+        write_rows(f"{name}.csv", [["a", "b", "c", "y"], *np.c_[x, y].round(4).tolist()])
+    text = run("train", "noise.csv", "--target", "y", "--patience", "0", "--progress", "none").stdout
+    assert re.search(r"^test .* R2 -", text, re.MULTILINE)
+    assert "note      R2 is below 0: the mean of these rows would be a better prediction" in text
+    assert "More rows, a smaller net" in text
+    run("train", "skewed.csv", "--target", "y", *FAST, "--no-standardize", "--lr", "1e-9")
+    told = run("evaluate", "skewed.nbdl", "skewed.csv")
+    assert "R2 -" in told.stdout
+    assert "learn their logarithm" in told.stderr
+    write_rows("houses.csv", houses())
+    assert "note" not in run("train", "houses.csv", "--target", "price", "--epochs", "60", "--progress", "none").stdout
+
+
+@pytest.mark.parametrize("arch", ["2-8-2", "2-8-1"])
+def test_imbalance_is_told_beside_the_accuracy(folder: Path, arch: str) -> None:
+    random = np.random.default_rng(0)
+    rows = [[*row, "rare" if n % 20 == 0 else "usual"] for n, row in enumerate(random.normal(size=(200, 2)).tolist())]
+    write_rows("rare.csv", [["a", "b", "kind"], *rows])
+    text = run("train", "rare.csv", "--target", "kind", "--arch", arch, "--epochs", "5", "--progress", "none").stdout
+    assert "note      always answering 'usual', the most frequent class, is right for 95.0% of these rows" in text
+    assert re.search(r", the model for [0-9.]+%", text)
+    told = run("evaluate", "rare.nbdl", "rare.csv", "--json")
+    assert told.stderr == ""
+    assert json.loads(told.stdout)["rows"] == 200
+    write_rows("flowers.csv", flowers())
+    assert "note" not in run("train", "flowers.csv", "--target", "kind", "--epochs", "40", "--progress", "none").stdout
+
+
 def test_two_classes_with_one_output(folder: Path) -> None:
     write_rows("two.csv", [row for row in flowers() if row[2] != "reed"])
     text = run(
@@ -417,6 +450,26 @@ def test_a_terminal_gets_a_bar_and_no_color_is_honoured(folder: Path) -> None:
     assert "\x1b[3" not in text
     drawn = [line for line in text.replace("\r", "\n").split("\n") if "━" in line]
     assert max(len(line.replace("\x1b[2K", "")) for line in drawn) <= 70
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a terminal of its own")
+@pytest.mark.parametrize(("columns", "shown"), [(40, 1), (70, 3), (80, 4)])
+def test_a_terminal_shows_what_one_waits_for(folder: Path, columns: int, shown: int) -> None:
+    code, text = on_a_terminal("train", "digits", "--epochs", "30", NO_COLOR="1", COLUMNS=str(columns))
+    assert code == 0, text
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text))
+    drawn = [line for line in lines if re.match(r"epoch +[0-9]+/30", line)]
+    assert max(len(line) for line in drawn) <= columns
+    # What stays when the bar has gone.
+    left = [line for line in drawn if re.match(r"epoch [ 0-9][0-9]/30  val_", line)]
+    assert [int(line.split("/")[0].split()[1]) for line in left] == [1, 2, 5, 10, 20, 30]
+    figures = ["val_accuracy", "accuracy", "val_loss", "loss"][:shown]
+    for line in [*left, [line for line in drawn if line not in left and "val_" in line][-1]]:
+        assert re.findall(r"[a-z_]+ [0-9.]+(?=  |$)", line.rstrip())[0].startswith("val_accuracy 0."), line
+    assert all(re.findall(r"[a-z_]+(?= [0-9.]+(?:  |$))", line) == figures for line in left)
+    report = [line.rstrip() for line in lines if re.match(r"(data|task|net|trained|test|saved|         ) ", line)]
+    assert max(len(line) for line in report if "crossentropy" not in line) <= columns
+    assert "sparse_categorical_crossentropy," in text  # no word is broken
 
 
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
@@ -610,8 +663,13 @@ def test_warmup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "all_trials", lambda: iter([trials[0], broken]))
     result = run("warmup", "--verbose")
     assert f"{trials[0].title}\n" in result.stdout
-    assert "a broken unit: left out, ZeroDivisionError: division by zero" in result.stdout
-    assert "kernels compiled" in result.stdout
+    assert "a broken unit: failed, ZeroDivisionError: division by zero" in result.stdout
+    assert re.search("kernels? compiled", result.stdout)
+    unfit = next(trial for trial in trials if trial.title == "layers Embedding")
+    monkeypatch.setattr(warmup, "all_trials", lambda: iter([trials[0], broken, unfit]))
+    result = run("warmup")
+    assert "1 of 3 trials need another net than warmup's small one" in result.stdout
+    assert result.stderr == "a broken unit: failed, ZeroDivisionError: division by zero\n"
 
 
 # --- Plugins --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
+import os
 import platform
 import re
 import shutil
@@ -740,7 +741,7 @@ def one_row(row: tuple[float, float]) -> Table:
 def test_a_table_of_numbers_in_c(folder: Path) -> None:
     rows = written_table(folder / "houses.csv", lambda a, b: str(1000 * a - 500 * b))
     run("train", "houses.csv", "--target", "target", "--epochs", "3", "-q")
-    assert run("export", "houses.nbdl", "--to", "c", "--header").output == "exported  houses.c\n"
+    assert run("export", "houses.nbdl", "--to", "c", "--header").output.startswith("exported  houses.c\nnext      cc ")
     assert self_test(folder / "houses.c").returncode == 0
     text = (folder / "houses.h").read_text()
     assert "x[0]  area" in text
@@ -769,7 +770,12 @@ def test_classes_are_named_in_order(folder: Path) -> None:
 def test_the_command(folder: Path) -> None:
     model = NETS["tanh"]()
     model.save("net.nbdl")
-    assert run("export", "net.nbdl", "-o", "out.c", "--name", "fast_net").output == "exported  out.c\n"
+    exported, following = run("export", "net.nbdl", "-o", "out.c", "--name", "fast_net").output.splitlines()
+    assert exported == "exported  out.c"
+    assert following == "next      cc -std=c99 -O2 -DNBDL_TEST out.c -o out_test -lm && ./out_test"
+    if shutil.which("cc") and os.name == "posix":
+        done = subprocess.run(following.removeprefix("next"), shell=True, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, "passed" in done.stdout) == (0, True), done.stderr
     assert "void fast_net(" in (folder / "out.c").read_text()
     assert "(replaced an earlier export)" in run("export", "net.nbdl", "--to", "C", "-o", "out.c").output
     assert run("export", "net.nbdl", "--check", "out.c").output.startswith("out.c is an export of net.nbdl")

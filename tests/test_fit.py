@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
@@ -893,3 +894,45 @@ def test_train_on_batch_sees_an_optimizer_that_needs_other_slots() -> None:
     model.optimizer.momentum = 0.9
     with pytest.raises(ConfigError, match="compile the model again"):
         model.train_on_batch(x, x[:, :2])
+
+
+def test_long_epochs_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("nbdl.progress.LINE_SECONDS", 0.0)
+    model = Sequential([Dense(1, input_dim=2)], seed=1)
+    model.compile("sgd", "mse")
+    x = np.ones((50_000, 2), np.float32)
+    printed = {}
+    for verbose in (1, 2):
+        model.fit(x, x[:, 0], batch_size=1, epochs=1, verbose=verbose)
+        printed[verbose] = capsys.readouterr().out.splitlines()
+    assert len(printed[2]) == 1
+    assert len(printed[1]) > 1
+    within = r"Epoch 1/1, step \d+/50000, [\d:.]+s? left - [\d.]+s [\d.e+-]+[mu]?s/step - loss: [\d.e-]+"
+    assert all(re.fullmatch(within, line) for line in printed[1][:-1]), printed[1]
+    assert printed[1][-1].startswith("Epoch 1/1 - ")
+    assert not set("\r\x1b") & set("".join(printed[1]))
+
+
+def test_evaluate_and_predict_print_a_line_if_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Sequential([Dense(1, input_dim=2)], seed=1)
+    model.compile("sgd", "mse", metrics=["mae"])
+    x = np.ones((3, 2), np.float32)
+    model.evaluate(x, x[:, 0])
+    model.predict(x)
+    assert capsys.readouterr().out == ""
+    model.evaluate(x, x[:, 0], verbose=1)
+    assert re.fullmatch(r"Evaluated in [\d.]+s - loss: [\d.]+ - mae: [\d.]+\n", capsys.readouterr().out)
+    model.predict(x[:1], verbose=1)
+    assert re.fullmatch(r"Predicted 1 row in [\d.]+s\n", capsys.readouterr().out)
+
+
+def test_what_a_notebook_shows_of_a_model_and_a_history_is_short() -> None:
+    model = Sequential(name="net")
+    assert repr(model) == "<Sequential 'net': no layers>"
+    model.add(Dense(1, input_dim=2, name="out"))
+    model.build()
+    assert repr(model) == "<Sequential 'net': out, 3 weights>"
+    model.compile("sgd", "mse")
+    x = np.ones((3, 2), np.float32)
+    history = model.fit(x, x[:, 0], epochs=2, verbose=0)
+    assert repr(history) == f"<History: 2 epochs; loss: {history.history['loss'][-1]:.4f}>"

@@ -97,4 +97,4 @@ def test_the_two_commands_are_there_for_ci() -> None:
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert commands[0].endswith("nbdl train digits")
-    assert commands[1].endswith("-m pytest -n auto")
+    assert commands[1].endswith("-m pytest")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
+from nbdl.cli.screen import flowed
 from nbdl.cli.spoken import in_options
 from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, KernelError, NbdlError, PluginError
 from nbdl.placing import DeviceWarning
@@ -96,7 +97,7 @@ def plain_errors(ctx: click.Context) -> Iterator[None]:
     except Exception as error:
         if ctx.meta.get(DEBUG):
             raise
-        click.echo(f"Error: {described(error)}", err=True)
+        click.echo(flowed(f"Error: {described(error)}", err=True), err=True)
         ctx.exit(exit_code(error))
 
 
@@ -125,7 +126,7 @@ def plain_warnings() -> Iterator[None]:
         text = str(message) if context is None else in_options(str(message), context.command)
         if text not in seen:
             seen.add(text)
-            click.echo(f"Warning: {text}", err=True)
+            click.echo(flowed(f"Warning: {text}", err=True), err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DeviceWarning)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nbdl.cli.complete import sources
-from nbdl.cli.figures import encoding_of, figures, written
+from nbdl.cli.figures import compared, encoding_of, figures_of, written
 from nbdl.cli.options import (
     debug_option,
     device_option,
@@ -54,8 +54,10 @@ def evaluate(
     with saying_how_read(how):
         found = load(source, how)
         data = found.data if found.test is None else found.test
-        result = figures(net, encoding, data, threads)
+        result, notes = figures_of(net, encoding, compared(net, encoding, data), threads)
     if as_json:
         click.echo(json.dumps({**result, "rows": len(data)}))
     else:
         click.echo(f"{written(result)} ({counted(len(data), 'row')})")
+        for note in notes:
+            click.echo(note, err=True)

@@ -67,5 +67,8 @@ def export(
     place = Path(output).expanduser()
     replaced = place.exists() or (header and place.with_suffix(".h").exists())
     net = load_model(model)
-    export_model(net, output, entry.name, **{key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    following = export_model(net, output, entry.name, **given)
     click.echo(f"exported  {output}{' (replaced an earlier export)' if replaced else ''}")
+    if following:
+        click.echo(f"next      {following}")

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
 
 
+IMBALANCED = 0.8  # a share of the most frequent class from which on accuracy alone misleads
+SKEWED = 2.0  # that of an exponential distribution
+HEAVY_TAIL = (
+    "A few targets are far from all others and decide the loss: learn their logarithm instead, "
+    "or take a loss of absolute errors, --loss mae"
+)
+LEARNED_NOTHING = "More rows, a smaller net or another --lr may help; or the columns do not tell the target"
+
+
 def encoding_of(model: Sequential, path: str) -> Encoding:
     """Return the encoding that was saved with a model.
 
@@ -48,18 +57,26 @@ def compared(model: Sequential, encoding: Encoding, data: Data) -> Compared:
     return encoding.encode(data), targets_for(model.loss, encoding, data, outputs)
 
 
-def figures(model: Sequential, encoding: Encoding, data: Data, threads: int | None) -> dict[str, float]:
-    """Return loss and metrics, and for a regression RMSE and R2 in the unit of the target."""
-    return figures_of(model, encoding, compared(model, encoding, data), threads)
-
-
-def figures_of(model: Sequential, encoding: Encoding, data: Compared, threads: int | None) -> dict[str, float]:
-    """Return the figures on encoded data."""
+def figures_of(
+    model: Sequential, encoding: Encoding, data: Compared, threads: int | None
+) -> tuple[dict[str, float], list[str]]:
+    """Return loss and metrics, for a regression RMSE and R2 in the unit of the target; and notes on them."""
     x, y = data
     found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads, encoded=True)
+    predictions = model.predict(x, threads=threads, encoded=True)
     if encoding.task == "regression":
-        found |= regression_figures(encoding, y, model.predict(x, threads=threads, encoded=True))
-    return {name: float(value) for name, value in found.items()}
+        found |= regression_figures(encoding, y, predictions)
+        notes = notes_on_values(found, y)
+    else:
+        notes = notes_on_classes(encoding, indices(y), indices(predictions))
+    return {name: float(value) for name, value in found.items()}, notes
+
+
+def indices(classes: NDArray[Any]) -> NDArray[Any]:
+    """Return the classes that targets or predictions stand for: they are indices, one-hot rows, or chances."""
+    if classes.ndim == 1:
+        return classes
+    return (classes[:, 0] > 0.5).astype(int) if classes.shape[1] == 1 else classes.argmax(axis=1)
 
 
 def regression_figures(encoding: Encoding, y: Any, predictions: Any) -> dict[str, float]:
@@ -74,6 +91,32 @@ def regression_figures(encoding: Encoding, y: Any, predictions: Any) -> dict[str
     if spread > 0:
         found["R2"] = float(1.0 - (errors**2).sum() / spread)
     return found
+
+
+def notes_on_values(found: Mapping[str, float], y: NDArray[Any]) -> list[str]:
+    """Say that a regression has learned nothing, and where a few targets may be the reason."""
+    import numpy as np
+
+    if found.get("R2", 0.0) >= 0.0:
+        return []
+    values = np.asarray(y, np.float64)
+    with np.errstate(invalid="ignore"):
+        skewness = (((values - values.mean(axis=0)) / values.std(axis=0)) ** 3).mean(axis=0)
+    hint = HEAVY_TAIL if np.abs(skewness).max() > SKEWED else LEARNED_NOTHING
+    return [f"R2 is below 0: the mean of these rows would be a better prediction for each of them. {hint}"]
+
+
+def notes_on_classes(encoding: Encoding, labels: NDArray[Any], answers: NDArray[Any]) -> list[str]:
+    """Say what always answering the most frequent class would give, where that is a lot, or no less than the model."""
+    import numpy as np
+
+    counts = np.bincount(labels, minlength=len(encoding.classes))
+    share, name = counts.max() / len(labels), encoding.classes[int(counts.argmax())]
+    right = float((answers == labels).mean())
+    if (counts > 0).sum() < 2 or (share < IMBALANCED and right > share):
+        return []
+    text = f"always answering {name!r}, the most frequent class, is right for {share:.1%} of these rows"
+    return [f"{text}, the model for {right:.1%}"]
 
 
 def number(value: float) -> str:

@@ -12,6 +12,7 @@ import click
 
 from nbdl.cli import arch as nets
 from nbdl.cli import report
+from nbdl.cli.screen import flowed
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
 from nbdl.cli.training import Training, train_and_save
 from nbdl.cli.unused import refuse_dropout, refuse_unused
@@ -54,9 +55,13 @@ class Run:
     dry_run: bool
 
     def say(self, label: str, text: str) -> None:
-        """Print one line of the report: to standard error where standard output carries JSON."""
+        """Print one line of the report: to standard error where standard output carries JSON.
+
+        A terminal gets it broken between words; a line for the shell stays one, to be copied.
+        """
         if not self.quiet:
-            self.echo(f"{label:<9} {text}")
+            line = f"{label:<9} {text}"
+            self.echo(line if label == "next" else flowed(line, self.progress == "json", " " * 10))
 
     def echo(self, line: str) -> None:
         """Print a line beside the JSON, if there is any."""

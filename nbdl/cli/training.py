@@ -128,8 +128,11 @@ class Training:
         """Say how well the model does on rows that it has never seen."""
         if self.test is None:
             return
-        found, rows = figures_of(self.model, self.parts.encoding, self.test, self.run.threads), len(self.test[0])
+        rows = len(self.test[0])
+        found, notes = figures_of(self.model, self.parts.encoding, self.test, self.run.threads)
         self.run.say("test", f"{written(found)} ({counted(rows, 'row')})")
+        for note in notes:
+            self.run.say("note", note)
         if self.run.progress == "json":
             click.echo(json.dumps({"test": found, "rows": rows}))
 

@@ -17,7 +17,8 @@ import click
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, device_option, plugin_file_option
 from nbdl.cli.parameters import Command
-from nbdl.errors import ConfigError
+from nbdl.cli.screen import flowed
+from nbdl.errors import ConfigError, counted
 from nbdl.recipe import Plan, Recipe, Request, Settings, Stage, settle
 
 if TYPE_CHECKING:
@@ -44,24 +45,43 @@ def warmup(verbose: bool, device: str) -> None:
 
     if executors.device() != "cpu":
         raise ConfigError("NUMBA_DISABLE_JIT is set: programs run in plain Python, there is nothing to compile")
-    began, failed = time.perf_counter(), []
+    began, unfit, failed = time.perf_counter(), 0, []
     trials = list(all_trials())
     for number, trial in enumerate(trials, 1):
         if sys.stderr.isatty():
             click.echo(f"\r{number}/{len(trials)} {trial.title:<50.50}", nl=False, err=True)
-        problem = attempt(trial, device)
-        if problem:
-            failed.append(f"{trial.title}: {problem}")
+        try:
+            attempt(trial, device)
+            outcome = ""
+        except ConfigError as error:
+            unfit += 1
+            outcome = f": needs another net, {one_line(error)}"
+        except Exception as error:
+            outcome = f": failed, {type(error).__name__}: {one_line(error)}"
+            failed.append(f"{trial.title}{outcome}")
         if verbose:
-            click.echo(f"{trial.title}{f': left out, {problem}' if problem else ''}")
+            click.echo(f"{trial.title}{outcome}")
     if sys.stderr.isatty():
         click.echo(f"\r{'':<60}\r", nl=False, err=True)
     elapsed = seconds(time.perf_counter() - began)
     statistics, folder = cache(device)
-    click.echo(f"{statistics.compiled} kernels compiled, {statistics.loaded} taken from the cache, in {elapsed}")
+    click.echo(
+        f"{counted(statistics.compiled, 'kernel')} compiled, {statistics.loaded} taken from the cache, in {elapsed}"
+    )
     click.echo(f"cache folder: {folder or 'none that can be used; nothing was kept'}")
-    if failed and not verbose:
-        click.echo(f"{len(failed)} of {len(trials)} trials were left out; --verbose tells which and why", err=True)
+    if unfit and not verbose:
+        text = (
+            f"{unfit} of {len(trials)} trials need another net than warmup's small one (one whose inputs are whole "
+            "numbers, for instance): their kernels are compiled when they are first used. --verbose lists them."
+        )
+        click.echo(flowed(text))
+    for text in () if verbose else failed:
+        click.echo(flowed(text, err=True), err=True)
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's text in one line."""
+    return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -84,31 +104,27 @@ def cache(device: str) -> tuple[Statistics, Path | None]:
     return compiler.statistics, compiler.ptx_folder()
 
 
-def attempt(trial: Trial, device: str = "cpu") -> str:
-    """Train, evaluate, predict and differentiate; return why that failed, or an empty string."""
+def attempt(trial: Trial, device: str = "cpu") -> None:
+    """Train, evaluate, predict and differentiate."""
     import numpy as np
 
     from nbdl.cli.source import targets_for
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = trial.make()
-            model.device = device
-            x = np.linspace(0.1, 0.9, ROWS * INPUTS, dtype=np.float32).reshape(ROWS, INPUTS)
-            outputs = model.output_shape[-1]
-            y = targets_for(model.loss, toy_encoding(), toy_data(), outputs)
-            model.fit(x, y, epochs=1, batch_size=16, verbose=0, validation_data=(x, y))
-            model.predict(x)
-            if device != "cpu":
-                return ""
-            net = model.as_njit(derivatives=True)
-            for rows in (x, x[0]):
-                net.vjp(rows, net(rows))
-                net.jacobian(rows)
-    except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())
-    return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = trial.make()
+        model.device = device
+        x = np.linspace(0.1, 0.9, ROWS * INPUTS, dtype=np.float32).reshape(ROWS, INPUTS)
+        outputs = model.output_shape[-1]
+        y = targets_for(model.loss, toy_encoding(), toy_data(), outputs)
+        model.fit(x, y, epochs=1, batch_size=16, verbose=0, validation_data=(x, y))
+        model.predict(x)
+        if device != "cpu":
+            return
+        net = model.as_njit(derivatives=True)
+        for rows in (x, x[0]):
+            net.vjp(rows, net(rows))
+            net.jacobian(rows)
 
 
 def toy_data() -> Any:

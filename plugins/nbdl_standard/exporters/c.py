@@ -10,6 +10,7 @@ import functools
 import keyword
 import math
 import re
+import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -195,7 +196,7 @@ int main(void)
 #endif /* NBDL_TEST */"""
 
 
-def export(model: Sequential, path: Path, *, name: str | None = None, header: bool = False) -> None:
+def export(model: Sequential, path: Path, *, name: str | None = None, header: bool = False) -> str:
     """Write a model as C.
 
     Args:
@@ -203,6 +204,9 @@ def export(model: Sequential, path: Path, *, name: str | None = None, header: bo
         path: the file.
         name: of the function, and the start of all names in the file. Default: made from the file's name.
         header: also write a .h file beside it. Default: no.
+
+    Returns:
+        A line for the shell, which compiles the file with its self-test and runs that.
 
     Raises:
         ConfigError: the name is none of C's, the header's place is taken, or the model has an operation that C cannot
@@ -221,6 +225,9 @@ def export(model: Sequential, path: Path, *, name: str | None = None, header: bo
     write_atomically(path, source.encode())
     if header:
         write_atomically(beside, interface.encode())
+    program = path.with_name(f"{path.stem}_test")
+    compiling = ["cc", "-std=c99", "-O2", "-DNBDL_TEST", str(path), "-o", str(program), "-lm"]
+    return f"{shlex.join(compiling)} && {shlex.quote(str(program) if len(program.parts) > 1 else f'./{program}')}"
 
 
 def checked_name(name: str) -> str:

@@ -104,6 +104,9 @@ def shared(size: int) -> Any:
     Args:
         size: elements, a number or a constant of the module: it is fixed when the kernel is compiled.
     """
+    import numpy as np
+
+    return np.zeros(size, np.float32)  # in plain Python, where there is one thread
 
 
 # How they are spelt in the text that is compiled. `nbdl.engine.rewriting` refuses them where they have no spelling.

@@ -320,7 +320,7 @@ def test_a_checked_run_catches_a_body_that_writes_elsewhere(
     monkeypatch.setenv("NBDL_CHECK", "1")
     if not tried:
         monkeypatch.setattr(CheckedExecutor, "_try_in_python", lambda *_: None)
-        said = said and " wrote outside its results"
+        said = " wrote outside its results" if body is beyond else said
     model = nbdl.Sequential([Dense(5, input_dim=4), Handwritten(body, name="mine"), Dense(1)], seed=1)
     model.compile(loss="mse", optimizer="sgd")
     x = np.ones((7, 4), np.float32)

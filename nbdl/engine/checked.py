@@ -5,8 +5,9 @@ They replay a step that gave NaN, to name the operation, and serve `NBDL_CHECK=1
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from types import FrameType, FunctionType
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,10 +15,10 @@ from nbdl.engine import frame as words
 from nbdl.engine.batches import Batches, Finding, Report, Words
 from nbdl.engine.cpu import Executor
 from nbdl.engine.driver import serial_driver
-from nbdl.engine.kernel_errors import failed, kernel_of, own, within
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.reference import body_results
 from nbdl.engine.store import Floats, Store, aligned_zeros
+from nbdl.engine.trial import MOST_ROWS, attempt, author_error, untried
 from nbdl.errors import NbdlError
 
 
@@ -42,15 +43,10 @@ class CheckedExecutor(Executor):
 
     def _operation(self, number: int, operation: Operation, frame: Words, work: Floats, batches: Batches,
                    step: int) -> bool:  # fmt: skip
-        one = slice(step, step + 1)
         if operation.kind == "kernel":
             self._try_in_python(operation, work, batches, step)
-        report = np.zeros(2, np.int64)
-        tasks = np.array([[number, number + 1, 0, 0, 0, 0, 0, 0]], np.int64)
-        stages = np.array([[0, 1, 0]], np.int64)
         before = work.copy()
-        serial_driver()(stages, tasks, self.ops, frame, batches.steps[one], batches.scalars[one],
-                        batches.log[one], report)  # fmt: skip
+        report = self._execute(number, frame, batches, step)
         rows = int(batches.steps[step, 1])
         allowed = np.zeros(work.size, bool)
         for tensor in operation.outputs:
@@ -73,6 +69,30 @@ class CheckedExecutor(Executor):
             return True
         return False
 
+    def _execute(self, number: int, frame: Words, batches: Batches, step: int) -> Words:
+        """Run one operation."""
+        one = slice(step, step + 1)
+        report = np.zeros(2, np.int64)
+        tasks = np.array([[number, number + 1, 0, 0, 0, 0, 0, 0]], np.int64)
+        stages = np.array([[0, 1, 0]], np.int64)
+        serial_driver()(stages, tasks, self.ops, frame, batches.steps[one], batches.scalars[one],
+                        batches.log[one], report)  # fmt: skip
+        return report
+
+    def try_bodies(self, chosen: Sequence[Operation], batches: Batches) -> None:
+        """Try hand-written bodies in Python, on what the operations before them make of a step."""
+        work = aligned_zeros(self.memory.size)
+        frame, rows = self.frame_for(batches, work), int(batches.steps[0, 1])
+        waiting = {id(operation) for operation in chosen}
+        for number, operation in enumerate(self.listing):
+            if id(operation) in waiting:
+                operands = [self._read(tensor, rows, work, batches, 0) for tensor in operation.inputs]
+                attempt(operation, operands, rows, self.program)
+                waiting.remove(id(operation))
+            if not waiting:
+                return
+            self._execute(number, frame, batches, 0)
+
     def _try_in_python(self, operation: Operation, work: Floats, batches: Batches, step: int) -> None:
         """Run a hand-written body in Python, which notices what it does outside its outputs, and at which line."""
         rows = int(batches.steps[step, 1])
@@ -83,14 +103,7 @@ class CheckedExecutor(Executor):
             with np.errstate(all="ignore"):
                 body_results(operation, operands, rows, np.float32)
         except Exception as error:
-            authors = {function.__code__: function for function in within(operation)}
-
-            def place(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
-                function = authors.get(frame.f_code)
-                return None if function is None or own(function) else (function, line)
-
-            told = failed(error, kernel_of(operation), place)
-            raise told or error from None
+            raise author_error(operation, error) or error from None
 
     def _read(self, tensor: Tensor, rows: int, work: Floats, batches: Batches, step: int) -> Floats:
         """A copy of an operand's values."""
@@ -129,3 +142,28 @@ class CheckedExecutor(Executor):
         else:
             return None
         return work[start : start + size], start
+
+
+def first_run(executor: Executor, batches: Batches) -> None:
+    """Try the bodies of a run that were not tried in this process yet, on its first rows and copies of all it changes.
+
+    Raises:
+        KernelError: a body reaches outside its arrays or writes to an input.
+    """
+    program, rows = executor.program, int(batches.steps[0, 1])
+    chosen = untried(executor.foreign, program, rows)
+    if not chosen:
+        return
+    some = min(rows, MOST_ROWS)
+    store = copy.copy(executor.store)
+    store.data = _copied(store.data)
+    steps, scalars = batches.steps[:1].copy(), batches.scalars[:1].copy()
+    steps[0, 1] = scalars[0, 0] = some
+    trial = CheckedExecutor(program, store, some, executor.gathered, _copied(executor.slots))
+    trial.try_bodies(chosen, replace(batches, steps=steps, scalars=scalars, log=batches.log[:1].copy()))
+
+
+def _copied(values: Floats) -> Floats:
+    copied = aligned_zeros(values.size)
+    copied[: values.size] = values
+    return copied

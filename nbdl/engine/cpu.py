@@ -21,6 +21,7 @@ from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.schedule import Chain, Partition, plan_memory
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.threads import Tuner, parallel_region, usable_threads
+from nbdl.engine.trial import foreign
 from nbdl.errors import NbdlError
 
 GUARD = 16  # floats between buffers in a checked run
@@ -62,6 +63,7 @@ class Executor(HostMemory):
         self.slow: set[str] = set()
         self.listing: list[Operation] = []
         self._lower()
+        self.foreign, self._tried = foreign(program), 0
         self._areas: list[Floats] = []
         self._tuners: dict[int, Tuner] = {}
 
@@ -197,8 +199,17 @@ class Executor(HostMemory):
             frame[words.OUTPUT_STRIDE] = 4 * self.program.output.features
         return frame
 
+    def try_new_bodies(self, batches: Batches) -> None:
+        """Try hand-written bodies that this process has not run yet in Python, before they corrupt its memory."""
+        if self.foreign and len(batches.steps) and batches.steps[0, 1] > self._tried:
+            from nbdl.engine.checked import first_run
+
+            first_run(self, batches)
+            self._tried = int(batches.steps[0, 1])
+
     def run(self, batches: Batches, threads: int | None = None) -> Report:
         """Run all steps, or up to the one that reports something; its update has then not been made."""
+        self.try_new_bodies(batches)
         work = self._borrow()
         try:
             frame = self.frame_for(batches, work)

@@ -104,7 +104,9 @@ def make(program: Program, store: Store, rows: int, gathered: Sequence[str | Non
     if device != "cpu":
         from nbdl.engine.cuda import open_runtime
         from nbdl.engine.cuda.executor import Executor as CudaExecutor
+        from nbdl.engine.trial import rehearse
 
+        rehearse(program, store, cuda=True)
         runtime = open_runtime(device_number(device))
         return CudaExecutor(program, store, rows, gathered, slots, runtime, precision)
     from nbdl.engine.cpu import Executor as CpuExecutor
@@ -122,7 +124,9 @@ def make_checked(program: Program, store: Store, rows: int, gathered: Sequence[s
     if device != "cpu":
         from nbdl.engine.cuda import open_runtime
         from nbdl.engine.cuda.checked import CheckedExecutor as CheckedCudaExecutor
+        from nbdl.engine.trial import rehearse
 
+        rehearse(program, store, cuda=True)
         runtime = open_runtime(device_number(device))
         return CheckedCudaExecutor(program, store, rows, gathered, slots, runtime, precision, fuse=False)
     from nbdl.engine.checked import CheckedExecutor

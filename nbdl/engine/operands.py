@@ -11,12 +11,15 @@ import operator
 import reprlib
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.frame import OP_OPERANDS, OP_WORDS
 from nbdl.engine.source import label
 from nbdl.engine.tensor import Shape, Tensor
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, KernelError
+
+if TYPE_CHECKING:
+    from nbdl.engine.kernel_errors import Fault
 
 EXACT = 1 << 24  # float32 holds all integers up to here
 
@@ -134,15 +137,43 @@ def takes(function: Any, count: int, where: str, what: str, layer: str) -> None:
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         return  # what these are is refused where they are compiled
     if not code.co_argcount - defaults <= count <= code.co_argcount:
-        from nbdl.engine.kernel_errors import Fault, first_line, told
+        from nbdl.engine.kernel_errors import Fault, first_line
 
         known = ", ".join(code.co_varnames[: code.co_argcount])
         fault = Fault(
             plain, first_line(plain), f"takes ({known}), and is given {count} argument{'s' * (count != 1)}",
             f"it is given {what}",
         )  # fmt: skip
-        kernel = f"{layer}: {where.rpartition('r.')[2]} {label(plain)}".removeprefix(": ")
-        raise told(kernel, fault, "does not compile") from None
+        raise _told(plain, fault, where, layer) from None
+
+
+def writes_outputs_only(body: Any, inputs: Iterable[int], axes: int, where: str, layer: str) -> None:
+    """Refuse a body that writes to its inputs.
+
+    Args:
+        inputs: the positions of the arguments that are inputs.
+        axes: of each.
+        layer: whose body it is.
+
+    Raises:
+        KernelError: it does.
+    """
+    from nbdl.engine.rewriting import Refusal
+    from nbdl.engine.writes import refuse_writes
+
+    try:
+        refuse_writes(body, dict.fromkeys(inputs, axes))
+    except Refusal as error:
+        from nbdl.engine.kernel_errors import refused
+
+        raise _told(body, refused(error, ()), where, layer) from None
+
+
+def _told(function: Any, fault: Fault, where: str, layer: str) -> KernelError:
+    from nbdl.engine.kernel_errors import told
+
+    kernel = f"{layer}: {where.rpartition('r.')[2]} {label(getattr(function, 'py_func', function))}"
+    return told(kernel.removeprefix(": "), fault, "does not compile")
 
 
 def few_enough(operands: int, words: int, where: str, kind: str) -> None:

@@ -39,6 +39,7 @@ from nbdl.engine.products import scratch
 from nbdl.engine.program import Program
 from nbdl.engine.scalar import function_text
 from nbdl.engine.store import Store
+from nbdl.engine.trial import rehearse
 
 # Words of a net: addresses of `run_plan` and of the store's word that says that it is stale, sizes of a row, plans.
 RUN, STALE, INPUTS, OUTPUTS, FORWARD_ROW, FORWARD_ROWS, BACKWARD_ROW, BACKWARD_ROWS, NET_WORDS = range(9)
@@ -234,6 +235,9 @@ class Plans:
         weakref.finalize(self, _retire, self.words)
         self.words[RUN] = runner()
         self.words[STALE] = store.stale.ctypes.data
+        rehearse(forward_program, store)
+        if backward_program is not None:
+            rehearse(backward_program, store)
         output = forward_program.output
         assert output is not None
         self.words[INPUTS], self.words[OUTPUTS] = forward_program.inputs[0].features, output.features

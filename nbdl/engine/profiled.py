@@ -113,6 +113,7 @@ class ProfiledExecutor(Executor):
         Raises:
             NbdlError: a step was stopped, because a gradient was not finite.
         """
+        self.try_new_bodies(batches)
         work = self._borrow()
         try:
             return _timed(self.stages, self.tasks, self.ops, self.frame_for(batches, work), batches, self.listing)

@@ -301,6 +301,8 @@ class Recorder:
         if cuda is not None:
             numbers = 3 if rows else 5
             given.takes(cuda, count + numbers, where, f"{numbers} numbers, then {what}", self._layer)
+            given.writes_outputs_only(cuda, range(numbers, numbers + len(tensors)), 1, where, self._layer)
+        given.writes_outputs_only(body, range(len(tensors)), 2, where, self._layer)
         given.few_enough(count, 4, where, "a body")
         width = max(tensor.features for tensor in outputs) // (height or 1)
         self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)

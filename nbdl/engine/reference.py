@@ -20,6 +20,7 @@ from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Operation, Program, Tensor, pattern
 from nbdl.engine.random import uniform
 from nbdl.engine.store import Floats, Store, aligned_zeros
+from nbdl.engine.trial import author_error
 
 Array = NDArray[Any]
 
@@ -102,7 +103,13 @@ class ReferenceExecutor(HostMemory):
             return [drawn.astype(self.dtype)]
         if operation.kind == "check":
             return [] if np.isfinite(operands[0]).all() else None
-        return body_results(operation, operands, self.rows, self.dtype)
+        try:
+            return body_results(operation, operands, self.rows, self.dtype)
+        except Exception as error:
+            told = author_error(operation, error)
+            if told is None:
+                raise
+            raise told from error
 
     def _apply(self, operation: Operation, operands: list[Array], outputs: int) -> list[Array]:
         """A scalar function, element by element, in Python."""
@@ -180,6 +187,8 @@ def body_results(operation: Operation, operands: Sequence[Array], rows: int, dty
     sizes = [(t.shape[0], t.features // t.shape[0]) if fixed else (rows, t.features) for t in operation.outputs]
     outputs = [np.zeros(size, dtype) for size in sizes]
     arrays = [_matrix(t, v) for t, v in zip(operation.inputs, operands, strict=True)]
+    for array in arrays:
+        array.flags.writeable = False
     assert operation.function is not None
     reference_function(operation.function)(*arrays, *outputs, *([0] if fixed else []))
     return outputs

@@ -264,9 +264,12 @@ def name_from(stem: str) -> str:
 def texts(model: Sequential, name: str) -> tuple[str, str]:
     """The file, and its header."""
     from nbdl.engine.c_program import CProgram
+    from nbdl.engine.trial import rehearse
     from nbdl.exporting import owner_of
 
-    program = CProgram(model.program("predict"), name, functools.partial(owner_of, model))
+    recorded = model.program("predict")
+    rehearse(recorded, model.store)
+    program = CProgram(recorded, name, functools.partial(owner_of, model))
     names = {"n": name, "M": name.upper()}
     encoding, prototypes, functions = encoding_parts(model, name)
     interface = INTERFACE.format(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,12 +10,18 @@ from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss, unit
 from nbdl.errors import ConfigError, MissingError
 from nbdl.placing import Place
 from nbdl.registry import registry
-from nbdl.units import explained
+from nbdl.units import INSTEAD, placed
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
     from nbdl.optimizer import Optimizer
     from nbdl.specs import Loss, Metric
+
+
+def _holds_metrics(given: Any) -> bool:
+    """Whether these are metrics rather than weights of losses."""
+    several = given if isinstance(given, list | tuple) else [given]
+    return bool(several) and all(one is not None and not isinstance(one, numbers.Real) for one in several)
 
 
 class Compilable:
@@ -25,11 +32,15 @@ class Compilable:
     _place: Place
     _executors: dict[Any, Any]
 
-    @explained
+    @placed(
+        "optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution",
+        "jit_compile", "auto_scale_loss",
+    )  # fmt: skip
     def compile(
         self,
         optimizer: Any = None,
         loss: Any = None,
+        loss_weights: Any = None,
         metrics: Sequence[Any] | None = None,
         weighted_metrics: Sequence[Any] | None = None,
         device: str | None = None,
@@ -41,6 +52,7 @@ class Compilable:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
             loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
                 mean over a row's outputs is the loss, and df(y, p), its derivative by p.
+            loss_weights: not there, a model has one loss; metrics in this place are taken as such, as in Keras 1 and 2.
             metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
                 mean over outputs and rows is reported under the function's name. All rows count alike.
             weighted_metrics: the same, with rows that count by their `sample_weight` (and `class_weight`).
@@ -51,6 +63,12 @@ class Compilable:
             ConfigError: there is no such unit, device or precision, or the device cannot run the model.
             DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
         """
+        if _holds_metrics(loss_weights):
+            if metrics is not None:
+                raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
+            metrics = loss_weights
+        elif loss_weights not in (None, 1, [1], (1,)):
+            raise TypeError(f"compile: loss_weights= is {INSTEAD['loss_weights']}")
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
         if optimizer is None:

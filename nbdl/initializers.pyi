@@ -37,13 +37,13 @@ ones = Ones
 one = Ones
 
 class orthogonal(_Orthogonal):
-    def __init__(self, gain: float = 1.0, *, scale: float = ...) -> None: ...
+    def __init__(self, gain: float = 1.0, seed: Any = None, *, scale: float = ...) -> None: ...
 
 OrthogonalInitializer = orthogonal
 Orthogonal = orthogonal
 
 class random_normal(_RandomNormal):
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, *, scale: float = ...) -> None: ...
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None, *, scale: float = ...) -> None: ...
 
 normal = random_normal
 RandomNormal = random_normal
@@ -51,7 +51,7 @@ random_uniform = RandomUniform
 uniform = RandomUniform
 
 class truncated_normal(_TruncatedNormal):
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, *, scale: float = ...) -> None: ...
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None, *, scale: float = ...) -> None: ...
 
 TruncatedNormal = truncated_normal
 variance_scaling = VarianceScaling

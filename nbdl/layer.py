@@ -8,6 +8,7 @@ import re
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nbdl.arguments import is_bool
 from nbdl.errors import ConfigError, MissingError
 from nbdl.registry import registry
 from nbdl.specs import Activation, Regularizer
@@ -90,6 +91,8 @@ class Layer(Unit, Weighted):
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "trainable":
+                if not is_bool(value):
+                    raise ConfigError(f"{self._shown()}: trainable is True or False, got {value!r}")
                 value = bool(value)
             elif name in UNITS:
                 value = self.unit(UNITS[name], value)

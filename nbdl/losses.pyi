@@ -21,7 +21,15 @@ from nbdl_standard.losses.sparse_categorical_crossentropy import (
 from nbdl import Loss as Loss
 
 class binary_crossentropy(_BinaryCrossentropy):
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 bce = binary_crossentropy
 BinaryCrossentropy = binary_crossentropy
@@ -34,14 +42,24 @@ class binary_focal_crossentropy(_BinaryFocalCrossentropy):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        *,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 BinaryFocalCrossentropy = binary_focal_crossentropy
 
 class categorical_crossentropy(_CategoricalCrossentropy):
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 CategoricalCrossentropy = categorical_crossentropy
 
@@ -52,42 +70,62 @@ class categorical_focal_crossentropy(_CategoricalFocalCrossentropy):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        *,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 CategoricalFocalCrossentropy = categorical_focal_crossentropy
 
 class categorical_generalized_cross_entropy(_CategoricalGeneralizedCrossEntropy):
-    def __init__(self, q: float = 0.5, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 CategoricalGeneralizedCrossEntropy = categorical_generalized_cross_entropy
 
 class categorical_hinge(_CategoricalHinge):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 CategoricalHinge = categorical_hinge
 
 class cosine_similarity(_CosineSimilarity):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 cosine = cosine_similarity
 cosine_proximity = cosine_similarity
 CosineSimilarity = cosine_similarity
 
 class hinge(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 Hinge = hinge
 
 class huber(Loss):
-    def __init__(self, delta: float = 1.0, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        delta: float = 1.0,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 huber_loss = huber
 Huber = huber
 
 class kl_divergence(_KLDivergence):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 kld = kl_divergence
 kullback_leibler_divergence = kl_divergence
@@ -95,37 +133,37 @@ KLDivergence = kl_divergence
 KlDivergence = kl_divergence
 
 class log_cosh(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 log_cosh_error = log_cosh
 LogCosh = log_cosh
 
 class mean_absolute_error(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 mae = mean_absolute_error
 MeanAbsoluteError = mean_absolute_error
 
 class mean_absolute_percentage_error(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 mape = mean_absolute_percentage_error
 MeanAbsolutePercentageError = mean_absolute_percentage_error
 
 class mean_squared_error(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 mse = mean_squared_error
 MeanSquaredError = mean_squared_error
 
 class mean_squared_logarithmic_error(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 msle = mean_squared_logarithmic_error
 MeanSquaredLogarithmicError = mean_squared_logarithmic_error
 
 class poisson(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 Poisson = poisson
 
@@ -134,14 +172,16 @@ class sparse_categorical_crossentropy(_SparseCategoricalCrossentropy):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        *,
+        reduction: str = "sum_over_batch_size",
+        axis: int = -1,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 SparseCategoricalCrossentropy = sparse_categorical_crossentropy
 
 class squared_hinge(Loss):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None) -> None: ...
 
 SquaredHinge = squared_hinge
 

@@ -1,5 +1,6 @@
 # Generated from the registry by scripts/docs.py; do not edit.
 
+from collections.abc import Sequence
 from typing import Any
 
 from nbdl_standard.metrics.accuracy import Accuracy as _Accuracy
@@ -28,55 +29,27 @@ from nbdl_standard.metrics.true_negatives import TrueNegatives as _TrueNegatives
 from nbdl_standard.metrics.true_positives import TruePositives as _TruePositives
 
 from nbdl import Metric as Metric
-from nbdl.losses import BinaryCrossentropy as BinaryCrossentropy
-from nbdl.losses import BinaryFocalCrossentropy as BinaryFocalCrossentropy
-from nbdl.losses import CategoricalCrossentropy as CategoricalCrossentropy
-from nbdl.losses import CategoricalFocalCrossentropy as CategoricalFocalCrossentropy
-from nbdl.losses import CategoricalGeneralizedCrossEntropy as CategoricalGeneralizedCrossEntropy
-from nbdl.losses import CategoricalHinge as CategoricalHinge
-from nbdl.losses import Hinge as Hinge
-from nbdl.losses import Huber as Huber
-from nbdl.losses import KLDivergence as KLDivergence
-from nbdl.losses import KlDivergence as KlDivergence
-from nbdl.losses import LogCosh as LogCosh
-from nbdl.losses import MeanAbsoluteError as MeanAbsoluteError
-from nbdl.losses import MeanAbsolutePercentageError as MeanAbsolutePercentageError
-from nbdl.losses import MeanSquaredError as MeanSquaredError
-from nbdl.losses import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError
-from nbdl.losses import Poisson as Poisson
-from nbdl.losses import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
-from nbdl.losses import SquaredHinge as SquaredHinge
-from nbdl.losses import bce as bce
-from nbdl.losses import binary_crossentropy as binary_crossentropy
-from nbdl.losses import binary_focal_crossentropy as binary_focal_crossentropy
-from nbdl.losses import categorical_crossentropy as categorical_crossentropy
-from nbdl.losses import categorical_focal_crossentropy as categorical_focal_crossentropy
-from nbdl.losses import categorical_generalized_cross_entropy as categorical_generalized_cross_entropy
-from nbdl.losses import categorical_hinge as categorical_hinge
-from nbdl.losses import cosine as cosine
-from nbdl.losses import cosine_proximity as cosine_proximity
-from nbdl.losses import hinge as hinge
-from nbdl.losses import huber as huber
-from nbdl.losses import huber_loss as huber_loss
-from nbdl.losses import kl_divergence as kl_divergence
-from nbdl.losses import kld as kld
-from nbdl.losses import kullback_leibler_divergence as kullback_leibler_divergence
-from nbdl.losses import log_cosh as log_cosh
-from nbdl.losses import log_cosh_error as log_cosh_error
-from nbdl.losses import mae as mae
-from nbdl.losses import mape as mape
-from nbdl.losses import mean_absolute_error as mean_absolute_error
-from nbdl.losses import mean_absolute_percentage_error as mean_absolute_percentage_error
-from nbdl.losses import mean_squared_error as mean_squared_error
-from nbdl.losses import mean_squared_logarithmic_error as mean_squared_logarithmic_error
-from nbdl.losses import mse as mse
-from nbdl.losses import msle as msle
-from nbdl.losses import poisson as poisson
-from nbdl.losses import sparse_categorical_crossentropy as sparse_categorical_crossentropy
-from nbdl.losses import squared_hinge as squared_hinge
+from nbdl.losses import binary_crossentropy as _binary_crossentropy
+from nbdl.losses import binary_focal_crossentropy as _binary_focal_crossentropy
+from nbdl.losses import categorical_crossentropy as _categorical_crossentropy
+from nbdl.losses import categorical_focal_crossentropy as _categorical_focal_crossentropy
+from nbdl.losses import categorical_generalized_cross_entropy as _categorical_generalized_cross_entropy
+from nbdl.losses import categorical_hinge as _categorical_hinge
+from nbdl.losses import cosine as _cosine
+from nbdl.losses import hinge as _hinge
+from nbdl.losses import huber as _huber
+from nbdl.losses import kl_divergence as _kl_divergence
+from nbdl.losses import log_cosh as _log_cosh
+from nbdl.losses import mean_absolute_error as _mean_absolute_error
+from nbdl.losses import mean_absolute_percentage_error as _mean_absolute_percentage_error
+from nbdl.losses import mean_squared_error as _mean_squared_error
+from nbdl.losses import mean_squared_logarithmic_error as _mean_squared_logarithmic_error
+from nbdl.losses import poisson as _poisson
+from nbdl.losses import sparse_categorical_crossentropy as _sparse_categorical_crossentropy
+from nbdl.losses import squared_hinge as _squared_hinge
 
 class accuracy(_Accuracy):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
 
 acc = accuracy
 Accuracy = accuracy
@@ -87,42 +60,62 @@ class auc(_AUC):
         num_thresholds: int = 200,
         curve: str = "ROC",
         summation_method: str = "interpolation",
-        from_logits: bool = False,
-        *,
         name: str | None = None,
+        dtype: Any = None,
+        thresholds: Any = None,
+        multi_label: bool = False,
+        num_labels: Any = None,
+        label_weights: Any = None,
+        from_logits: bool = False,
     ) -> None: ...
 
 AUC = auc
 Auc = auc
 
 class binary_accuracy(_BinaryAccuracy):
-    def __init__(self, threshold: float = 0.5, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None, threshold: float = 0.5) -> None: ...
 
 BinaryAccuracy = binary_accuracy
 
 class categorical_accuracy(_CategoricalAccuracy):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
 
 CategoricalAccuracy = categorical_accuracy
 
 class cosine_similarity(_CosineSimilarity):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None: ...
 
 CosineSimilarity = cosine_similarity
 
 class f1_score(_F1Score):
-    def __init__(self, average: str = "macro", threshold: float | None = None, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        average: str = "macro",
+        threshold: float | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 f1 = f1_score
 F1Score = f1_score
 
 class false_negatives(_FalseNegatives):
-    def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 FalseNegatives = false_negatives
 
 class false_positives(_FalsePositives):
-    def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 FalsePositives = false_positives
 
@@ -132,8 +125,8 @@ class fbeta_score(_FBetaScore):
         average: str = "macro",
         beta: float = 1.0,
         threshold: float | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 FBetaScore = fbeta_score
@@ -142,11 +135,11 @@ FbetaScore = fbeta_score
 class precision(_Precision):
     def __init__(
         self,
-        thresholds: float | None = None,
+        thresholds: float | Sequence[float] | None = None,
         top_k: int | None = None,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 Precision = precision
@@ -157,8 +150,8 @@ class precision_at_recall(_PrecisionAtRecall):
         recall: float,
         num_thresholds: int = 200,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 PrecisionAtRecall = precision_at_recall
@@ -168,8 +161,8 @@ class r2_score(_R2Score):
         self,
         class_aggregation: str = "uniform_average",
         num_regressors: int = 0,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 r2 = r2_score
@@ -178,11 +171,11 @@ R2Score = r2_score
 class recall(_Recall):
     def __init__(
         self,
-        thresholds: float | None = None,
+        thresholds: float | Sequence[float] | None = None,
         top_k: int | None = None,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 Recall = recall
@@ -193,14 +186,14 @@ class recall_at_precision(_RecallAtPrecision):
         precision: float,
         num_thresholds: int = 200,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 RecallAtPrecision = recall_at_precision
 
 class root_mean_squared_error(_RootMeanSquaredError):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
 
 rmse = root_mean_squared_error
 RootMeanSquaredError = root_mean_squared_error
@@ -211,19 +204,25 @@ class sensitivity_at_specificity(_SensitivityAtSpecificity):
         specificity: float,
         num_thresholds: int = 200,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 SensitivityAtSpecificity = sensitivity_at_specificity
 
 class sparse_categorical_accuracy(_SparseCategoricalAccuracy):
-    def __init__(self, *, name: str | None = None) -> None: ...
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
 
 SparseCategoricalAccuracy = sparse_categorical_accuracy
 
 class sparse_top_k_categorical_accuracy(_SparseTopKCategoricalAccuracy):
-    def __init__(self, k: int = 5, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        k: int = 5,
+        name: str | None = None,
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
+    ) -> None: ...
 
 SparseTopKCategoricalAccuracy = sparse_top_k_categorical_accuracy
 
@@ -233,26 +232,176 @@ class specificity_at_sensitivity(_SpecificityAtSensitivity):
         sensitivity: float,
         num_thresholds: int = 200,
         class_id: int | None = None,
-        *,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None: ...
 
 SpecificityAtSensitivity = specificity_at_sensitivity
 
 class top_k_categorical_accuracy(_TopKCategoricalAccuracy):
-    def __init__(self, k: int = 5, *, name: str | None = None) -> None: ...
+    def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None) -> None: ...
 
 TopKCategoricalAccuracy = top_k_categorical_accuracy
 
 class true_negatives(_TrueNegatives):
-    def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 TrueNegatives = true_negatives
 
 class true_positives(_TruePositives):
-    def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None: ...
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None: ...
 
 TruePositives = true_positives
+
+class binary_crossentropy(_binary_crossentropy):
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None: ...
+
+bce = binary_crossentropy
+BinaryCrossentropy = binary_crossentropy
+
+class binary_focal_crossentropy(_binary_focal_crossentropy):
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None: ...
+
+BinaryFocalCrossentropy = binary_focal_crossentropy
+
+class categorical_crossentropy(_categorical_crossentropy):
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None: ...
+
+CategoricalCrossentropy = categorical_crossentropy
+
+class categorical_focal_crossentropy(_categorical_focal_crossentropy):
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None: ...
+
+CategoricalFocalCrossentropy = categorical_focal_crossentropy
+
+class categorical_generalized_cross_entropy(_categorical_generalized_cross_entropy):
+    def __init__(self, name: str | None = None, dtype: Any = None, q: float = 0.5) -> None: ...
+
+CategoricalGeneralizedCrossEntropy = categorical_generalized_cross_entropy
+
+class categorical_hinge(_categorical_hinge):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+CategoricalHinge = categorical_hinge
+
+class cosine(_cosine):
+    def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None: ...
+
+cosine_proximity = cosine
+
+class hinge(_hinge):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+Hinge = hinge
+
+class huber(_huber):
+    def __init__(self, name: str | None = None, dtype: Any = None, delta: float = 1.0) -> None: ...
+
+huber_loss = huber
+Huber = huber
+
+class kl_divergence(_kl_divergence):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+kld = kl_divergence
+kullback_leibler_divergence = kl_divergence
+KLDivergence = kl_divergence
+KlDivergence = kl_divergence
+
+class log_cosh(_log_cosh):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+log_cosh_error = log_cosh
+LogCosh = log_cosh
+
+class mean_absolute_error(_mean_absolute_error):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+mae = mean_absolute_error
+MeanAbsoluteError = mean_absolute_error
+
+class mean_absolute_percentage_error(_mean_absolute_percentage_error):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+mape = mean_absolute_percentage_error
+MeanAbsolutePercentageError = mean_absolute_percentage_error
+
+class mean_squared_error(_mean_squared_error):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+mse = mean_squared_error
+MeanSquaredError = mean_squared_error
+
+class mean_squared_logarithmic_error(_mean_squared_logarithmic_error):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+msle = mean_squared_logarithmic_error
+MeanSquaredLogarithmicError = mean_squared_logarithmic_error
+
+class poisson(_poisson):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+Poisson = poisson
+
+class sparse_categorical_crossentropy(_sparse_categorical_crossentropy):
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+    ) -> None: ...
+
+SparseCategoricalCrossentropy = sparse_categorical_crossentropy
+
+class squared_hinge(_squared_hinge):
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None: ...
+
+SquaredHinge = squared_hinge
 
 def get(given: Any, where: str = ...) -> Metric: ...
 def serialize(given: Any) -> Any: ...

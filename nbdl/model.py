@@ -37,6 +37,7 @@ class Sequential(Trainer, Savable, Weighted):
 
     Args:
         layers: the layers, if they are not added one by one.
+        trainable: False freezes all layers.
         name: shown in `summary`.
         seed: an integer from which all randomness of this model follows. By default one is drawn, from
             `set_random_seed`'s stream if that was called; `model.seed` tells it.
@@ -47,7 +48,14 @@ class Sequential(Trainer, Savable, Weighted):
     397510
     """
 
-    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None, seed: int | None = None) -> None:
+    @explained
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> None:
         self.name = name or "sequential"
         self.seed = new_seed() if seed is None else _checked_seed(seed)
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
@@ -73,6 +81,8 @@ class Sequential(Trainer, Savable, Weighted):
             for layer in self._layers:  # there will be no such model
                 layer._model = layer._weights = layer._output_shape = None
             raise
+        if not trainable:
+            self.trainable = False
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 

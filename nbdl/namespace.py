@@ -12,6 +12,7 @@ from typing import Any
 from nbdl.errors import ConfigError
 from nbdl.paths import MISSING, PATHS, missing
 from nbdl.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
+from nbdl.specs import metric_form
 from nbdl.units import INSTEAD
 
 KERAS_BASES = {"schedules": "LearningRateSchedule"}  # where Keras's base class has another name
@@ -110,6 +111,8 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
         if name in MISSING and registry.find(kind, name) is None:
             raise missing(module, name)
         entry = registry.get(registry.kind_of(kind, name), name)
+        if kind == "metrics" and entry.kind == "losses":
+            return metric_form(entry.target)
         return Dataset(entry) if kind == "datasets" else entry.target
 
     def names() -> list[str]:

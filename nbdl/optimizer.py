@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.engine.frame import OUTPUTS
 from nbdl.errors import ConfigError
-from nbdl.units import Unit, remembering, serialize, with_common_arguments
+from nbdl.units import Unit, lacking, remembering, serialize, with_common_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +86,10 @@ class Optimizer(Unit):
     """
 
     kind = "optimizers"
+    last_positions = (
+        "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
+        "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name",
+    )  # fmt: skip
     renamed: ClassVar[dict[str, str]] = {"lr": "learning_rate"}
     slots: ClassVar[tuple[str, ...]] = ()
     per_weight: ClassVar[bool] = False
@@ -301,7 +305,7 @@ class Optimizer(Unit):
 
         names = dict.fromkeys([*inspect.signature(type(self)).parameters, *self.arguments])
         current = {name: vars(self)[name] for name in names if name in vars(self)}
-        values = {**self.arguments, **current}
+        values = {**dict.fromkeys(lacking(type(self))), **self.arguments, **current}
         for name, value in values.items():
             if callable(value) and (not isinstance(value, Unit) or registry.entry_of(value) is None):
                 raise ConfigError(
@@ -376,7 +380,7 @@ def _set_common(optimizer: Optimizer, name: str = "", **values: Any) -> None:
 
 # Optimizers without a constructor of their own share this one.
 Optimizer.__init__ = remembering(  # type: ignore[method-assign]
-    with_common_arguments(Optimizer.__init__, COMMON, _set_common)
+    with_common_arguments(Optimizer.__init__, COMMON, _set_common), last=Optimizer.last_positions
 )
 
 
@@ -410,6 +414,7 @@ class Schedule(Unit):
     """
 
     kind = "schedules"
+    last_positions = ("name",)
     name: str
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -165,7 +165,8 @@ class Registry:
     def entry_of(self, unit: Unit) -> Entry | None:
         """The entry that a unit was made from, or None: a subclass would come back as its base."""
         entry = self.find(unit.kind, unit.unit_name) if unit.kind and unit.unit_name else None
-        return entry if entry is not None and entry.target is type(unit) else None
+        made_of = vars(type(unit)).get("stands_for", type(unit))  # see `metric_form`
+        return entry if entry is not None and entry.target is made_of else None
 
     @property
     def kinds(self) -> tuple[str, ...]:

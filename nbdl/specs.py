@@ -8,6 +8,7 @@ constructor takes the functions' own parameters. Anything that is not elementwis
 from __future__ import annotations
 
 import copyreg
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -87,6 +88,7 @@ class Loss(Unit):
     """
 
     kind = "losses"
+    last_positions = ("reduction", "name", "dtype")
     pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""
     from_logits: bool = False
@@ -151,6 +153,29 @@ class Loss(Unit):
         wanted = f"from {bottom:g} to {top:g}" if top < math.inf else f"not below {bottom:g}"
         hint = "; from -1 and 1 make (y + 1) / 2" if (low, high, bottom) == (-1.0, 1.0, 0.0) else hint
         return f"loss {self.unit_name!r} takes targets {wanted}, y goes from {low:g} to {high:g}{hint}"
+
+
+@functools.cache
+def metric_form(loss: type[Loss]) -> type[Loss]:
+    """The loss as `nbdl.metrics` offers it: with the order of arguments that metrics have, the name first."""
+    own = [name for name in inspect.signature(loss).parameters if name not in (*Loss.last_positions, "axis")]
+    lacking = ["axis"] if "axis" in inspect.signature(loss).parameters else []
+    members = {
+        "positions": (*Metric.last_positions, *own, *lacking), "stands_for": loss, "__reduce__": _as_loss,
+        "__module__": loss.__module__, "__doc__": loss.__doc__,
+    }  # fmt: skip
+    return cast("type[Loss]", type(loss.__name__, (loss,), members))
+
+
+def _as_loss(unit: Loss) -> tuple[Any, ...]:
+    """How such a loss is pickled: as the loss itself."""
+    made = object.__new__(vars(type(unit))["stands_for"])
+    made.__dict__.update(vars(unit))
+    return _itself, (made,)
+
+
+def _itself(unit: Loss) -> Loss:
+    return unit
 
 
 class Pair(Unit):
@@ -226,6 +251,7 @@ class Metric(Unit):
     """
 
     kind = "metrics"
+    last_positions = ("name", "dtype")
     greater_is_better: ClassVar[bool] = False
     name: str
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl import arguments
+from nbdl.errors import ConfigError, PluginError, did_you_mean
 from nbdl.overrides import UNCALLED, refuse_uncalled
 
 P = ParamSpec("P")
@@ -38,6 +39,26 @@ INSTEAD: dict[str, str] = {
     "fit_generator": "part of fit: fit(generator, steps_per_epoch=..., epochs=...), where a step is a batch",
     "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
     "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
+    "lora_rank": "not there: there is no low-rank adaptation",
+    "lora_alpha": "not there: there is no low-rank adaptation",
+    "quantization_config": "not there: everything is float32",
+    "input_axes": "not there: fans are counted from all axes but the last",
+    "output_axes": "not there: fans are counted from all axes but the last",
+    "renorm": "not there: there is no batch renormalization",
+    "renorm_clipping": "not there: there is no batch renormalization",
+    "renorm_momentum": "not there: there is no batch renormalization",
+    "thresholds": "not there: num_thresholds=... spreads them evenly from 0 to 1",
+    "multi_label": "not there: all columns count together; class_id or a metric of each column tells more",
+    "num_labels": "for multi_label=True, which is not there",
+    "label_weights": "for multi_label=True, which is not there",
+    "from_sorted_ids": "not there: predictions are a number for each class",
+    "data_format": "not there: the last axis is that of the features",
+    "sparse": "not there: arrays are dense",
+    "ragged": "not there: arrays are dense",
+    "tensor": "not there: a model is a list of layers",
+    "optional": "not there: a model has one input",
+    "embeddings_freq": "not there: see histogram_freq=...",
+    "embeddings_metadata": "not there: see histogram_freq=...",
     "output": "not there: see model.explain() for how values flow",
     "outputs": "not there: a model is a chain of layers; see model.output_shape and model.explain()",
     "input": "not there: see model.explain() for how values flow",
@@ -65,9 +86,9 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "axis": (-1,),
     "loss_scale_factor": (None,),
     "loss_weights": (None,),
-    "run_eagerly": (None, False),
-    "jit_compile": (None, "auto", True, False),
-    "steps_per_execution": (None, "auto", 1),
+    "run_eagerly": (False, None),
+    "jit_compile": ("auto", None, True, False),
+    "steps_per_execution": (1, None, "auto"),
     "auto_scale_loss": (True, False),
     "noise_shape": (None,),
     "dtype": (None, "float32"),
@@ -83,6 +104,24 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "renorm": (False,),
     "synchronized": (False,),
     "multi_label": (False,),
+    "lora_rank": (None,),
+    "lora_alpha": (None,),
+    "quantization_config": (None,),
+    "input_axes": (None,),
+    "output_axes": (None,),
+    "renorm_clipping": (None,),
+    "renorm_momentum": (0.99,),
+    "thresholds": (None,),
+    "num_labels": (None,),
+    "label_weights": (None,),
+    "from_sorted_ids": (False,),
+    "sparse": (None, False),
+    "ragged": (None, False),
+    "tensor": (None,),
+    "optional": (False,),
+    "batch_shape": (None,),
+    "embeddings_freq": (0,),
+    "embeddings_metadata": (None,),
     "double_checkpoint": (False,),
     "profile_batch": (0,),
     "write_graph": (True, False),
@@ -100,9 +139,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "include_optimizer": (True,),
     "input_dtype": (None, "float32"),
     "layer_range": (None,),
-    "optional": (False,),
     "options": (None,),
-    "ragged": (None, False),
     "rebuild": (True,),
     "safe_mode": (True, False),
     "sample_weight_mode": (None,),
@@ -112,9 +149,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "show_trainable": (False,),
     "signatures": (None,),
     "skip_mismatch": (False,),
-    "sparse": (None, False),
     "target_tensors": (None,),
-    "tensor": (None,),
     "theano_mode": (None,),
     "zipped": (None, True),
 }
@@ -144,11 +179,16 @@ class Unit:
         kind: "layers", "activations", ...: the hook it belongs to.
         renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`. They are attributes too, unless the
             class has an attribute of that name that means something else.
+        positions: the order of the arguments that may be given by position, where it is not the constructor's. It may
+            name arguments of Keras's that the constructor lacks (see `HARMLESS`), to keep the places of others.
+        last_positions: of a kind, the arguments that follow by position.
     """
 
     unit_name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
     renamed: ClassVar[dict[str, str]] = {}
+    positions: ClassVar[tuple[str, ...]]
+    last_positions: ClassVar[tuple[str, ...]] = ()
     name: str
     _arguments: dict[str, Any]
 
@@ -158,8 +198,10 @@ class Unit:
             BASES.setdefault(cls.kind, cls)
         elif cls.kind in BASES:
             refuse_uncalled(cls.kind, cls, BASES[cls.kind])
-        if "__init__" in cls.__dict__:
-            cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__ or "positions" in cls.__dict__:
+            init = cls.__dict__.get("__init__") or inspect.getattr_static(cls.__init__, "__wrapped__")
+            own = cls.__dict__.get("positions")
+            cls.__init__ = remembering(init, own, cls.last_positions)  # type: ignore[method-assign]
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 
@@ -270,22 +312,54 @@ def unknown_attribute(owner: Any, name: str) -> Any:
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function say of Keras's arguments that it lacks what to use instead."""
-    known = set(inspect.signature(function).parameters)
+    """Check a function's arguments, and let it say of Keras's that it lacks what to use instead."""
+    return placed()(function)
 
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        for old, name in OLDER.items():
-            if old in kwargs and old not in known and name in known and name not in kwargs:
-                kwargs[name] = kwargs.pop(old)
-        for name in kwargs.keys() - known:
-            if name in INSTEAD and name in without_harmless(kwargs, known, function.__name__):
-                raise TypeError(f"{function.__name__}: {name}= is {INSTEAD[name]}")
-            if name not in HARMLESS:
-                raise TypeError(f"{function.__name__} has no argument {name!r}.{did_you_mean(name, known)}")
-        return function(*args, **without_harmless(kwargs, known, function.__name__))
 
-    return wrapper
+def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The same for a function whose arguments have another order by position: Keras's, with those that it lacks."""
+
+    def explained(function: Callable[P, R]) -> Callable[P, R]:
+        signature, who = inspect.signature(function), function.__name__
+        who = function.__qualname__.removesuffix(".__init__") if who == "__init__" else who
+        known = signature.parameters
+        order = positions or tuple(arguments.own_positions(signature))
+
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            owner, rest = (args[:1], args[1:]) if "self" in known else ((), args)
+            given = arguments.by_name(who, order, rest, kwargs)
+            for old, name in OLDER.items():
+                if old in given and old not in known and name in known and name not in given:
+                    given[name] = given.pop(old)
+            for name in given.keys() - known.keys():
+                if name in INSTEAD and name in without_harmless(given, known, who):
+                    raise TypeError(f"{who}: {name}= is {INSTEAD[name]}")
+                if name not in HARMLESS:
+                    raise TypeError(f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
+            kept = without_harmless(given, known, who)
+            arguments.check(who, known, kept)
+            return function(*owner, **kept)  # type: ignore[arg-type]
+
+        wrapper.__signature__ = _placed_signature(signature, order)  # type: ignore[attr-defined]
+        return wrapper
+
+    return explained
+
+
+def _placed_signature(signature: inspect.Signature, order: Sequence[str]) -> inspect.Signature:
+    lacking = {name: HARMLESS[name][0] for name in order if name not in signature.parameters and name in HARMLESS}
+    unknown = [name for name in order if name not in signature.parameters and name not in lacking]
+    if unknown:
+        raise PluginError(
+            f"positions names {unknown[0]!r}, which is neither an argument nor one of Keras's without use"
+        )
+    return arguments.ordered(signature, order, lacking)
+
+
+def lacking(unit: type) -> frozenset[str]:
+    """The arguments of Keras's that a unit names for their places alone."""
+    return getattr(inspect.getattr_static(unit, "__init__"), "lacking", frozenset())
 
 
 def with_common_arguments(
@@ -318,31 +392,45 @@ def with_common_arguments(
     return wrapper
 
 
-def remembering(init: Any) -> Any:
-    """Wrap a constructor: translate older spellings, name an unknown argument, remember the rest."""
-    signature = inspect.signature(init)
+def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequence[str] = ()) -> Any:
+    """Wrap a constructor: translate older spellings, name an unknown argument, check and remember the rest.
+
+    Args:
+        positions, last: the arguments that may be given by position, and those after them; see `Unit`.
+    """
+    own = inspect.signature(init)
+    plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in own.parameters.values())
+    if positions is None:
+        first, there = arguments.own_positions(own), {*own.parameters, *HARMLESS}
+        positions = [*first, *(name for name in last if name not in first and name in there)]
+    signature = _placed_signature(own, positions) if plain else own
+    known = own.parameters
 
     @functools.wraps(init)
     def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
         if "_arguments" in self.__dict__:  # called by a subclass's constructor
             init(self, *args, **kwargs)
             return
+        who = type(self).__name__
+        if plain:
+            kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
         kwargs = type(self).modern(kwargs)
-        kwargs = without_harmless(kwargs, signature.parameters, type(self).__name__)
+        kwargs = without_harmless(kwargs, known, who)
         if "epsilon" in kwargs and kwargs["epsilon"] is None:  # Keras 2's way to say the default
             del kwargs["epsilon"]
         try:
-            bound = signature.bind(self, *args, **kwargs)
+            bound = own.bind(self, *args, **kwargs)
         except TypeError as error:
-            known = [name for name in signature.parameters if name != "self"]
-            unknown = next((name for name in kwargs if name not in known), "")
-            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, known)
-            raise TypeError(
-                f"{type(self).__name__}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}"
-            ) from None
+            names = [name for name in known if name != "self"]
+            unknown = next((name for name in kwargs if name not in names), "")
+            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, names)
+            raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(names) or 'none'}") from None
+        arguments.check(who, known, bound.arguments)
         self._arguments = _flatten(bound)
         init(self, *args, **kwargs)
 
+    wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    wrapper.lacking = frozenset(signature.parameters) - frozenset(known)  # type: ignore[attr-defined]
     return wrapper
 
 

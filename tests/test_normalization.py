@@ -376,7 +376,7 @@ def build(layer: Layer, *shape: int) -> None:
         (lambda: build(LayerNormalization(axis=[-1, -1]), 3), "names axis 1 twice"),
         (lambda: build(LayerNormalization(axis=[1, -1]), 3), "names axis 1 twice"),
         (lambda: build(UnitNormalization(axis={"a": 1}), 3), "an integer or a list of integers, got {'a': 1}"),
-        (lambda: build(BatchNormalization(axis="1"), 3), "an integer or a list of integers, got '1'"),
+        (lambda: build(BatchNormalization(axis="1"), 3), "axis is an integer, got '1'"),
         (lambda: build(LayerNormalization(axis=[1.0]), 3), r"an integer or a list of integers, got \[1.0\]"),
         (lambda: BatchNormalization(momentum=1.5), "0 <= momentum <= 1"),
         (lambda: BatchNormalization(epsilon=-1.0), "epsilon must not be negative"),

@@ -24,6 +24,7 @@ from nbdl.namespace import CLASSES_TOO, camel_case
 from nbdl.reference import description
 from nbdl.reference.description import Argument
 from nbdl.registry import ALSO, Entry, registry
+from nbdl.specs import metric_form
 
 HEADER = "# Generated from the registry by scripts/docs.py; do not edit.\n"
 KINDS = {
@@ -159,6 +160,16 @@ def unit(entry: Entry) -> Iterator[str]:
     yield from (f"{name} = {first}" for name in names if name != first)
 
 
+def metric(entry: Entry, names: list[str]) -> Iterator[str]:
+    """The stub of a loss among the metrics, whose arguments have another order."""
+    if names:
+        yield f"from nbdl.losses import {names[0]} as _{names[0]}"
+        yield f"\nclass {names[0]}(_{names[0]}):"
+        yield from method("__init__", arguments_of(metric_form(entry.target)), False)
+        yield ""
+        yield from (f"{name} = {names[0]}" for name in names[1:])
+
+
 def stub(kind: str) -> str:
     """The stub of `nbdl.<kind>`."""
     module, exported = EXPORTED.get(kind, ("nbdl", []))
@@ -171,8 +182,8 @@ def stub(kind: str) -> str:
         body += unit(entry)
     if kind in ALSO:
         taken = {name for entry in own_entries(kind) for name in names_of(entry)}
-        also = {name for entry in own_entries(ALSO[kind]) for name in names_of(entry)} - taken
-        body += [f"from nbdl.{ALSO[kind]} import {name} as {name}" for name in sorted(also)]
+        for entry in own_entries(ALSO[kind]):
+            body += metric(entry, [name for name in names_of(entry) if name not in taken])
     body.append(f"\ndef get(given: Any, where: str = ...) -> {KINDS[kind]}: ...")
     body.append("def serialize(given: Any) -> Any: ...")
     body.append(f"def deserialize(config: Any, custom_objects: None = ...) -> {KINDS[kind]}: ...")

@@ -43,6 +43,7 @@ class BackupAndRestore(Callback):
     """
 
     adds = ()
+    positions = ("backup_dir", "save_freq", "double_checkpoint", "delete_checkpoint")
 
     def __init__(self, backup_dir: Any, save_freq: str = "epoch", delete_checkpoint: bool = True) -> None:
         if save_freq != "epoch":

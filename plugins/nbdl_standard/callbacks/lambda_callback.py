@@ -35,6 +35,11 @@ class LambdaCallback(Callback):
     False
     """
 
+    positions = (
+        "on_epoch_begin", "on_epoch_end", "on_train_begin", "on_train_end", "on_train_batch_begin",
+        "on_train_batch_end",
+    )  # fmt: skip
+
     def __init__(
         self,
         on_epoch_begin: Hook = None,

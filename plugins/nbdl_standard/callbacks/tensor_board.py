@@ -36,6 +36,10 @@ class TensorBoard(Callback):
     """
 
     adds = ()
+    positions = (
+        "log_dir", "histogram_freq", "write_graph", "write_images", "write_steps_per_second", "update_freq",
+        "profile_batch", "embeddings_freq", "embeddings_metadata",
+    )  # fmt: skip
 
     def __init__(self, log_dir: Any = "logs", histogram_freq: int = 0, update_freq: int | str = "epoch") -> None:
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):

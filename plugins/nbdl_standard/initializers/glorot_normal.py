@@ -21,6 +21,8 @@ class GlorotNormal(VarianceScaling):
     GlorotNormal()
     """
 
+    positions = ("seed", "input_axes", "output_axes")
+
     def __init__(self) -> None:
         super().__init__(1.0, "fan_avg", "truncated_normal")
 

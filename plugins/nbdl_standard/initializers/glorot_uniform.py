@@ -19,6 +19,8 @@ class GlorotUniform(VarianceScaling):
     GlorotUniform()
     """
 
+    positions = ("seed", "input_axes", "output_axes")
+
     def __init__(self) -> None:
         super().__init__(1.0, "fan_avg", "uniform")
 

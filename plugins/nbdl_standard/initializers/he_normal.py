@@ -21,6 +21,8 @@ class HeNormal(VarianceScaling):
     HeNormal()
     """
 
+    positions = ("seed", "input_axes", "output_axes")
+
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "truncated_normal")
 

@@ -19,6 +19,8 @@ class HeUniform(VarianceScaling):
     HeUniform()
     """
 
+    positions = ("seed", "input_axes", "output_axes")
+
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "uniform")
 

@@ -36,6 +36,8 @@ class Orthogonal(Initializer):
 
     renamed = {"scale": "gain"}
 
+    positions = ("gain", "seed")
+
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = float(gain)
 

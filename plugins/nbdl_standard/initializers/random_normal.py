@@ -33,6 +33,8 @@ class RandomNormal(Initializer):
 
     renamed = {"scale": "stddev"}
 
+    positions = ("mean", "stddev", "seed")
+
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
         if stddev < 0.0:
             raise ConfigError(f"RandomNormal: stddev is not negative, got {stddev!r}")

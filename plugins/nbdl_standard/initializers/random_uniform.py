@@ -31,6 +31,8 @@ class RandomUniform(Initializer):
     RandomUniform(minval=-1, maxval=1)
     """
 
+    positions = ("minval", "maxval", "seed")
+
     def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
         if minval > maxval:
             raise ConfigError(f"RandomUniform: minval is at most maxval, got {minval!r} and {maxval!r}")

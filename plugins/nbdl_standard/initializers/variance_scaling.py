@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Initializer, hookimpl
 from nbdl.errors import ConfigError, did_you_mean
@@ -41,6 +41,8 @@ class VarianceScaling(Initializer):
     >>> VarianceScaling(scale=2.0, mode="fan_out")
     VarianceScaling(scale=2.0, mode='fan_out')
     """
+
+    positions: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
         distribution = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())

@@ -40,6 +40,8 @@ class AlphaDropout(Layer):
 
     renamed = {"p": "rate"}
 
+    positions = ("rate", "noise_shape", "seed")
+
     def __init__(self, rate: float) -> None:
         if not 0.0 <= rate < 1.0:
             raise ConfigError(f"AlphaDropout: rate is the share that is dropped, 0 <= rate < 1, got {rate!r}")

@@ -72,6 +72,12 @@ class BatchNormalization(Layer):
     rescales = True
     renamed = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
 
+    positions = (
+        "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
+        "moving_mean_initializer", "moving_variance_initializer", "beta_regularizer", "gamma_regularizer",
+        "beta_constraint", "gamma_constraint", "renorm", "renorm_clipping", "renorm_momentum", "synchronized",
+    )  # fmt: skip
+
     def __init__(
         self,
         axis: int = -1,

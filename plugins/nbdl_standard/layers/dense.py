@@ -51,6 +51,12 @@ class Dense(Layer):
     }
     bias: Tensor | None = None  # the weight, not the older spelling
 
+    positions = (
+        "units", "activation", "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer",
+        "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha",
+        "quantization_config",
+    )  # fmt: skip
+
     def __init__(
         self,
         units: int,

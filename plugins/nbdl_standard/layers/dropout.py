@@ -44,6 +44,8 @@ class Dropout(Layer):
 
     renamed = {"p": "rate"}
 
+    positions = ("rate", "noise_shape", "seed")
+
     def __init__(self, rate: float, scaling: str = "inverted") -> None:
         if not 0.0 <= rate < 1.0:
             raise ConfigError(f"Dropout: rate is the share that is dropped, 0 <= rate < 1, got {rate!r}")

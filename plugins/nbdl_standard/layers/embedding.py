@@ -129,6 +129,11 @@ class Embedding(Layer):
     renamed = {"init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
                "W_constraint": "embeddings_constraint"}  # fmt: skip
 
+    positions = (
+        "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint",
+        "mask_zero", "weights", "lora_rank", "lora_alpha", "quantization_config",
+    )  # fmt: skip
+
     def __init__(
         self,
         input_dim: int,

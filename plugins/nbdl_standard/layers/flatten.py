@@ -26,6 +26,8 @@ class Flatten(Layer):
 
     moves_only = True
 
+    positions = ("data_format",)
+
     def build(self, b: Builder, shape: Shape) -> Shape:
         return (math.prod(shape),)
 

@@ -40,6 +40,8 @@ class GaussianDropout(Layer):
 
     renamed = {"p": "rate"}
 
+    positions = ("rate", "seed")
+
     def __init__(self, rate: float) -> None:
         if not 0.0 <= rate < 1.0:
             raise ConfigError(

@@ -42,6 +42,8 @@ class GaussianNoise(Layer):
 
     renamed = {"sigma": "stddev"}
 
+    positions = ("stddev", "seed")
+
     def __init__(self, stddev: float) -> None:
         if not 0.0 <= stddev < math.inf:
             raise ConfigError(f"GaussianNoise: stddev is a standard deviation, 0 or more, got {stddev!r}")

@@ -36,14 +36,17 @@ class Input(Layer):
     moves_only = True
     declares_input = True
 
+    positions = ("shape", "batch_size", "dtype", "sparse", "ragged", "batch_shape", "name", "tensor", "optional")
+
     def __init__(self, shape: Any, batch_size: int | None = None) -> None:
         self.set_input_shape(shape)
 
     @classmethod
     def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         arguments = super().modern(arguments)
-        if "batch_shape" in arguments:
-            arguments["input_shape"] = without_rows(arguments.pop("batch_shape"), "Input's batch_shape")
+        whole = arguments.pop("batch_shape", None)
+        if whole is not None:
+            arguments["input_shape"] = without_rows(whole, "Input's batch_shape")
         if "shape" not in arguments and "input_shape" in arguments:
             arguments["shape"] = arguments.pop("input_shape")
         return arguments

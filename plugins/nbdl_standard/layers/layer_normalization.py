@@ -18,6 +18,8 @@ from nbdl_standard.normalizing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
@@ -51,7 +53,7 @@ class LayerNormalization(Layer):
 
     def __init__(
         self,
-        axis: Any = -1,
+        axis: int | Sequence[int] = -1,
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,

@@ -12,6 +12,8 @@ from nbdl.errors import ConfigError, DataError, warn
 from nbdl_standard.normalizing import axes_of, over_all_features
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -75,7 +77,9 @@ class Normalization(Layer):
     [[0.0, 1.0, -2.0]]
     """
 
-    def __init__(self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False) -> None:
+    def __init__(
+        self, axis: int | Sequence[int] | None = -1, mean: Any = None, variance: Any = None, invert: bool = False
+    ) -> None:
         import numpy as np
 
         if (mean is None) != (variance is None):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
+from nbdl.arguments import is_number
 from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
 
@@ -37,9 +37,9 @@ class Rescaling(Layer):
 
     rescales = True
 
-    def __init__(self, scale: float, offset: float = 0.0) -> None:
+    def __init__(self, scale: Any, offset: Any = 0.0) -> None:
         for name, value in (("scale", scale), ("offset", offset)):
-            if not isinstance(value, numbers.Real):
+            if not is_number(value):
                 raise ConfigError(
                     f"Rescaling: {name} is one number for all features, got {value!r}; for one each use "
                     "Normalization(mean=..., variance=...)"

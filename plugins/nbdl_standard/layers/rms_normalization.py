@@ -17,6 +17,8 @@ from nbdl_standard.normalizing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
@@ -44,7 +46,7 @@ class RMSNormalization(Layer):
 
     rescales = True
 
-    def __init__(self, axis: Any = -1, epsilon: float = 1e-6) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6) -> None:
         if not epsilon >= 0.0:
             raise ConfigError(f"RMSNormalization: epsilon must not be negative, got {epsilon!r}")
         self.axis, self.epsilon = axis, float(epsilon)

@@ -10,6 +10,8 @@ from nbdl.engine.functions import times
 from nbdl_standard.normalizing import distance_squared, whole_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbdl.building import Builder
     from nbdl.engine.program import Recorder, Tensor
     from nbdl.layer import Shape
@@ -43,7 +45,7 @@ class UnitNormalization(Layer):
 
     rescales = True
 
-    def __init__(self, axis: Any = -1) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1) -> None:
         self.axis = axis
 
     def build(self, b: Builder, shape: Shape) -> Shape:

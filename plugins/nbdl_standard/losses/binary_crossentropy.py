@@ -58,6 +58,8 @@ class BinaryCrossentropy(FromLogits, ElementwiseLoss):
     functions = (f, df)
     pairs = {"sigmoid": elementwise_pair(f_logits, df_logits)}
 
+    positions = ("from_logits", "label_smoothing", "axis", "reduction", "name", "dtype")
+
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         super().__init__(from_logits, label_smoothing)
         self.parameters = {}

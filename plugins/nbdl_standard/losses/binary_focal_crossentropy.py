@@ -67,6 +67,11 @@ class BinaryFocalCrossentropy(FromLogits, ElementwiseLoss):
     functions = (f, df)
     pairs = {"sigmoid": elementwise_pair(f_logits, df_logits)}
 
+    positions = (
+        "apply_class_balancing", "alpha", "gamma", "from_logits", "label_smoothing", "axis", "reduction", "name",
+        "dtype",
+    )  # fmt: skip
+
     def __init__(
         self,
         apply_class_balancing: bool = False,

@@ -130,6 +130,8 @@ class CategoricalCrossentropy(FromLogits, OfShares):
     functions = (log_share, d_log)
     pairs = {"softmax": SoftmaxCrossentropy}
 
+    positions = ("from_logits", "label_smoothing", "axis", "reduction", "name", "dtype")
+
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         super().__init__(from_logits, label_smoothing)
         self.parameters = {}

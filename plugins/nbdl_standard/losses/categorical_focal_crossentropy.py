@@ -86,6 +86,8 @@ class CategoricalFocalCrossentropy(FromLogits, OfShares):
     functions = (focal, d_focal)
     pairs = {"softmax": SoftmaxFocalCrossentropy}
 
+    positions = ("alpha", "gamma", "from_logits", "label_smoothing", "axis", "reduction", "name", "dtype")
+
     def __init__(
         self, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False, label_smoothing: float = 0.0
     ) -> None:

@@ -37,6 +37,8 @@ class CosineSimilarity(Loss):
     Source: Keras 3, losses/losses.py.
     """
 
+    positions = ("axis", "reduction", "name", "dtype")
+
     def values(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         return r.map(similarity, *self._products(r, y, p))
 

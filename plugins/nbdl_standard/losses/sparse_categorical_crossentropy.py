@@ -77,6 +77,8 @@ class SparseCategoricalCrossentropy(SparseTargets, CategoricalCrossentropy):
     (1,)
     """
 
+    positions = ("from_logits", "ignore_class", "reduction", "axis", "name", "dtype")
+
     def __init__(self, from_logits: bool = False, ignore_class: int | None = None) -> None:
         super().__init__(from_logits)
         if ignore_class is not None and (

@@ -43,6 +43,11 @@ class AUC(CurveMetric):
     AUC(curve='PR')
     """
 
+    positions = (
+        "num_thresholds", "curve", "summation_method", "name", "dtype", "thresholds", "multi_label", "num_labels",
+        "label_weights", "from_logits",
+    )  # fmt: skip
+
     def __init__(
         self,
         num_thresholds: int = 200,

@@ -32,6 +32,8 @@ class BinaryAccuracy(Metric):
 
     greater_is_better = True
 
+    positions = ("name", "dtype", "threshold")
+
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = float(threshold)
 

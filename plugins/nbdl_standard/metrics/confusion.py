@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric
+from nbdl.arguments import is_number
 from nbdl.errors import ConfigError
 from nbdl_standard.metrics.largest import LEFT_OUT, k_largest
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from nbdl.engine.program import Recorder, Tensor
@@ -63,8 +66,8 @@ def one_threshold(thresholds: Any, who: str, default: float) -> float:
         if len(given) != 1:
             raise ConfigError(f"{who}: a metric is one figure; give one {who}(threshold) for each of {given!r}")
         given = given[0]
-    if thresholds is not None and not 0.0 <= given <= 1.0:
-        raise ConfigError(f"{who}: a threshold is from 0 to 1, got {given!r}")
+    if thresholds is not None and not (is_number(given) and 0.0 <= given <= 1.0):
+        raise ConfigError(f"{who}: thresholds is a number from 0 to 1, got {given!r}")
     return float(given)
 
 
@@ -80,7 +83,7 @@ class ConfusionMetric(Metric):
     top_k: int | None = None
     class_id: int | None = None
 
-    def __init__(self, thresholds: float | None = None) -> None:
+    def __init__(self, thresholds: float | Sequence[float] | None = None) -> None:
         self.threshold = one_threshold(thresholds, type(self).__name__, 0.5)
 
     @property
@@ -105,7 +108,9 @@ class RatioMetric(ConfusionMetric):
 
     greater_is_better = True
 
-    def __init__(self, thresholds: float | None = None, top_k: int | None = None, class_id: int | None = None) -> None:
+    def __init__(
+        self, thresholds: float | Sequence[float] | None = None, top_k: int | None = None, class_id: int | None = None
+    ) -> None:
         self.threshold = one_threshold(thresholds, type(self).__name__, 0.5 if top_k is None else LEFT_OUT)
         self.top_k, self.class_id = top_k, class_id
 

@@ -25,6 +25,8 @@ class CosineSimilarity(Metric):
 
     greater_is_better = True
 
+    positions = ("name", "dtype", "axis")
+
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         self.refuse_labels(y, p)
         return r.map(negative, Loss().values(r, y, p))

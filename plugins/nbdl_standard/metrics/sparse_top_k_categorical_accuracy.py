@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
@@ -42,6 +42,8 @@ class SparseTopKCategoricalAccuracy(Metric):
     """
 
     greater_is_better = True
+
+    positions: ClassVar[tuple[str, ...]] = ("k", "name", "dtype", "from_sorted_ids")
 
     def __init__(self, k: int = 5) -> None:
         if k != int(k) or k < 1:

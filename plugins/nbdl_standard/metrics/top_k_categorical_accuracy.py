@@ -26,6 +26,8 @@ class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
     Source: Keras 3, metrics/accuracy_metrics.py.
     """
 
+    positions = ("k", "name", "dtype")
+
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         return super().update(r, largest(r, y), p)
 

@@ -68,6 +68,13 @@ class Muon(Optimizer):
     slots = ("momentum", "velocity")
     per_weight = True
 
+    positions = (
+        "learning_rate", "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "weight_decay", "clipnorm",
+        "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor",
+        "gradient_accumulation_steps", "name", "exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c",
+        "adam_lr_ratio", "momentum", "ns_steps", "nesterov", "rms_rate",
+    )  # fmt: skip
+
     def __init__(
         self,
         learning_rate: Any = 0.001,

@@ -33,6 +33,8 @@ class CosineDecay(Schedule):
     [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
     """
 
+    positions = ("initial_learning_rate", "decay_steps", "alpha", "name", "warmup_target", "warmup_steps")
+
     def __init__(
         self,
         initial_learning_rate: float,

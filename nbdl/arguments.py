@@ -1,0 +1,125 @@
+"""What arguments may be: the check by annotation, and the order in which they are given by position.
+
+A unit's constructor takes its own arguments in Keras's order. Where Keras has an argument in between that nbdl lacks,
+`positions` names it, so that those after it keep their places.
+"""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nbdl.errors import ConfigError
+
+KEYWORD, ANYWHERE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+WANTED = {
+    "bool": "True or False", "int": "an integer", "float": "a number", "str": "text", "None": "None",
+    "Sequence[int]": "a list of integers", "Sequence[float]": "a list of numbers", "Sequence[str]": "a list of texts",
+}  # fmt: skip
+
+
+def is_bool(value: Any) -> bool:
+    """Whether it is True or False, NumPy's included."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one number, of any library, and no bool."""
+    if is_bool(value) or isinstance(value, str | bytes | complex):
+        return False
+    if isinstance(value, numbers.Real):
+        return True
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return hasattr(value, "__float__")
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "bool": is_bool,
+    "int": lambda value: hasattr(value, "__index__") and not is_bool(value) and not getattr(value, "shape", ()),
+    "float": is_number,
+    "str": lambda value: isinstance(value, str),
+    "None": lambda value: value is None,
+    "Sequence[int]": lambda value: is_sequence(value, "int"),
+    "Sequence[float]": lambda value: is_sequence(value, "float"),
+    "Sequence[str]": lambda value: is_sequence(value, "str"),
+}
+
+
+def is_sequence(value: Any, kind: str) -> bool:
+    """Whether it is a list, tuple, range or array of such values."""
+    ordered = isinstance(value, Sequence) or hasattr(value, "__array__")
+    return ordered and not isinstance(value, str | bytes) and all(CHECKS[kind](one) for one in value)
+
+
+def kinds_of(parameter: inspect.Parameter) -> list[str]:
+    """The plain types that an argument may have, by its annotation or a default of True or False; none: any."""
+    annotation = parameter.annotation
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    kinds = [part.strip() for part in text.split("|")]
+    if annotation is not parameter.empty and all(kind in CHECKS for kind in kinds):
+        return kinds
+    return ["bool"] if isinstance(parameter.default, bool) and "bool" not in text and "|" not in text else []
+
+
+def check(who: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:
+    """Refuse an argument of another type than its annotation says: texts are no booleans, and booleans no numbers.
+
+    Raises:
+        ConfigError: it names the argument.
+    """
+    for name, value in given.items():
+        parameter = parameters.get(name)
+        if parameter is None or parameter.kind in VARIABLE or value is parameter.default:
+            continue
+        kinds = kinds_of(parameter)
+        if kinds and not any(CHECKS[kind](value) for kind in kinds):
+            wanted = " or ".join(WANTED[kind] for kind in kinds)
+            raise ConfigError(f"{who}: {name} is {wanted}, got {reprlib.repr(value)}")
+
+
+def ordered(signature: inspect.Signature, positions: Sequence[str], lacking: Mapping[str, Any]) -> inspect.Signature:
+    """A signature whose arguments are given by position in this order; all others by name.
+
+    Args:
+        positions: names of arguments, of those too that there are not.
+        lacking: the defaults of the latter.
+    """
+    known = signature.parameters
+    first = [name for name in known if name == "self"]
+    placed = [
+        known[name].replace(kind=ANYWHERE)
+        if name in known
+        else inspect.Parameter(name, ANYWHERE, default=lacking[name], annotation=type(lacking[name]).__name__)
+        for name in (*first, *positions)
+    ]
+    rest = [one for one in known.values() if one.name not in (*first, *positions)]
+    by_name = [one.replace(kind=KEYWORD) for one in rest if one.kind not in VARIABLE]
+    return signature.replace(parameters=[*placed, *by_name, *(one for one in rest if one.kind in VARIABLE)])
+
+
+def own_positions(signature: inspect.Signature) -> list[str]:
+    """The arguments that a function takes by position, without self."""
+    return [one.name for one in signature.parameters.values() if one.kind is ANYWHERE and one.name != "self"]
+
+
+def by_name(who: str, positions: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments by name.
+
+    Raises:
+        TypeError: there are too many by position, or one is given twice.
+    """
+    if len(args) > len(positions):
+        known = ", ".join(positions) or "none"
+        raise TypeError(f"{who} takes {len(positions)} arguments by position ({known}), got {len(args)}")
+    placed = dict(zip(positions, args, strict=False))
+    for name in placed:
+        if name in kwargs:
+            raise TypeError(f"{who}: multiple values for argument {name!r}")
+    return {**placed, **kwargs}

@@ -358,7 +358,7 @@ def _arrays(archive: Archive, part: str) -> Npz:
 
 @explained
 def load_model(
-    path: str | Path, custom_objects: None = None, compile: bool = True, *, device: str = "cpu"
+    path: str | Path, custom_objects: Any = None, compile: bool = True, *, device: str = "cpu"
 ) -> Sequential:
     """A model from a file that `save` wrote, ready to predict or to go on training with the same bits.
 

@@ -45,7 +45,6 @@ REASONS: dict[tuple[str, str, str], str] = {
     ("methods", "train_on_batch", "reset_metrics"): "of Keras 2, after Keras's",
     ("methods", "test_on_batch", "reset_metrics"): "of Keras 2, after Keras's",
     ("methods", "__init__", "seed"): "nbdl's own, after Keras's",
-    ("methods", "__init__", "name"): "the same name, without a number",
 }
 
 

@@ -1073,7 +1073,7 @@ MESSAGES: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("unknown metric", lambda: small(metrics=["maee"]), UnknownNameError, ["accuracy", "mean_squared_error", "losses"]),
     ("rows of an epoch", fitted(X, Y, samples_per_epoch=3), TypeError, ["samples_per_epoch=", "steps_per_epoch"]),
     ("a generator", lambda: small().fit_generator(X), AttributeError, ["fit_generator", "fit(generator"]),
-    ("own objects", lambda: load_model("a.nbdl", custom_objects={}), TypeError, ["custom_objects=", "nbdl.register"]),
+    ("own objects", lambda: load_model("a", custom_objects={"f": max}), ConfigError, ["objects", "nbdl.register"]),
     ("a layer alone", lambda: Dense(2).count_params(), ConfigError, ["'Dense'", "no weights yet"]),
     ("a layer's weights", lambda: LASTING.layers[0].set_weights([X]), ConfigError, ["'dense_1'", "2 weights", "1"]),
     ("no such attribute", lambda: small().fitt, AttributeError, ["'Sequential' object has no attribute 'fitt'"]),

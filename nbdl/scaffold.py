@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nbdl.errors import ConfigError, PluginError
+from nbdl.outputs import check_folder
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
 NEW_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # within MyUnit, RMSUnit
@@ -127,7 +128,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         folder: made if it is not there.
 
     Raises:
-        ConfigError: the folder is not empty, or is a file.
+        ConfigError: the folder is not empty, is a file, or cannot be made.
         PluginError: a file would lie outside of the folder.
     """
     for name in files:
@@ -137,6 +138,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
     folder = folder.expanduser().resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already and not empty; give another place by -o FOLDER")
+    check_folder(folder.parent)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
         whole = Path(scratch, "whole")

@@ -163,6 +163,14 @@ def test_a_second_fit_does_not_replace_a_better_file(name: str, same: bool, tmp_
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_checkpoint_keeps_the_best_from_one_model_to_the_next(tmp_path: Path) -> None:
+    """As in Keras: of the models that one callback saw, the file holds the best."""
+    keep = ModelCheckpoint(tmp_path / "best.nbdl", "figure", save_best_only=True)
+    for values, best in (([3.0, 1.0], 1.0), ([2.0, 1.5], 1.0), ([0.5, 2.0], 0.5)):
+        fit(net(), Figures("figure", values), keep, epochs=2)
+        assert (read_note(tmp_path / "best.nbdl") or {})["value"] == best == keep.best
+
+
 def test_the_best_counts_in_the_direction_of_its_figure(tmp_path: Path) -> None:
     path, model = tmp_path / "best.nbdl", net()
     for values, best in (([0.3, 0.9, 0.2], 0.9), ([0.8, 0.5, 0.85], 0.9), ([0.1, 0.95, 0.2], 0.95)):

@@ -269,3 +269,21 @@ def test_empty_paths_of_commands_are_refused(arguments: tuple[str, ...], table: 
     before = sorted(folder.rglob("*"))
     assert "is a path, a text such as" in run(*arguments, code=2).stderr
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="a folder where nobody can write")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "data.csv", "--target", "y", "-o", "/proc/m.nbdl"),
+        ("predict", "p.nbdl", "data.csv", "-o", "/proc/answers.csv"),
+        ("export", "p.nbdl", "-o", "/proc/net.c"),
+        ("plugins", "docs", "nbdl", "-o", "/proc/pages"),
+        ("plugins", "new", "t_new", "--kind", "activation", "-o", "/proc/package"),
+    ],
+)
+def test_an_unwritable_place_is_named_as_it_was_given(arguments: tuple[str, ...], table: Path) -> None:
+    error = run(*arguments, code=2).stderr
+    assert error.startswith("Error: /proc")
+    assert "cannot be written: " in error
+    assert not any(sign in error for sign in (".tmp", ".new-", "/proc/."))

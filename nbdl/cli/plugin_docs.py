@@ -12,7 +12,7 @@ from nbdl.cli.options import debug_option
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.outputs import as_path
+from nbdl.outputs import as_path, check_folder
 
 if TYPE_CHECKING:
     from nbdl.entries import Entry, Owner
@@ -66,6 +66,7 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
         if told:
             told.append(f"Write them anew: nbdl plugins docs {package or owner.distribution} -o {folder}")
     else:
+        check_folder(target)
         write(target, {name: files[name] for name in changed})
         remove(target, superfluous)
         told = [f"wrote {target / name}" for name in changed] + [f"removed {target / name}" for name in superfluous]

@@ -20,8 +20,14 @@ from numba import njit, prange
 
 import nbdl
 from nbdl import Layer, Sequential
+from nbdl.engine import frame as words
 from nbdl.engine.denormals import flushed, module
+from nbdl.engine.driver import parallel_driver
 from nbdl.engine.intrinsics import flush_denormals, restore_denormals
+from nbdl.engine.kernel import address, load
+from nbdl.engine.kernels import HEAD, INTRINSICS
+from nbdl.engine.scalar import Emitter
+from nbdl.engine.threads import parallel_region
 from nbdl.errors import DivergenceError
 from nbdl.inference import run_rows
 from nbdl.layers import Dense
@@ -140,13 +146,50 @@ def test_results_and_operands_below_the_smallest_normal_are_zero(path: str) -> N
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_drivers(threads: int) -> None:
-    """4e-39 as an operand of each row and each column of the products, which go to different tiles."""
+    """4e-39 as an operand of each row and each column of the products."""
     model = large()
     model.set_weights([np.full(w.shape, 1e5 * (w.ndim == 2), np.float32) for w in model.get_weights()])
     x = np.full((256, 300), 4e-39, np.float32)
     assert not model.predict(x, threads=threads).any()
     history = model.fit(x, np.zeros((256, 2)), batch_size=256, verbose=0, threads=threads).history
     assert history["loss"] == [0.0]
+    assert no_thread_flushes()
+
+
+MEETING = f"""@kernel
+{HEAD}
+    shared = word(frame, {words.WORK})
+    add_shared(shared, 0)
+    tries = 0
+    while read_shared(shared, 0) < 2 and tries < {1 << 24}:
+        tries += 1
+        relax(tries)
+    mode = flush_denormals()
+    restore_denormals(mode)
+    write_shared(shared, 1 + r0, mode)
+    return 0
+"""
+"""A kernel whose two tasks wait for one another, so that two threads run them, and tell their modes."""
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="there is one processor")
+def test_leader_and_followers_set_the_mode() -> None:
+    emitter = Emitter()
+    names = "add_shared flush_denormals read_shared relax restore_denormals word write_shared"
+    emitter.imported(INTRINSICS, *names.split())
+    meeting = load(emitter.text("meeting of two threads", MEETING))
+    ops = np.zeros((1, words.OP_WORDS), np.int64)
+    ops[0, : words.OP_OPERANDS] = address(meeting), 2, 1
+    tasks = np.zeros((2, words.TASK_WORDS), np.int64)
+    tasks[:, words.TASK_END], tasks[:, words.TASK_PARTS], tasks[:, words.TASK_PART] = 1, 2, (0, 1)
+    shared, frame = np.zeros(3, np.int64), np.zeros(words.FRAME_WORDS, np.int64)
+    frame[words.WORK], frame[words.THREADS] = shared.ctypes.data, 2
+    scalars = log = np.zeros((1, 1), np.float32)
+    with parallel_region(2):
+        tables = np.array([[0, 2, 1]]), tasks, ops, frame, np.zeros((1, 4), np.int64), scalars, log
+        assert parallel_driver()(*tables, np.zeros(2, np.int64)) == 0
+    assert shared[0] == 2
+    assert (shared[1:] & FLUSH == FLUSH).all()
     assert no_thread_flushes()
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def report(rounds: int, checkout: Path | None = None) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         kept = Child(True, folder, checkout)
         zero = Child(False, folder)
-        other = "denormals kept" if checkout is None else f"nbdl {kept.ask('version')[0]}"
+        other = "denormals kept" if checkout is None else f"nbdl {version(checkout)}"
         yield f"\nProcessor time, {rounds} turns, one thread; in brackets the least.\n"
         yield f"| training | {other}, µs a step | as zero | ratio | denormal slots | as zero |"
         yield "|---|---|---|---|---|---|"
@@ -76,6 +77,11 @@ def report(rounds: int, checkout: Path | None = None) -> Iterator[str]:
                 yield row(f"{name}: {how}", kept, zero, rounds, [])
         kept.close()
         zero.close()
+
+
+def version(checkout: Path) -> str:
+    """Of the nbdl in a folder."""
+    return str(tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
 def row(name: str, kept: Child, zero: Child, rounds: int, more: list[str]) -> str:
@@ -162,15 +168,11 @@ def serve(kept: bool) -> None:
         from nbdl.engine import denormals
 
         denormals.FLUSH_X86 = denormals.FLUSH_ARM = 0  # before the first kernel, in a cache folder of its own
-    import nbdl
-
     work: Work | None = None
     for line in sys.stdin:
         do, *given = json.loads(line)
         answer: Any = None
-        if do == "version":
-            answer = nbdl.__version__
-        elif do == "train":
+        if do == "train":
             work = trained(**TRAININGS[given[0]])
             answer = work.share()
         elif do == "net":

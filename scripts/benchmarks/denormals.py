@@ -144,7 +144,8 @@ class Child:
         code = f"from benchmarks import denormals; denormals.serve({kept and checkout is None})"
         command = [sys.executable, "-c", code]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+        # Elsewhere: Python looks for modules in the current folder first.
+        self.process = subprocess.Popen(command, cwd=folder, env=environment, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, *what: str) -> Any:
         """What it answers."""

@@ -118,6 +118,13 @@ def by_cfunc(model: Sequential, x: Any) -> Any:
     return out
 
 
+def by_gpu(model: Sequential, x: Any) -> Any:
+    """On the simulator, whose threads have modes of their own."""
+    pytest.importorskip("numba.cuda.simulator")
+    model.compile("sgd", "mse", device="cuda")
+    return model.predict(x)
+
+
 PATHS: dict[str, Callable[[Sequential, Any], Any]] = {
     "predict of a few rows": lambda model, x: model.predict(x[:2]),
     "predict by the driver": lambda model, x: run_rows(model, "predict", [x], 3),
@@ -129,6 +136,7 @@ PATHS: dict[str, Callable[[Sequential, Any], Any]] = {
     "a net in @njit, one row": lambda model, x: in_njit(model.as_njit(), x[0]),
     "a net in prange": lambda model, x: in_prange(model.as_njit(), x),
     "a C function": by_cfunc,
+    "a simulated GPU": by_gpu,
     "vjp": lambda model, x: model.as_njit(derivatives=True).vjp(x, x[:, :3]),
     "vjp in @njit": lambda model, x: njit_vjp(model.as_njit(derivatives=True), x[0], x[0, :3]),
     "jacobian": lambda model, x: model.as_njit(derivatives=True).jacobian(x),

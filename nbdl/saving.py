@@ -257,13 +257,13 @@ def _slots(model: Sequential) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _target(path: str | Path, what: str, known: Known) -> Path:
+def _target(path: str | Path, what: str, known: Known, suffix: str) -> Path:
     """Return where to write, with the refusals that save grief."""
     target = as_path(path, "path")
     if target.suffix.lower() in (".h5", ".hdf5", ".keras"):
         raise ConfigError(
             f"{target.name}: nbdl writes its own file format, not {target.suffix}; "
-            f"use {target.with_suffix('.nbdl').name}"
+            f"use {target.with_suffix(suffix).name}"
         )
     check_file(target, what, known)
     return target
@@ -281,7 +281,7 @@ def save_model(model: Sequential, path: str | Path, overwrite: bool = True, note
         ConfigError: a file is there that is no model, or `overwrite` is false; the place cannot be written; the name
             asks for another format; or the model holds a unit that is not registered.
     """
-    target = _target(path, "a saved model", is_model)
+    target = _target(path, "a saved model", is_model, ".nbdl")
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; pass overwrite=True to replace it")
     content = model_bytes(model)
@@ -297,7 +297,7 @@ def save_weights(model: Sequential, path: str | Path, note: Note | None = None) 
     Raises:
         ConfigError: a file is there that does not hold weights alone; or the place cannot be written.
     """
-    target = _target(path, "a file of weights alone", is_weights_of(model))
+    target = _target(path, "a file of weights alone", is_weights_of(model), ".npz")
     weights = {weight.name: weight.value for weight in model.existing_weights()}
     write_atomically(target, noted(_npz(weights), note or {}))
 
@@ -341,11 +341,22 @@ def model_from_json(text: str) -> Sequential:
     return model_from_config(json_value(text.encode(errors="surrogatepass"), "the text", CONFIG))
 
 
+def _unzipped(file: BinaryIO, name: str, otherwise: str, compressed: bool = False) -> Archive:
+    """A zip of nbdl's; a file that Keras wrote is named as such."""
+    keras = (
+        "nbdl reads its own formats (.nbdl, .npz). model.set_weights takes what get_weights of Keras's model returns"
+    )
+    if file.read(8) == b"\x89HDF\r\n\x1a\n":
+        raise FileFormatError(f"{name} is an HDF5 file, as Keras writes them; {keras}")
+    archive = Archive(file, name, otherwise, compressed=compressed)
+    if "model.weights.h5" in archive.names:
+        raise FileFormatError(f"{name} is a file that Keras wrote; {keras}")
+    return archive
+
+
 def _opened(file: BinaryIO, name: str) -> Archive:
     """A model's file."""
-    if file.read(8) == b"\x89HDF\r\n\x1a\n":
-        raise FileFormatError(f"{name} is an HDF5 file; nbdl reads its own format (.nbdl)")
-    archive = Archive(file, name, f"{name} is not an nbdl model, or it is damaged")
+    archive = _unzipped(file, name, f"{name} is not an nbdl model, or it is damaged")
     if HEAD_PART not in archive.names:
         raise FileFormatError(f"{name} is not an nbdl model: it has no {HEAD_PART}")
     return archive
@@ -511,7 +522,7 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     if not source.is_file():
         raise FileFormatError(f"there is no file {source}")
     with source.open("rb") as file:
-        archive = Archive(file, str(source), f"{source} is damaged or not made of plain arrays", compressed=True)
+        archive = _unzipped(file, str(source), f"{source} is damaged or not made of plain arrays", compressed=True)
         is_model = HEAD_PART in archive.names
         _set_by_name(model, _arrays(archive, "weights.npz") if is_model else Npz(archive), str(source))
     if is_model and "encoding.json" in archive.names and model.encoding is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 import nbdl
 from nbdl import Sequential, load_model
-from nbdl.errors import ConfigError
+from nbdl.callbacks import ModelCheckpoint
+from nbdl.errors import ConfigError, FileFormatError
 from nbdl.layers import Dense, Input
 
 X = np.ones((8, 4), np.float32)
@@ -117,3 +119,33 @@ def test_reset_metrics_begins_anew() -> None:
     tested = model.test_on_batch(X, Y, reset_metrics=False)
     model.reset_metrics()
     assert model.test_on_batch(X, Y + 5, reset_metrics=False) == model.test_on_batch(X, Y + 5) != tested
+
+
+def _keras_files(folder: Path) -> list[Path]:
+    old, new = folder / "old.h5", folder / "new.keras"
+    old.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with zipfile.ZipFile(new, "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(name, "{}")
+    return [old, new]
+
+
+def test_keras_files_are_named_as_such(tmp_path: Path) -> None:
+    for path in _keras_files(tmp_path):
+        for load in (load_model, compiled().load_weights):
+            with pytest.raises(FileFormatError, match=r"Keras.*set_weights"):
+                load(path)
+
+
+@pytest.mark.parametrize(
+    ("save", "text"),
+    [
+        (lambda m: m.save("model.keras"), r"use model\.nbdl"),
+        (lambda m: m.save("model.H5"), r"use model\.nbdl"),
+        (lambda m: m.save_weights("model.weights.h5"), r"use model\.weights\.npz"),
+        (lambda m: ModelCheckpoint("best.hdf5"), r"use \.nbdl"),
+    ],
+)
+def test_keras_file_names_are_refused(save: Callable[[Sequential], Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        save(compiled())

@@ -52,7 +52,7 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:part]}... ({len(text) - 2 * part:,} characters) ...{text[-part:]}"
 
 
-def message(text: str) -> str:
+def safe(text: str) -> str:
     """Return a message as it may be shown: printable, and of a length that can be read."""
     text = shortened(text, 10 * MOST_MESSAGE)
     if len(text) > MOST_WORD:
@@ -64,7 +64,7 @@ class NbdlError(Exception):
     """Any error that nbdl raises on purpose; its text is meant for the user, and safe to print."""
 
     def __str__(self) -> str:
-        return message(super().__str__())
+        return safe(super().__str__())
 
 
 class DataError(NbdlError, ValueError):
@@ -161,7 +161,7 @@ def warn(message: str, category: type[Warning] = UserWarning, package: str = "nb
     level = 1
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("nbdl", package):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(safe(message), category, stacklevel=level)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from nbdl.layer import Layer, Shape, shape_of, snake_case, without_rows
 from nbdl.overrides import UNCALLED, refuse_uncalled
 from nbdl.placing import Place
 from nbdl.savable import Savable
+from nbdl.schema import MOST_NAME, is_name
 from nbdl.seeding import new_seed
 from nbdl.trainer import Trainer
 from nbdl.units import explained, unknown_attribute
@@ -172,6 +173,8 @@ class Sequential(Trainer, Savable, Weighted):
             while f"{base}_{number}" in taken:
                 number += 1
             layer.name = f"{base}_{number}"
+        elif not is_name(layer.name):
+            raise ConfigError(f"a layer's name is printable text of up to {MOST_NAME} characters, got {layer.name!r}")
         elif layer.name in taken:
             raise ConfigError(f"two layers are called {layer.name!r}; give them different names")
 

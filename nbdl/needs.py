@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from nbdl import discovery, schema
 from nbdl.entries import SESSION, Entry, singular
-from nbdl.errors import ConfigError, FileFormatError
+from nbdl.errors import ConfigError, FileFormatError, warn
 from nbdl.registry import registry
 
 Need = dict[str, Any]  # "distribution", "version", and "units", as "activations/relu"; older files lack the units
@@ -67,7 +66,10 @@ def refuse_missing(needs: list[Need], name: str) -> None:
             f"{', '.join(parts)}, {which} not installed: pip install {' '.join(map(_pinned, not_installed))}"
         )
     if missing:
-        raise ConfigError(f"{name} needs {'; and '.join(missing)}")
+        raise ConfigError(
+            f"{name} says that it needs {'; and '.join(missing)}. (Only the file says so: install or register what you "
+            "trust)"
+        )
 
 
 def _lacking(need: Need, name: str) -> str:
@@ -80,9 +82,7 @@ def _lacking(need: Need, name: str) -> str:
         if entry is None:
             lacking.append(what)
         elif entry.owner.distribution != need["distribution"]:
-            warnings.warn(
-                f"{name} was saved with {what} of {_saved(need)}; here it is that of {entry.owner}", stacklevel=6
-            )
+            warn(f"{name} was saved with {what} of {_saved(need)}; here it is that of {entry.owner}")
     return " and ".join(lacking)
 
 

@@ -6,6 +6,8 @@ import gzip
 import importlib.util
 import io
 import json
+import re
+import subprocess
 import sys
 import tracemalloc
 import zipfile
@@ -19,8 +21,9 @@ import pytest
 
 import nbdl
 from nbdl import load_model
+from nbdl.cli.output import Answers
 from nbdl.cli.source import Reading, load
-from nbdl.errors import DataError, FileFormatError, NbdlError
+from nbdl.errors import DataError, FileFormatError, NbdlError, printable, warn
 
 MOST_PEAK = 30_000_000  # bytes; each of these files asks for hundreds of millions
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
@@ -259,3 +262,81 @@ def test_a_raw_error_is_a_failed_case(fuzz: ModuleType, targets: dict[str, Any],
         end, why = fuzz.case(target, "x", 0, 0, tmp_path)
         assert end == "failed"
         assert expected in why
+
+
+# -- terminals --------------------------------------------------------------------------------------------
+
+STEERING = "\x1b[2J\x1b]0;title\x07"
+
+
+def shown(*arguments: str, code: int = 0) -> str:
+    """Standard output and error of a command, as they go to files."""
+    done = subprocess.run([sys.executable, "-m", "nbdl", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_reports_and_errors_steer_no_terminal(parts: dict[str, bytes], tmp_path: Path) -> None:
+    model = written(
+        tmp_path / "m.nbdl", with_json(parts, "encoding.json", classes=[f"a{STEERING}", "b\u202e", "c\u009b2J"])
+    )
+    report = shown("summary", str(model))
+    assert printable(report) == report
+    assert r"a\x1b[2J\x1b]0;title\x07, b\u202e, c\x9b2J" in report
+    head = json.loads(parts["nbdl.json"])
+    head.update(format=9, versions={"nbdl": STEERING})
+    newer = written(tmp_path / "n.nbdl", {**parts, "nbdl.json": json.dumps(head).encode()})
+    strange = written(tmp_path / "e.nbdl", with_json(parts, "encoding.json", **{STEERING: 1, "x" * 900: 2}))
+    table = tmp_path / "t.csv"
+    table.write_text(f"a{STEERING},a{STEERING}\n1,2\n")
+    missing = str(tmp_path / f"no{STEERING}.nbdl")
+    for code, *arguments in (
+        (3, "summary", str(newer)),
+        (3, "summary", str(strange)),
+        (3, "train", str(table), "--target", "y"),
+        (2, "summary", missing),
+        (2, STEERING),
+    ):
+        text = shown(*arguments, code=code)  # type: ignore[arg-type]
+        assert "rror" in text
+        assert printable(text) == text
+
+
+def test_answers_are_data_in_a_file_and_escaped_on_a_terminal(
+    parts: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = written(tmp_path / "m.nbdl", with_json(parts, "encoding.json", classes=[STEERING] * 3))
+    np.save(tmp_path / "x.npy", X)
+    assert shown("predict", str(model), str(tmp_path / "x.npy")).splitlines()[1] == STEERING
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    Answers(terminal).write(f"{STEERING},1\n")
+    assert terminal.getvalue() == f"{printable(STEERING)},1\n"
+
+
+def test_errors_and_warnings_are_printable_and_of_a_sane_length() -> None:
+    model = nbdl.Sequential([nbdl.layers.Dense(1, input_dim=3)])
+    model.compile("sgd", "mse")
+    with pytest.raises(NbdlError) as caught:
+        model.fit({f"{STEERING}{'x' * 30_000}": X}, X[:, :1], verbose=0)
+    assert len(str(caught.value)) < 5_000
+    assert printable(str(caught.value)) == str(caught.value)
+    with pytest.warns(UserWarning, match=r"a\\x1b\[2J") as warned:
+        warn(f"a{STEERING} {'b' * 30_000}")
+    assert len(str(warned[0].message)) < 5_000
+    with pytest.raises(nbdl.errors.ConfigError, match=r"a layer's name is printable text .*, got 'a\\x1b\[2J"):
+        nbdl.Sequential([nbdl.layers.Dense(1, input_dim=3, name=f"a{STEERING}")])
+
+
+def test_what_a_file_suggests_is_marked_as_its_claim(parts: dict[str, bytes], tmp_path: Path) -> None:
+    needs = [{"distribution": "typosquat", "version": "1.0", "units": ["layers/Evil"]}]
+    path = written(tmp_path / "m.nbdl", with_json(parts, "nbdl.json", plugins=needs))
+    with pytest.raises(nbdl.errors.ConfigError, match=r"m\.nbdl says that it needs .*typosquat.*Only the file says so"):
+        load_model(path)
+
+
+def test_every_module_of_the_command_line_prints_in_one_place() -> None:
+    folder = Path(nbdl.__file__).parent / "cli"
+    printing = re.compile(r"click\.(secho|echo)\b|(?<![\w.])print\(|std(out|err)\.write\(")
+    found = {path.name for path in folder.glob("*.py") if printing.search(path.read_text("utf-8"))}
+    assert found == {"output.py"}

@@ -13,9 +13,19 @@ from typing import Any
 import click
 
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.screen import flowed
 from nbdl.cli.spoken import in_options
-from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, KernelError, NbdlError, PluginError
+from nbdl.errors import (
+    ConfigError,
+    DataError,
+    DivergenceError,
+    FileFormatError,
+    KernelError,
+    NbdlError,
+    PluginError,
+    safe,
+)
 from nbdl.placing import DeviceWarning
 
 COMMANDS = {
@@ -87,17 +97,20 @@ def plain_errors(ctx: click.Context) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", INTERRUPTED)  # of the signal
-        click.echo("Interrupted." if code == INTERRUPTED else f"Ended by {error}.", err=True)
+        echo("Interrupted." if code == INTERRUPTED else f"Ended by {error}.", err=True)
         ctx.exit(code)
     except BrokenPipeError:
         silence_stdout()
         ctx.exit(BROKEN_PIPE)
-    except (click.ClickException, click.Abort, click.exceptions.Exit):
+    except click.ClickException as error:
+        vars(error)["message"] = safe(error.message)  # a file's name may be in it; click says that it is final
+        raise
+    except (click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:
         if ctx.meta.get(DEBUG):
             raise
-        click.echo(flowed(f"Error: {described(error)}", err=True), err=True)
+        echo(flowed(f"Error: {described(error)}", err=True), err=True)
         ctx.exit(exit_code(error))
 
 
@@ -110,7 +123,7 @@ def described(error: Exception) -> str:
     """Return an error in one line; one that nobody raised on purpose says how to learn more."""
     if isinstance(error, NbdlError):
         return str(error)
-    text = " ".join(str(error).split())
+    text = safe(" ".join(str(error).split()))
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {text} (a bug in nbdl or in a plugin; --debug shows where)"
@@ -123,10 +136,10 @@ def plain_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
         context = click.get_current_context(silent=True)
-        text = str(message) if context is None else in_options(str(message), context.command)
+        text = safe(str(message) if context is None else in_options(str(message), context.command))
         if text not in seen:
             seen.add(text)
-            click.echo(flowed(f"Warning: {text}", err=True), err=True)
+            echo(flowed(f"Warning: {text}", err=True), err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DeviceWarning)
@@ -206,7 +219,7 @@ def show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         import nbdl
 
-        click.echo(f"nbdl {nbdl.__version__}")
+        echo(f"nbdl {nbdl.__version__}")
         ctx.exit()
 
 

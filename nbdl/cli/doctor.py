@@ -16,6 +16,7 @@ import click
 
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import SLOW, debug_option, json_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 
 PACKAGES = ("nbdl", "numpy", "numba", "llvmlite", "pluggy", "click", "rich")
@@ -42,7 +43,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
                 report[name] = {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
     if caught:
         report["warnings"] = {str(number): str(one.message) for number, one in enumerate(caught, 1)}
-    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
+    echo(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
     if any("failed" in section for section in report.values()):
         ctx.exit(1)
     if report["plugins"]["broken"]:

@@ -21,6 +21,7 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import load, saying_how_read
 from nbdl.errors import counted
@@ -56,8 +57,8 @@ def evaluate(
         data = found.data if found.test is None else found.test
         result, notes = figures_of(net, encoding, compared(net, encoding, data), threads)
     if as_json:
-        click.echo(json.dumps({**result, "rows": len(data)}))
+        echo(json.dumps({**result, "rows": len(data)}))
     else:
-        click.echo(f"{written(result)} ({counted(len(data), 'row')})")
+        echo(f"{written(result)} ({counted(len(data), 'row')})")
         for note in notes:
-            click.echo(note, err=True)
+            echo(note, err=True)

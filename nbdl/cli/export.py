@@ -8,6 +8,7 @@ import click
 
 from nbdl.cli.complete import files, units
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError
 
@@ -58,7 +59,7 @@ def export(
         if format is not None or output is not None or name is not None or header:
             raise ConfigError("--check writes nothing: leave --to, --output, --name and --header out")
         same = is_export_of(load_model(model), check)
-        click.echo(f"{check} is {'an export' if same else 'no export'} of {model} as it is now")
+        echo(f"{check} is {'an export' if same else 'no export'} of {model} as it is now")
         click.get_current_context().exit(0 if same else 1)
     entry = exporter(output, format)
     if output is None:
@@ -69,6 +70,6 @@ def export(
     net = load_model(model)
     given = {key: value for key, value in options.items() if value is not None}
     following = export_model(net, output, entry.name, **given)
-    click.echo(f"exported  {output}{' (replaced an earlier export)' if replaced else ''}")
+    echo(f"exported  {output}{' (replaced an earlier export)' if replaced else ''}")
     if following:
-        click.echo(f"next      {following}")
+        echo(f"next      {following}")

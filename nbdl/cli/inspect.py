@@ -8,6 +8,7 @@ import click
 
 from nbdl.cli.complete import among, devices
 from nbdl.cli.options import debug_option, load_model, model_argument, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command, Whole
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 def summary(model: str) -> None:
     """Print the layers of MODEL, their weights, and the data that it takes and gives."""
     net = load_model(model)
-    net.summary(print_fn=click.echo)
+    net.summary(print_fn=echo)
     if net.compiled is not None:
-        click.echo(f"Trained with {net.optimizer.unit_name} on {net.loss.unit_name}, seed {net.seed}")
+        echo(f"Trained with {net.optimizer.unit_name} on {net.loss.unit_name}, seed {net.seed}")
     if net.encoding is not None:
         for line in described(net.encoding):
-            click.echo(line)
+            echo(line)
 
 
 def described(encoding: Encoding) -> list[str]:
@@ -61,4 +62,4 @@ def explain(model: str, schedule: bool, device: str | None, batch_size: int) -> 
     """Print the program that MODEL was compiled to: a line per operation with operands, FLOPs and bytes."""
     if device is not None and not schedule:
         raise click.UsageError("--device says whose schedule is shown, and the program has no device: add --schedule")
-    load_model(model).explain(schedule, batch_size, click.echo, device or "cpu")
+    load_model(model).explain(schedule, batch_size, echo, device or "cpu")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from nbdl.cli.complete import among, devices, files, folders, formats
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import ModelFile, Whole
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def resolved(ctx: click.Context, _: click.Parameter, name: str) -> str:
 
     device = resolve(name)
     if what := stand_in(device):
-        click.echo(f"device {device} is {what}: {SLOW}", err=True)
+        echo(f"device {device} is {what}: {SLOW}", err=True)
     return device if device == "cpu" else name  # "auto" may still fall back, for a layer
 
 

@@ -17,6 +17,7 @@ import click
 
 from nbdl.cli.complete import all_units, among, checks, or_files, packages_and_units
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.output import echo, echo_over
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
 from nbdl.cli.plugins import loaded
@@ -92,7 +93,7 @@ def check(ctx: click.Context, what: str, only: tuple[str, ...], names: tuple[str
             {"unit": title(one.entry), "check": one.check.name, "outcome": one.outcome, "reason": one.text}
             for one in results
         ]
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
         report.end()
     if any(one.outcome == FAILED for one in results):
@@ -229,12 +230,12 @@ def shown(text: str) -> Iterator[None]:
     """Show a line on a terminal for as long as something takes."""
     terminal = sys.stderr.isatty()
     if terminal:
-        click.echo(f"\r{text:.78}", nl=False, err=True)
+        echo_over(text)
     try:
         yield
     finally:
         if terminal:
-            click.echo(f"\r{'':<78}\r", nl=False, err=True)
+            echo_over()
 
 
 # -- the report ---------------------------------------------------------------------------------------------
@@ -255,30 +256,30 @@ class Report:
     def head(self) -> None:
         """Print what the columns are."""
         for number, name in enumerate(self.checks, 1):
-            click.echo(f"{number:>3}  {name}")
-        click.echo(f"\n{'':<{self.width}}{''.join(f'{number:>3}' for number in range(1, len(self.checks) + 1))}")
+            echo(f"{number:>3}  {name}")
+        echo(f"\n{'':<{self.width}}{''.join(f'{number:>3}' for number in range(1, len(self.checks) + 1))}")
 
     def add(self, result: Result) -> None:
         """Print what is known by now."""
         self.results.append(result)
         if len(self.sizes) == 1:
-            click.echo(f"{SHOWN[result.outcome]:<9} {result.check.name}")
+            echo(f"{SHOWN[result.outcome]:<9} {result.check.name}")
             return
         unit = title(result.entry)
         self.row[result.check.name] = SHORT[result.outcome]
         if len(self.row) == self.sizes[unit]:
             cells = "".join(f"{self.row.get(name, '-'):>3}" for name in self.checks)
-            click.echo(f"{unit:<{self.width}}{cells}")
+            echo(f"{unit:<{self.width}}{cells}")
             self.row = {}
 
     def end(self) -> None:
         """Print why something failed or was not run, and the numbers."""
         for one in self.results:
             if one.outcome != "passed":
-                click.echo(f"\n{SHOWN[one.outcome]}: {title(one.entry)}: {one.check.name}")
+                echo(f"\n{SHOWN[one.outcome]}: {title(one.entry)}: {one.check.name}")
                 for line in one.text.split("\n"):
-                    click.echo("\n".join(wrapped(line, WIDTH, 2, 2)))
+                    echo("\n".join(wrapped(line, WIDTH, 2, 2)))
         counts = Counter(one.outcome for one in self.results)
         numbers = ", ".join(f"{counts[outcome]} {word}" for outcome, word in SHOWN.items() if counts[outcome])
         units = counted(len(self.sizes), "unit") if len(self.sizes) != 1 else next(iter(self.sizes))
-        click.echo(f"\n{units}: {numbers}")
+        echo(f"\n{units}: {numbers}")

@@ -9,6 +9,7 @@ import click
 
 from nbdl.cli.complete import or_files, packages
 from nbdl.cli.options import debug_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
@@ -72,7 +73,7 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
         told = [f"wrote {target / name}" for name in changed] + [f"removed {target / name}" for name in superfluous]
         told = told or [f"{target} is up to date"]
     for line in told + missing:
-        click.echo(line)
+        echo(line)
     if check and (told or missing):
         ctx.exit(FAILED)
 

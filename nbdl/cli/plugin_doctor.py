@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, wrapped
 from nbdl.cli.plugins import broken_json, broken_lines, counted, hidden_commands, loaded, numbers
@@ -38,7 +39,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         "switched_off": switched_off(registry),
         "notes": notes(registry),
     }
-    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(lines(registry, report)))
+    echo(json.dumps(report, indent=2) if as_json else "\n".join(lines(registry, report)))
     if registry.broken:
         ctx.exit(4)
 

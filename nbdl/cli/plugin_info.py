@@ -13,6 +13,7 @@ import click
 
 from nbdl.cli.complete import all_units, among, kinds
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import UnknownNameError, did_you_mean
@@ -53,11 +54,11 @@ def info(unit: str, kind: str | None, as_json: bool) -> None:
     entries = units_named(registry, unit, kind)
     if as_json:
         found = [{**asdict(describe(entry)), "broken": troubles(registry, entry)} for entry in entries]
-        click.echo(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
         return
     width = min(shutil.get_terminal_size().columns, WIDTH) if sys.stdout.isatty() else WIDTH
     texts = [list(page(describe(entry), troubles(registry, entry), max(width, 40))) for entry in entries]
-    click.echo("\n\n".join("\n".join(lines) for lines in sorted(texts, key=len)))
+    echo("\n\n".join("\n".join(lines) for lines in sorted(texts, key=len)))
 
 
 def units_named(registry: Registry, unit: str, kind: str | None = None) -> list[Entry]:

@@ -10,6 +10,7 @@ import click
 
 from nbdl.cli.complete import among, kinds
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 
@@ -49,13 +50,13 @@ def list_units(kind: str | None, same: str | None, as_json: bool) -> None:
             }
             for entry in entries
         ]
-        click.echo(json.dumps(units, indent=2))
+        echo(json.dumps(units, indent=2))
         return
     if loaded().broken:
-        click.echo("Some plugins are broken; `nbdl plugins` tells why.", err=True)
+        echo("Some plugins are broken; `nbdl plugins` tells why.", err=True)
     name = max((len(entry.name) for entry in entries), default=0)
     owner = max((len(str(entry.owner)) for entry in entries), default=0)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # whole lines for other programs
     for entry in entries:
         line = f"{entry.kind:<13} {entry.name:<{name}}  {entry.owner!s:<{owner}}  {summary_of(entry)}".rstrip()
-        click.echo(line[:width])
+        echo(line[:width])

@@ -10,6 +10,7 @@ import click
 from nbdl.cli.app import COMMANDS
 from nbdl.cli.complete import folders, units
 from nbdl.cli.options import debug_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
 from nbdl.outputs import as_path
@@ -48,7 +49,7 @@ def new(ctx: click.Context, name: str, kind: str | None, output: str | None, aut
     from nbdl import scaffold
 
     if kind is None:
-        click.echo(f"Say what {name} is to be by --kind:\n{kinds()}", err=True)
+        echo(f"Say what {name} is to be by --kind:\n{kinds()}", err=True)
         ctx.exit(2)
     entry = template(kind)
     request = scaffold.named(name, entry.options.get("makes", entry.name), author)
@@ -59,11 +60,11 @@ def new(ctx: click.Context, name: str, kind: str | None, output: str | None, aut
     folder = as_path(request.distribution if output is None else output, "-o FOLDER")
     if not dry_run:
         scaffold.write(files, folder)
-    click.echo(f"{folder}{' would hold' if dry_run else ''}:")
+    echo(f"{folder}{' would hold' if dry_run else ''}:")
     for file in files:
-        click.echo(f"  {file}")
+        echo(f"  {file}")
     if not dry_run:
-        click.echo(f"Next:\n  cd {shlex.quote(str(folder))}\n  pip install -e '.[test]'\n  python -m pytest")
+        echo(f"Next:\n  cd {shlex.quote(str(folder))}\n  pip install -e '.[test]'\n  python -m pytest")
 
 
 def kinds() -> str:

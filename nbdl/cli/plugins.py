@@ -13,6 +13,7 @@ import click
 
 from nbdl.cli.app import COMMANDS, imported
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
+from nbdl.cli.output import echo
 from nbdl.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -117,17 +118,17 @@ def overview(as_json: bool) -> None:
     found = counted(registry)
     if as_json:
         plugins = [{**asdict(owner), "units": dict(kinds)} for owner, kinds in found.items()]
-        click.echo(json.dumps({"plugins": plugins, "broken": broken_json(registry)}, indent=2))
+        echo(json.dumps({"plugins": plugins, "broken": broken_json(registry)}, indent=2))
         return
     for owner, kinds in found.items():
-        click.echo(f"{owner.plugin}  ({owner})")
-        click.echo(f"  {numbers(kinds)}")
+        echo(f"{owner.plugin}  ({owner})")
+        echo(f"  {numbers(kinds)}")
     for entry in hidden_commands(registry):
-        click.echo(f"The command {entry.name!r} of {entry.owner} is hidden by the built-in one.", err=True)
+        echo(f"The command {entry.name!r} of {entry.owner} is hidden by the built-in one.", err=True)
     if registry.broken:
-        click.echo("\nBroken:")
+        echo("\nBroken:")
     for line in broken_lines(registry):
-        click.echo(line)
+        echo(line)
 
 
 def broken_lines(registry: Registry) -> list[str]:

@@ -25,6 +25,7 @@ from nbdl.cli.options import (
     reading_options,
     threads_option,
 )
+from nbdl.cli.output import Answers, echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import check_outputs, load, saying_how_read
 from nbdl.errors import ConfigError
@@ -71,6 +72,9 @@ def predict(
 ) -> None:
     """Print the answers of MODEL for each row of SOURCE.
 
+    On a terminal, characters of class names that would steer it are shown as their numbers; files and pipes get them
+    as they are.
+
     SOURCE is a file, - for standard input, or a dataset (its test part). Its columns may stand in any order;
     those that the model does not need are ignored. The answers are CSV below a line of names: class names, or
     numbers in the target's own unit.
@@ -98,12 +102,12 @@ def predict(
     predictions = net.predict(x, threads=threads, encoded=True)
     rows = table(encoding, predictions, proba, net.loss)
     if target is None:
-        write(sys.stdout, rows)
+        write(Answers(sys.stdout), rows)
         sys.stdout.flush()
         return
     replaced = save_answers(target, rows)
     if replaced:
-        click.echo(f"{target}: replaced earlier answers", err=True)
+        echo(f"{target}: replaced earlier answers", err=True)
 
 
 def answers_path(given: str, model: str, source: str) -> Path:
@@ -165,7 +169,7 @@ def save_answers(target: Path, rows: Iterator[list[Any]]) -> bool:
     return replaced
 
 
-def write(file: TextIO, rows: Iterator[list[Any]]) -> None:
+def write(file: TextIO | Answers, rows: Iterator[list[Any]]) -> None:
     """Write CSV with line feeds."""
     csv.writer(file, lineterminator="\n").writerows(rows)
 

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from nbdl.cli import arch as nets
 from nbdl.cli.complete import units
 from nbdl.cli.options import debug_option, json_option, load_model, plugin_file_option, threads_option
+from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command, ModelFile, Number, Whole
 from nbdl.cli.warmup import compiled
 from nbdl.errors import ConfigError
@@ -97,11 +98,11 @@ def profile(
     net = load_model(model) if model is not None else new_net(str(arch), batch_size, **options)
     found = measured(net, what, batch_size, rows, seconds, threads)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        echo(json.dumps(found.to_dict(), indent=2))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in found.lines(by, width):
-        click.echo(line)
+        echo(line)
 
 
 def new_net(text: str, rows: int, task: str | None, loss: str | None, optimizer: str | None) -> Any:

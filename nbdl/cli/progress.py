@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
 from nbdl.callback import Callback, Logs
 from nbdl.cli.figures import number, seconds
+from nbdl.cli.output import echo
 
 MODES = ("auto", "bar", "line", "json", "none")
 VALIDATED = "val_"
@@ -59,7 +58,7 @@ class Lines(Timed):
         width = len(str(self.params["epochs"]))
         figures = "  ".join(f"{name} {number(value)}" for name, value in (logs or {}).items())
         line = f"epoch {epoch + 1:>{width}}/{self.params['epochs']}  {seconds(self.elapsed):>6}  {figures}"
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 class Rows(Timed):
@@ -69,7 +68,7 @@ class Rows(Timed):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch + 1, **(logs or {}), "seconds": round(self.elapsed, 6)}
-        click.echo(json.dumps(row))
+        echo(json.dumps(row))
         sys.stdout.flush()
 
 
@@ -194,4 +193,4 @@ def bar() -> Iterator[Bar]:
             progress.stop()
             if callback.epochs:
                 for text in trace(callback.epochs, callback.params["epochs"], console.width):
-                    click.echo(text, err=True)
+                    echo(text, err=True)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from nbdl.cli import arch as nets
 from nbdl.cli import report
+from nbdl.cli.output import echo
 from nbdl.cli.screen import flowed
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
 from nbdl.cli.training import Training, train_and_save
@@ -65,7 +64,7 @@ class Run:
 
     def echo(self, line: str) -> None:
         """Print a line beside the JSON, if there is any."""
-        click.echo(line, err=self.progress == "json")
+        echo(line, err=self.progress == "json")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from nbdl.cli.output import echo
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,14 +57,14 @@ def say_unused(threads: int | None = None, device: str = "cpu", precision: str =
 
     on_cpu = resolve(device) == "cpu"
     if precision == "tf32" and on_cpu:
-        click.echo("--precision tf32 is for a GPU; the CPU computes in float32", err=True)
+        echo("--precision tf32 is for a GPU; the CPU computes in float32", err=True)
     if threads is None:
         return
     if not on_cpu:
-        click.echo(f"--threads {threads} is for the CPU; {device} does not use it", err=True)
+        echo(f"--threads {threads} is for the CPU; {device} does not use it", err=True)
         return
     from nbdl.engine.threads import usable_threads
 
     most = usable_threads(threads)
     if most < threads:
-        click.echo(f"--threads {threads}: {most} can be used here, and {most} will be", err=True)
+        echo(f"--threads {threads}: {most} can be used here, and {most} will be", err=True)

@@ -16,6 +16,7 @@ import click
 
 from nbdl.cli.figures import seconds
 from nbdl.cli.options import debug_option, device_option, plugin_file_option
+from nbdl.cli.output import echo, echo_over
 from nbdl.cli.parameters import Command
 from nbdl.cli.screen import flowed
 from nbdl.errors import ConfigError, counted
@@ -49,7 +50,7 @@ def warmup(verbose: bool, device: str) -> None:
     trials = list(all_trials())
     for number, trial in enumerate(trials, 1):
         if sys.stderr.isatty():
-            click.echo(f"\r{number}/{len(trials)} {trial.title:<50.50}", nl=False, err=True)
+            echo_over(f"{number}/{len(trials)} {trial.title}")
         try:
             attempt(trial, device)
             outcome = ""
@@ -60,23 +61,21 @@ def warmup(verbose: bool, device: str) -> None:
             outcome = f": failed, {type(error).__name__}: {one_line(error)}"
             failed.append(f"{trial.title}{outcome}")
         if verbose:
-            click.echo(f"{trial.title}{outcome}")
+            echo(f"{trial.title}{outcome}")
     if sys.stderr.isatty():
-        click.echo(f"\r{'':<60}\r", nl=False, err=True)
+        echo_over()
     elapsed = seconds(time.perf_counter() - began)
     statistics, folder = cache(device)
-    click.echo(
-        f"{counted(statistics.compiled, 'kernel')} compiled, {statistics.loaded} taken from the cache, in {elapsed}"
-    )
-    click.echo(f"cache folder: {folder or 'none that can be used; nothing was kept'}")
+    echo(f"{counted(statistics.compiled, 'kernel')} compiled, {statistics.loaded} taken from the cache, in {elapsed}")
+    echo(f"cache folder: {folder or 'none that can be used; nothing was kept'}")
     if unfit and not verbose:
         text = (
             f"{unfit} of {len(trials)} trials need another net than warmup's small one (one whose inputs are whole "
             "numbers, for instance): their kernels are compiled when they are first used. --verbose lists them."
         )
-        click.echo(flowed(text))
+        echo(flowed(text))
     for text in () if verbose else failed:
-        click.echo(flowed(text, err=True), err=True)
+        echo(flowed(text, err=True), err=True)
 
 
 def one_line(error: Exception) -> str:

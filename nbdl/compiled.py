@@ -25,6 +25,7 @@ class Compiled:
     optimizer: Optimizer
     loss: Loss
     metrics: list[tuple[str, Metric]]
+    looked_at: bool = False  # whether its warnings have been given
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss, unit_of
 from nbdl.errors import ConfigError, MissingError
+from nbdl.learnable import warn_of_outputs
 from nbdl.placing import Place
 from nbdl.registry import registry
 from nbdl.units import INSTEAD, placed
@@ -67,7 +68,7 @@ class Compilable:
             if metrics is not None:
                 raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
             metrics = loss_weights
-        elif loss_weights not in (None, 1, [1], (1,)):
+        elif loss_weights not in (None, 1, [1], (1,), [], ()):
             raise TypeError(f"compile: loss_weights= is {INSTEAD['loss_weights']}")
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
@@ -90,6 +91,7 @@ class Compilable:
         except ConfigError:
             self.compiled, self.training_state = before
             raise
+        warn_of_outputs(self._model())
         compiled.optimizer.attach(self._model())
 
     @property

@@ -109,6 +109,10 @@ class PluginError(NbdlError):
     """A plugin breaks the contract of `nbdl.hookspecs`."""
 
 
+class CannotLearnWarning(UserWarning):
+    """A model is built so that its loss cannot fall as it should."""
+
+
 class PluginWarning(UserWarning):
     """A plugin cannot be used; the rest goes on."""
 

@@ -69,6 +69,7 @@ class Layer(Unit, Weighted):
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
     input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
+    output_range: ClassVar[tuple[float, float] | None] = None  # without an activation, where that is known
     rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
     moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
     activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation

@@ -432,7 +432,7 @@ def marked(entry: Entry) -> Callable[[], None]:
     if "renamed" in options:
         marks["renamed"] = {**unit.renamed, **options["renamed"]}
     if entry.kind == Loss.kind:
-        marks |= {option: options[option] for option in ("pairs", "targets") if option in options}
+        marks |= {option: options[option] for option in ("pairs", "targets", "predictions") if option in options}
     before = {name: unit.__dict__[name] for name in marks if name in unit.__dict__}
     for name, value in marks.items():
         setattr(unit, name, value)

@@ -44,10 +44,24 @@ def probability(z: float) -> float:
     return 1.0 / (1.0 + math.exp(-z))
 
 
+# Where activations are tried, to see what they give.
+SAMPLES = (0.0, 1e-3, 0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 5.0, 10.0, 20.0, 100.0, 1e4)
+
+
 class Activation(Unit):
-    """y = f(x), applied to the outputs of a layer."""
+    """y = f(x), applied to the outputs of a layer.
+
+    Attributes:
+        output_range: the least and the largest y, None where that is not known; of scalar functions it is found out.
+        adds_up: whether the y of a row add up to 1.
+    """
 
     kind = "activations"
+    adds_up: ClassVar[bool] = False
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        return (0.0, 1.0) if self.adds_up else None
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y = f(x); return y and what `backward` needs."""
@@ -83,14 +97,18 @@ class Loss(Unit):
         name: what it is reported under as a metric, which any loss takes as an argument.
         from_logits: whether predictions are what an activation of `pairs` would have been given. Such a loss has no
             pairs of its own, and is refused after that activation.
+        predictions: what predictions other than these cannot be learnt with: "probabilities".
+        over_columns: whether it compares the predictions of a row with one another, and so needs several.
 
-    A registration may give the first two as options.
+    A registration may give the first two, and predictions, as options.
     """
 
     kind = "losses"
     last_positions = ("reduction", "name", "dtype")
     pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""
+    predictions: ClassVar[Any] = ""
+    over_columns: ClassVar[bool] = False
     from_logits: bool = False
     name: str
 
@@ -346,6 +364,16 @@ class ElementwiseActivation(Activation):
 
     functions: ClassVar[tuple[Scalar, ...]] = ()
     parameters: dict[str, float]
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        found = []
+        for x in (*SAMPLES, *(-x for x in SAMPLES)):
+            try:
+                found.append(float(self.functions[0](x, *self.parameters.values())))
+            except (ArithmeticError, ValueError):  # a number too large for Python's own functions
+                continue
+        return (min(found), max(found)) if found else None
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         return r.map(self.functions[0], x, *self.parameters.values()), None

@@ -26,6 +26,7 @@ from nbdl.engine.store import Floats
 from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DeviceError, DivergenceError
 from nbdl.inference import SLICE_SECONDS, Tally
+from nbdl.learnable import warn_of_outputs
 from nbdl.programs import executor, training_state
 from nbdl.remedies import remedies
 
@@ -101,6 +102,7 @@ class Training:
         self.model, self.threads = model, threads
         self.compiled, self.device = model._compiled(), (model.device, model.precision)
         self.state = training_state(model)
+        warn_of_outputs(model)
         self.rows, self.indices = 0, np.zeros(0, np.int64)
         self.kinds: Sequence[str | None] = ()
         self.data: Sequence[Any] = ()

@@ -111,7 +111,9 @@ def test_a_seed_has_its_place_and_is_not_used(make: Callable[[], Any]) -> None:
 
 def test_metrics_in_the_place_of_older_keras() -> None:
     model = Sequential([Dense(1, input_dim=2)])
-    for arguments in ((["mae"],), (None, ["mae"]), ("mae",)):
+    model.compile("sgd", "mse", [])
+    assert model.metrics_names == ["loss"]
+    for arguments in ((["mae"],), (None, ["mae"]), ("mae",), ([], ["mae"])):
         model.compile("sgd", "mse", *arguments)
         assert model.metrics_names == ["loss", "mae"]
     with pytest.raises(ConfigError, match="metrics are given twice"):

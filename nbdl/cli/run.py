@@ -212,7 +212,7 @@ def built(run: Run, plan: Plan, parts: Parts) -> Sequential:
     from nbdl import Sequential
 
     model = Sequential(plan.layers, name=run.output.stem, seed=run.seed)
-    model.compile(plan.optimizer, plan.loss, plan.metrics, device=run.device, precision=run.precision)
+    model.compile(plan.optimizer, plan.loss, metrics=plan.metrics, device=run.device, precision=run.precision)
     model.encoding = parts.encoding
     check_outputs(parts.encoding, model.output_shape[-1], "the recipe's net")
     return model

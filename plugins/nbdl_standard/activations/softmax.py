@@ -44,6 +44,8 @@ class Softmax(LastAxis):
     Softmax()
     """
 
+    adds_up = True
+
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         shifted = r.map(subtract, x, r.sum(same, x, over="features", reduction="max"))
         e = r.map(exponential, shifted)

@@ -82,6 +82,8 @@ class Sparsemax(LastAxis):
     Sparsemax()
     """
 
+    adds_up = True
+
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         z = r.map(subtract, x, r.sum(same, x, over="features", reduction="max"))
         width = float(x.features)

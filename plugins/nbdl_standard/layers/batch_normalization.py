@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
@@ -69,6 +70,7 @@ class BatchNormalization(Layer):
     0.99
     """
 
+    output_range = (-math.inf, math.inf)
     rescales = True
     renamed = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
@@ -40,6 +41,7 @@ class Dense(Layer):
     500
     """
 
+    output_range = (-math.inf, math.inf)
     renamed = {
         "output_dim": "units",
         "init": "kernel_initializer",

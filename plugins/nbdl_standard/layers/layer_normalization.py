@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
@@ -49,6 +50,7 @@ class LayerNormalization(Layer):
     0.001
     """
 
+    output_range = (-math.inf, math.inf)
     rescales = True
 
     def __init__(

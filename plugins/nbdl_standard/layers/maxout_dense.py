@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
@@ -63,6 +64,7 @@ class MaxoutDense(Layer):
     Source: Goodfellow et al. 2013; Keras 1.2.2, layers/core.py.
     """
 
+    output_range = (-math.inf, math.inf)
     renamed = {
         "output_dim": "units",
         "init": "kernel_initializer",

@@ -58,6 +58,7 @@ class OfShares(Loss):
     `functions` are of y, p, Σp and the loss's parameters: the value, and its derivative by q.
     """
 
+    over_columns = True
     functions: ClassVar[tuple[Scalar, ...]] = ()
     parameters: dict[str, float]
 

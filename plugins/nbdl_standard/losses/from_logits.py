@@ -30,6 +30,8 @@ class FromLogits(Loss):
         ConfigError: `label_smoothing` is not from 0 to 1.
     """
 
+    predictions = "probabilities"
+
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         if not 0.0 <= label_smoothing <= 1.0:
             raise ConfigError(f"{type(self).__name__}: label_smoothing is from 0 to 1, got {label_smoothing!r}")

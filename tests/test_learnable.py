@@ -1,0 +1,131 @@
+"""Warnings of models that cannot learn."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from nbdl import Activation, Layer, Loss, Sequential, elementwise_pair, losses
+from nbdl.activations import Relu
+from nbdl.cli.app import app
+from nbdl.errors import CannotLearnWarning, DivergenceError
+from nbdl.layers import Activation as ActivationLayer
+from nbdl.layers import Dense, Flatten, ReLU, Softmax
+from nbdl.specs import elementwise
+
+X = np.random.default_rng(0).normal(size=(12, 4))
+ONE = (X[:, 0] > 0.0).astype(float)
+THREE = np.eye(3)[np.arange(12) % 3]
+
+
+def said(layers: list[Layer], loss: Any) -> list[str]:
+    """What `compile` warns of where the shapes are known, and `fit` where they are not; the same, and once."""
+    found = []
+    for shape in (None, 4):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always", CannotLearnWarning)
+            model = Sequential([type(one).from_config(one.get_config()) for one in layers])
+            if shape is not None:
+                model.build(shape)
+            model.compile("sgd", loss)
+            assert bool(seen) <= (shape is not None)
+            y = THREE if layers[0].units == 3 else ONE[:, None]
+            y = np.ones((12, 1)) if loss == "categorical_crossentropy" and y.shape[1] == 1 else y
+            for _ in range(2):
+                with suppress(DivergenceError):
+                    model.fit(X, y, verbose=0)
+        found.append([str(one.message) for one in seen])
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "words"),
+    [
+        ([Dense(1, activation="softmax")], "binary_crossentropy", "'softmax' over a single output"),
+        ([Dense(1, activation="softmax")], "mse", "'softmax' over a single output"),
+        ([Dense(1), Softmax()], "mse", "'softmax' over a single output"),
+        ([Dense(1, activation="sparsemax")], "mse", "'sparsemax' over a single output"),
+        ([Dense(1)], "binary_crossentropy", "lie between -inf and inf.*'sigmoid', or the loss from_logits=True"),
+        ([Dense(3)], "categorical_crossentropy", "takes probabilities.*'softmax', or the loss from_logits=True"),
+        ([Dense(3, activation="relu")], "categorical_crossentropy", "after 'relu', lie between 0 and inf"),
+        ([Dense(3), ReLU()], "kl_divergence", "after 'relu', lie between 0 and inf"),
+        ([Dense(1, activation="tanh")], "binary_focal_crossentropy", "after 'tanh', lie between -1 and 1"),
+        ([Dense(1), ActivationLayer("relu"), Flatten()], "binary_crossentropy", "after 'relu'"),
+        ([Dense(1, activation="sigmoid")], "categorical_crossentropy", "compares the outputs of a row"),
+    ],
+)
+def test_models_that_cannot_learn(layers: list[Layer], loss: str, words: str) -> None:
+    (text,) = said(layers, loss)
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss"),
+    [
+        ([Dense(1, activation="sigmoid")], "binary_crossentropy"),
+        ([Dense(1)], losses.BinaryCrossentropy(from_logits=True)),
+        ([Dense(1, activation="hard_sigmoid")], "binary_crossentropy"),
+        ([Dense(1, activation=Relu(max_value=1.0))], "binary_crossentropy"),
+        ([Dense(3, activation="softmax")], "binary_crossentropy"),
+        ([Dense(3, activation="sigmoid")], "categorical_crossentropy"),
+        ([Dense(3), Softmax()], "categorical_crossentropy"),
+        ([Dense(1)], "hinge"),
+        ([Dense(1, activation="relu")], "mse"),
+    ],
+)
+def test_models_that_can(layers: list[Layer], loss: Any) -> None:
+    assert said(layers, loss) == []
+
+
+def f(x: float) -> float:
+    return 2.0 * x if x > 0.0 else 0.0
+
+
+def df(x: float, y: float) -> float:
+    return 2.0 if x > 0.0 else 0.0
+
+
+def test_units_of_third_parties_say_what_they_give_and_take() -> None:
+    twice: Any = elementwise("activations", "twice", (f, df))()
+    assert twice.output_range == (0.0, 2e4)
+
+    class Odds(Loss):
+        predictions = "probabilities"
+        pairs = {"sigmoid": elementwise_pair(lambda y, z: z, lambda y, z: z)}
+
+        def values(self, r: Any, y: Any, p: Any) -> Any:
+            return r.mean(lambda y, p: (y - p) * (y - p), y, p)
+
+    class Bounded(Layer):
+        output_range = (0.0, 1.0)
+
+        def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+            return x, None
+
+    with pytest.warns(CannotLearnWarning, match=r"after 'twice', lie between 0 and inf.*'sigmoid'"):
+        Sequential([Dense(1, activation=twice, input_dim=2)]).compile("sgd", Odds())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CannotLearnWarning)
+        Sequential([Dense(1, input_dim=2), Bounded()]).compile("sgd", Odds())
+    assert Activation().output_range is None
+    assert Dense(1).output_range == (-math.inf, math.inf)
+
+
+def test_the_command_line_says_so(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,y\n" + "".join(f"{a:.3f},{b:.3f},{a + b:.3f}\n" for a, b, *_ in np.tile(X, (5, 1))))
+    arguments = ["train", str(table), "--target", "y", "--arch", "2-8:relu-1:softmax", "--epochs", "1", "-o"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = CliRunner().invoke(app, [*arguments, str(tmp_path / "m.nbdl")])
+    assert result.exit_code == 0, result.output
+    assert "This model cannot learn as it should" in " ".join(result.output.split())

@@ -88,20 +88,27 @@ def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flu
                 os.replace(temporary, path)
         if fcntl is None:  # on Windows an open file cannot be renamed
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise named(error, path) from None
         raise
 
 
+def named(error: OSError, path: Path) -> OSError:
+    """Return an error about a temporary file, or none, as one about the file that the user knows."""
+    return OSError(error.errno, error.strerror, str(path))
+
+
 def _temporary(path: Path, mode: int) -> tuple[int, Path]:
-    """Make a temporary file beside a path; an error names the path itself, the only name that the user knows."""
+    """Make a temporary file beside a path; an error names the path itself."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         return os.open(temporary, flags, mode), temporary
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        raise named(error, path) from None
 
 
 def _remove_abandoned(temporary: Path) -> None:

@@ -182,7 +182,7 @@ def trained() -> nbdl.Sequential:
     random_numbers = np.random.default_rng(0)
     x, y = random_numbers.normal(size=(ROWS, 3)).astype(np.float32), np.arange(ROWS) % 3
     model = net()
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=1, batch_size=4, verbose=0)
     encoding = Encoding.fit(Arrays("arrays", x, y), task="classification", standardize=True)
     config = {**encoding.to_config(), "classes": ["red", "green", "blue"]}

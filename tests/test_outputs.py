@@ -136,6 +136,13 @@ def test_devices_are_written_to(table: Path) -> None:
     assert run("predict", "p.nbdl", "data.csv", "-o", "/dev/null").output == ""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device")
+def test_a_full_device_is_named(table: Path) -> None:
+    assert (
+        "/dev/full: No space left on device" in run("predict", "p.nbdl", "data.csv", "-o", "/dev/full", code=1).stderr
+    )
+
+
 # -- models and weights -----------------------------------------------------------------------------------
 
 
@@ -201,6 +208,18 @@ def test_an_error_of_writing_names_the_file_itself(folder: Path, monkeypatch: py
     with pytest.raises(PermissionError) as caught:
         nbdl.files.write_atomically(folder / "other", b"")
     assert caught.value.filename == str(folder / "other")
+
+
+@pytest.mark.parametrize("what", ["fsync", "replace"])
+def test_an_error_in_the_middle_names_the_file_itself(what: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device", *map(str, arguments[:1]))
+
+    monkeypatch.setattr(f"nbdl.files.os.{what}", fails)
+    with pytest.raises(OSError, match="No space") as caught:
+        net().save("m.nbdl")
+    assert caught.value.filename == str(folder / "m.nbdl")
+    assert list(folder.iterdir()) == []
 
 
 # -- exports and pages ------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from nbdl.cli.output import Answers, echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import check_outputs, load, saying_how_read
 from nbdl.errors import ConfigError
-from nbdl.files import write_atomically
+from nbdl.files import named, write_atomically
 from nbdl.outputs import as_path, check_file
 
 if TYPE_CHECKING:
@@ -159,8 +159,11 @@ def is_answers(path: Path) -> bool:
 def save_answers(target: Path, rows: Iterator[list[Any]]) -> bool:
     """Write the answers whole or not at all; return whether they replaced earlier ones."""
     if is_device(target):
-        with target.open("w", encoding="utf-8", newline="") as file:
-            write(file, rows)
+        try:
+            with target.open("w", encoding="utf-8", newline="") as file:
+                write(file, rows)
+        except OSError as error:
+            raise named(error, target) from None
         return False
     replaced = check_file(target, "a file of answers", is_answers)  # again: it may have changed meanwhile
     text = io.StringIO(newline="")

@@ -42,6 +42,7 @@ COMMON: dict[str, tuple[str, Any]] = {
 }
 # What rules call by these names lies between.
 BELOW_ONE = math.nextafter(1.0, 0.0)
+LARGEST = 3.4028234663852886e38  # of float32
 RANGES = {"beta_1": (0.0, BELOW_ONE), "beta_2": (0.0, BELOW_ONE), "rho": (0.0, 1.0), "epsilon": (0.0, math.inf)}
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
@@ -350,8 +351,10 @@ def _set_common(optimizer: Optimizer, name: str = "", **values: Any) -> None:
         setattr(optimizer, argument, value)
     who = type(optimizer).__name__
     rate = vars(optimizer).get("learning_rate", 0.0)
-    if not callable(rate) and not _is_number(rate, 0.0, math.inf):
-        raise ConfigError(f"{who}: learning_rate is a number of at least 0, or a schedule, got {rate!r}")
+    if not callable(rate) and not _is_number(rate, 0.0, LARGEST):
+        raise ConfigError(
+            f"{who}: learning_rate is a number of at least 0 that float32 can hold, or a schedule, got {rate!r}"
+        )
     for name, (low, high) in RANGES.items():
         value = vars(optimizer).get(name, low)
         if not _is_number(value, low, high):

@@ -9,6 +9,7 @@ from nbdl.compiled import TrainingState
 from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
+from nbdl.engine.threads import check_environment
 from nbdl.errors import ConfigError
 from nbdl.recording import Objective, derivative_program, evaluation_program, prediction_program, training_program
 from nbdl.updating import new_slots
@@ -72,6 +73,7 @@ def executor(
     key = (what, rows, tuple(gathered), executors.device(), *on, checked, _rule(model, what), place)
     found: executors.Executor | None = model._executors.get(key)
     if found is None:
+        check_environment()
         make = executors.make_checked if checked else executors.make
         _forget_older(model)
         found = model._executors[key] = make(recorded(model, what), model.store, rows, gathered, slots, *on)
@@ -117,6 +119,7 @@ def _make_net(model: Sequential, derivatives: bool) -> Any:
         from nbdl.nets.plain import PlainNet
 
         return PlainNet(model, derivatives)
+    check_environment()
     import nbdl.nets.numba_type  # noqa: F401 - tells Numba of the type
     from nbdl.engine.plans import Plans
     from nbdl.nets.net import Net

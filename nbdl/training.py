@@ -200,8 +200,12 @@ class Training:
             for column, name in enumerate(self.program.scalars[1:], 1):
                 table[:, column] = values[name]
         if not np.isfinite(table).all():
-            bad = self.program.scalars[int(np.argmin(np.isfinite(table).all(axis=0)))]
-            raise ConfigError(f"{self.compiled.optimizer!r}: its {bad} is not a finite number")
+            row, column = np.argwhere(~np.isfinite(table))[0]
+            raise ConfigError(
+                f"{self.compiled.optimizer!r}: its {self.program.scalars[column]} is not a finite number of float32 in "
+                f"step {int(steps[row, 2])}. It follows from the learning rate and the optimizer's other numbers: give "
+                "smaller ones"
+            )
         return table
 
     def refuse_spoiled_weights(self, epoch: int, step: int, when: str) -> None:

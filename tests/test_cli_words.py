@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +17,7 @@ from nbdl.cli.app import app
 from nbdl.cli.spoken import in_options
 from nbdl.cli.train import train
 from nbdl.entries import SESSION
+from nbdl.files import write_atomically
 from nbdl.needs import remedy
 
 
@@ -116,3 +121,26 @@ def test_one_is_singular() -> None:
     assert "Takes: x" in run("summary", "one.nbdl").stdout
     Path("row.csv").write_text("x,y\n1,2\n")
     assert "(1 row)" in run("evaluate", "one.nbdl", "row.csv").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_names_what_could_not_be_written() -> None:
+    run("train", "digits", "--epochs", "1", "-q", "--progress", "none")
+    with Path("/dev/full").open("w") as full:
+        for arguments in (("predict", "digits.nbdl", "digits"), ("plugins", "list"), ("doctor", "--json")):
+            done = subprocess.run(
+                [sys.executable, "-m", "nbdl", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            )
+            assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")
+    error = run("predict", "digits.nbdl", "digits", "-o", "/dev/full", code=1).stderr
+    assert error == "Error: /dev/full: No space left on device\n"
+
+
+def test_a_file_that_cannot_be_written_whole_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*answers\.csv'"):
+        write_atomically(Path("answers.csv"), b"1")
+    assert not list(Path().iterdir())

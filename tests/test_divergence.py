@@ -214,10 +214,13 @@ def test_an_update_that_overflows_in_the_last_step_is_noticed() -> None:
     assert "weights that are not finite" in str(error)
 
 
-@pytest.mark.parametrize("rate", [math.nan, math.inf, 1e300])
+@pytest.mark.parametrize("rate", [math.nan, math.inf, 1e300, 1e39])
 def test_a_learning_rate_that_is_no_float32_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match="learning_rate is a number of at least 0"):
         nbdl.optimizers.SGD(-rate)
+    for optimizer in (nbdl.optimizers.SGD, nbdl.optimizers.Adam, nbdl.optimizers.Lamb):
+        with pytest.raises(ConfigError, match="learning_rate is a number of at least 0 that float32 can hold"):
+            optimizer(rate)
     model, x = plain(nbdl.optimizers.SGD(0.1))
     model.optimizer.learning_rate = rate
     before = model.get_weights()

@@ -199,6 +199,19 @@ def test_an_odd_number_of_threads_in_the_environment_is_refused(given: str, monk
     assert usable_threads(1) == 1
 
 
+@pytest.mark.parametrize("name", ["NBDL_THREADS", "NUMBA_NUM_THREADS"])
+@pytest.mark.parametrize("given", ["abc", "0", "-3"])
+def test_it_is_refused_by_the_smallest_net_too(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, given)
+    message = f"the environment variable {name} must be an integer of at least 1, got '{given}'"
+    model = nbdl.Sequential([nbdl.layers.Dense(1, input_dim=2)])
+    model.compile("sgd", "mse")
+    x = np.ones((2, 2), np.float32)
+    for use in (lambda: model.predict(x), lambda: model.fit(x, x[:, 0], verbose=0), lambda: model(x), model.as_njit):
+        with pytest.raises(ConfigError, match=message):
+            use()
+
+
 @pytest.mark.parametrize(("given", "wanted"), [("1", 1), ("", None), ("2", 2)])
 def test_the_environment_says_how_many_threads(given: str, wanted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = usable_threads()

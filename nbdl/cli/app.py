@@ -125,7 +125,7 @@ def described(error: Exception) -> str:
         return str(error)
     text = safe(" ".join(str(error).split()))
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{error.filename or 'standard output'}: {error.strerror}"  # files are named where they are written
     return f"{type(error).__name__}: {text} (a bug in nbdl or in a plugin; --debug shows where)"
 
 

@@ -32,18 +32,28 @@ def usable_threads(wanted: int | None = None) -> int:
     if _forked:
         return 1
     if wanted is None:
-        wanted = _wanted_by_environment() or available()
+        wanted = _from_environment("NBDL_THREADS") or available()
     if wanted < 1:
         raise ConfigError(f"threads must be at least 1, got {wanted}")
     return int(min(wanted, numba.config.NUMBA_NUM_THREADS))
 
 
-def _wanted_by_environment() -> int | None:
-    given = os.environ.get("NBDL_THREADS")
+def check_environment() -> None:
+    """Refuse numbers of threads in the environment that are none; Numba cannot even be imported with some of them.
+
+    Raises:
+        ConfigError: there is such a variable.
+    """
+    for name in ("NBDL_THREADS", "NUMBA_NUM_THREADS"):
+        _from_environment(name)
+
+
+def _from_environment(name: str) -> int | None:
+    given = os.environ.get(name)
     if not given:
         return None
     if not given.isdecimal() or int(given) < 1:
-        raise ConfigError(f"the environment variable NBDL_THREADS must be an integer of at least 1, got {given!r}")
+        raise ConfigError(f"the environment variable {name} must be an integer of at least 1, got {given!r}")
     return int(given)
 
 

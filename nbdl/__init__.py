@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from nbdl import regularizers as regularizers
     from nbdl import schedules as schedules
     from nbdl import utils as utils
+    from nbdl.building import Builder
     from nbdl.callback import Callback, History
+    from nbdl.engine.program import Recorder
+    from nbdl.engine.tensor import Tensor
     from nbdl.hookspecs import hookimpl
     from nbdl.layer import Layer
     from nbdl.model import Sequential
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Activation": "specs",
+    "Builder": "building",
     "Callback": "callback",
     "Constraint": "specs",
     "History": "callback",
@@ -57,9 +61,11 @@ _HOME = {
     "Metric": "specs",
     "Optimizer": "optimizer",
     "Pair": "specs",
+    "Recorder": "engine.program",
     "Regularizer": "specs",
     "Schedule": "optimizer",
     "Sequential": "model",
+    "Tensor": "engine.tensor",
     "elementwise_pair": "specs",
     "hookimpl": "hookspecs",
     "load_model": "saving",
@@ -69,9 +75,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Activation", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric", "Optimizer", "Pair",
-    "Regularizer", "Schedule", "Sequential", "elementwise_pair", "hookimpl", "load_model", "model_from_json",
-    "register", "set_random_seed",
+    "Activation", "Builder", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric",
+    "Optimizer", "Pair", "Recorder", "Regularizer", "Schedule", "Sequential", "Tensor", "elementwise_pair",
+    "hookimpl", "load_model", "model_from_json", "register", "set_random_seed",
 ]  # fmt: skip
 
 

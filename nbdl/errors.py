@@ -89,6 +89,10 @@ class KernelError(ConfigError):
         super().__init__(message)
         self.kernel, self.function, self.plugin, self.file, self.line = kernel, function, plugin, file, line
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, which names the author's line, and no frames of nbdl."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.kernel, self.function, self.plugin, self.file, self.line)
 

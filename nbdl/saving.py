@@ -35,6 +35,8 @@ from nbdl.errors import (
     warn,
 )
 from nbdl.files import write_atomically
+from nbdl.kept import KeptError, check_remade, refuse_kept
+from nbdl.layer import Layer
 from nbdl.needs import NEED, changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.notes import Note, noted, read_note
 from nbdl.outputs import Known, as_path, check_file, is_model, zip_names
@@ -160,6 +162,8 @@ def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
                 f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
                 "with nbdl.register(...)"
             )
+        if isinstance(value, Layer):
+            check_remade(value)
         visit(list(value.arguments.values()), named)
         visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
@@ -326,6 +330,9 @@ def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
     if not all(number in range(len(config["layers"])) for number in order):
         raise FileFormatError(f"not a model's config: order: expected places among {len(config['layers'])} layers")
     layers = [registry.make("layers", layer, "the config's layers") for layer in config["layers"]]
+    for layer, given in zip(layers, config["layers"], strict=True):
+        if isinstance(given, dict) and isinstance(given.get("config"), dict):
+            refuse_kept(layer, given["config"])
     model = kind(name=config.get("name", "sequential"), seed=config.get("seed"))
     for place, number in enumerate(order):
         if place == 0 or not layers[number].declares_input:  # version 0.1.0 took further ones, which did nothing
@@ -426,7 +433,7 @@ def _model_from(file: BinaryIO, name: str) -> Sequential:
             raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
         if whose := changed_in_place(error):
             raise ConfigError(f"{name}: {error}. {whose}") from None
-        if isinstance(error, KernelError) or (isinstance(error, NbdlError) and name in str(error)):
+        if isinstance(error, KernelError | KeptError) or (isinstance(error, NbdlError) and name in str(error)):
             raise
         what = "" if isinstance(error, NbdlError) else f"{type(error).__name__}: "
         raise FileFormatError(f"{name} is damaged: {what}{error}") from error

@@ -16,7 +16,7 @@ from nbdl.entries import Owner
 from nbdl.errors import ConfigError, NbdlError, PluginError
 from nbdl.outputs import as_path
 from nbdl.registry import kind_named, registry
-from nbdl.specs import ELEMENTWISE, kind_of_functions
+from nbdl.specs import ELEMENTWISE, kind_of_functions, refuse_partial
 from nbdl.units import BASES, Unit
 
 # Names of functions that say what they are for, rather than what they compute.
@@ -68,7 +68,7 @@ def register(*given: Any, kind: str | None = None, **options: Any) -> Any:
         return None
     if isinstance(first, type) and issubclass(first, Unit):
         return _add_class(first, name, kind, options)
-    if kind is not None or name or _are_functions(given):
+    if kind is not None or name or _are_functions(given) or _is_partial(first):
         return _add_functions(given, name, kind, options)
     for module in given:
         _add_module(module)
@@ -165,6 +165,10 @@ def _are_functions(given: tuple[Any, ...]) -> bool:
     return all(isinstance(one, FunctionType) and not _is_hook(one) for one in given)
 
 
+def _is_partial(given: Any) -> bool:
+    return isinstance(given, functools.partial)
+
+
 def _is_hook(given: Any) -> bool:
     return hasattr(given, f"{GROUP}_impl")
 
@@ -181,6 +185,9 @@ def _add_class(unit: type[Unit], name: str, kind: str | None, options: dict[str,
 
 
 def _add_functions(given: tuple[Any, ...], name: str, kind: str | None, options: dict[str, Any]) -> Any:
+    for one in given:
+        if _is_partial(one):  # whose arguments would not tell the kind
+            refuse_partial(one, name)
     name = name or getattr(given[0], "__name__", "")
     if not name or name in ROLES:
         raise PluginError('a unit of functions needs a name: nbdl.register("my_unit", f, df)')

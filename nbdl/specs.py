@@ -462,6 +462,8 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
     wanted = " and ".join(f"{role}({', '.join(leading)}, ...)" for role, leading in roles)
     if len(functions) != len(roles):
         raise PluginError(f"{name!r}: {kind} take {wanted}; {len(functions)} function(s) were given")
+    for function in functions:
+        refuse_partial(function, name)
     own = [_own_parameters(one, len(leading)) for one, (_, leading) in zip(functions, roles, strict=True)]
     for (role, leading), function, parameters in zip(roles, functions, own, strict=True):
         if parameters is None:
@@ -475,6 +477,25 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
                 f"{_defaults(own[0] or {})} in {roles[0][0]}"
             )
     return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
+
+
+def refuse_partial(function: Any, name: str) -> None:
+    """Refuse what is called as a function but is none: its code cannot be read.
+
+    Raises:
+        PluginError: it is no plain function.
+    """
+    if inspect.isfunction(getattr(function, "py_func", function)):
+        return
+    inner = getattr(function, "func", None)
+    if inner is None:
+        raise PluginError(f"{name!r}: {function!r} is no plain Python function (def or lambda)")
+    called, values = getattr(inner, "__name__", "f"), getattr(function, "keywords", None) or {}
+    given = "".join(f", {key}={value!r}" for key, value in values.items())
+    raise PluginError(
+        f"{name!r}: {called} is given as a functools.partial, whose values compiled code cannot see; write a function "
+        f"with a default instead: def f(x{given}): return {called}(x{''.join(f', {key}={key}' for key in values)})"
+    )
 
 
 def kind_of_functions(functions: tuple[Scalar, ...]) -> str:

@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.functions import add, same, square
-from nbdl.engine.operands import result
+from nbdl.engine.operands import most_operands, result
 from nbdl.engine.program import Recorder, Shape, Tensor
 from nbdl.engine.source import compose
 from nbdl.engine.store import aligned_zeros, end_of
 from nbdl.errors import ConfigError
 from nbdl.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer, Scalar
+
+# Common arguments that take operands of an update.
+COMMON_OPERANDS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_overwrite_frequency",
+                   "gradient_accumulation_steps")  # fmt: skip
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Floats, Store, Weight
@@ -130,8 +134,31 @@ def _step(
                 f"{given!r}"
             )
         rule, operands = given
+        _check_room(optimizer, around, kept, list(scalars), len(operands))
         function = around.composed(rule, len(operands))
         r.map(function, w, g, *kept.values(), *operands, *common.values(), into=[w, *kept.values()])
+
+
+def _check_room(
+    optimizer: Optimizer, around: Around, kept: Mapping[str, Tensor], scalars: Sequence[str], operands: int
+) -> None:
+    """Refuse an update with more operands than a kernel takes; say what takes them.
+
+    Raises:
+        ConfigError: there are more.
+    """
+    most, extra = most_operands(2), [*around.scalars.values(), *["the scale of the gradient"] * around.scaled]
+    count = 3 + 2 * len(kept) + operands + len(extra)  # the weight is read and written, as slots are
+    if count <= most:
+        return
+    asked = [name for name in COMMON_OPERANDS if getattr(optimizer, name, None)]
+    common = f"; {len(extra)} numbers ({', '.join(extra)}) of {', '.join(asked)}" if extra else ""
+    raise ConfigError(
+        f"{type(optimizer).__name__}: its update takes {count} operands, and there is room for {most}: 3 for the "
+        f"weight and its gradient; {2 * len(kept)} for {len(kept)} slots ({', '.join(kept) or 'none'}); "
+        f"{operands} numbers of its own ({', '.join(scalars)}){common}. Numbers that do not change from step to step "
+        "can be literals or constants of the module in `update`; or leave out a common argument"
+    )
 
 
 class Around:

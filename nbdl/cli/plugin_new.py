@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, short_help="Write a small plugin package to start from.")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option(
     "--kind",
     metavar="KIND",
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only list the files.")
 @debug_option
 @click.pass_context
-def new(ctx: click.Context, name: str, kind: str | None, output: str | None, author: str, dry_run: bool) -> None:
+def new(ctx: click.Context, name: str | None, kind: str | None, output: str | None, author: str, dry_run: bool) -> None:
     """Write a package with one unit called NAME: code, tests, README, licence and CI, all of which work at once.
 
     \b
@@ -48,9 +48,14 @@ def new(ctx: click.Context, name: str, kind: str | None, output: str | None, aut
     """
     from nbdl import scaffold
 
+    if name is None and kind is None:
+        click.echo(f"nbdl plugins new NAME --kind KIND, with one of these kinds:\n{kinds()}")
+        return
     if kind is None:
         echo(f"Say what {name} is to be by --kind:\n{kinds()}", err=True)
         ctx.exit(2)
+    if name is None:
+        raise click.UsageError(f"Say what the unit is called: nbdl plugins new NAME --kind {kind}")
     entry = template(kind)
     request = scaffold.named(name, entry.options.get("makes", entry.name), author)
     if request.kind == "command" and request.unit.replace("_", "-") in COMMANDS:

@@ -27,7 +27,7 @@ STAGE_FIRST, STAGE_END, STAGE_PARALLEL = range(3)
 
 # First words of a descriptor; operand pairs and what else a kernel reads follow.
 OP_KERNEL, OP_HEIGHT, OP_WIDTH, OP_OPERANDS = range(4)
-OP_WORDS = 48
+OP_WORDS = 72  # 34 operands of a map; an odd number of cache lines, so that descriptors do not share sets
 
 # Words of a report.
 REPORT_STEPS, REPORT_STATUS = range(2)

@@ -23,6 +23,7 @@ from nbdl.errors import KernelError
 Place = tuple[FunctionType, int]
 SESSION = "this session"
 PLACE = re.compile(r'File "[^"\n]*", line (\d+)|(?:\bat|\b[Ff]rom) \S[^\n]*? \((\d+)\)')
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 CALLED = re.compile(r"<function (\w+) at")
 NOISE = ("Failed in", "During:", "There are ", " - Of which", "File ", "Of which")
 OPERATORS = {
@@ -48,6 +49,7 @@ TYPES = (
     (r"\b(\w+)_[0-9a-f]{8}\b", r"\1"),
 )
 ELEMENTS = "elements are x[i, j] and take numbers, rows x[i] and slices x[:, a:b] take as much as they hold"
+SET_FIRST = "set it on every way that leads here"
 INTEGERS = "an index is an integer: make one of a float by int(...)"
 
 
@@ -145,9 +147,13 @@ def failed(error: BaseException, kernel: str, place: Callable[[FrameType, int], 
     why, todo = "fails", "see help(nbdl.kernels)"
     if isinstance(error, IndexError):
         why, todo = "reaches outside an array", "an index is from 0 to below the array's size"
+    elif isinstance(error, UnboundLocalError):
+        name = re.search(r"local variable ('\w+')", message)
+        why, todo = f"uses {name[1] if name else 'a variable'} before it is set", SET_FIRST
     elif "read-only" in message:
         why, todo = "writes to an input", "only outputs are written"
-    return told(kernel, Fault(*author, f"{why} ({message or type(error).__name__})", todo), "fails")
+    reason = "" if isinstance(error, UnboundLocalError) else f" ({message or type(error).__name__})"
+    return told(kernel, Fault(*author, f"{why}{reason}", todo), "fails")
 
 
 def first_line(function: Function) -> int:
@@ -174,7 +180,7 @@ def found(error: BaseException, text: str, operations: Sequence[Operation]) -> F
     error = error.__cause__ or error
     if not any(kind.__module__.startswith("numba") for kind in type(error).__mro__):
         return None
-    message = str(error)
+    message = ANSI.sub("", str(error))
     places = [int(one or other) for one, other in PLACE.findall(message)]
     number = places[0] if places else 0
     if "unify return type" in message:  # of all its returns, in no order
@@ -244,6 +250,9 @@ def author_of(operations: Sequence[Operation], text: str = "") -> FunctionType:
 
 def explained(message: str, otherwise: str) -> tuple[str, str]:
     """A compiler's message as what is wrong, which completes "function ...", and what to do."""
+    if match := re.search(r"[Vv]ariable '([^'.]+)[^']*' (?:is not defined|referenced before)", message):
+        name = readable(match[1])
+        return f"uses {name!r} before it is set", SET_FIRST
     if match := re.search(r"Unknown attribute '(\w+)' of type (.+)", message):
         kind = {"array": "an array", "row": "a row", FLAT: FLAT}.get(readable(match[2]), "a number")
         return f"uses .{match[1]}, which {kind} does not have", otherwise

@@ -5,6 +5,7 @@ Compiled code looks at none of them again, so a wrong one would read or write wh
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import operator
@@ -131,6 +132,12 @@ def takes(function: Any, count: int, where: str, what: str, layer: str) -> None:
         KernelError: it takes another number of arguments.
     """
     plain = getattr(function, "py_func", function)
+    if isinstance(plain, functools.partial):
+        name = getattr(plain.func, "__name__", "f")
+        raise ConfigError(
+            f"{where}: {name} is given as a functools.partial, whose values compiled code cannot see; give them as "
+            f"operands, {where.rpartition(': ')[2]}({name}, x, value), or write a function with a default"
+        )
     if not inspect.isfunction(plain):
         raise ConfigError(f"{where}: the function is a plain Python function, def or lambda, got {said(plain)}")
     code, defaults = plain.__code__, len(plain.__defaults__ or ())
@@ -176,13 +183,18 @@ def _told(function: Any, fault: Fault, where: str, layer: str) -> KernelError:
     return told(kernel.removeprefix(": "), fault, "does not compile")
 
 
+def most_operands(words: int) -> int:
+    """How many operands a descriptor has room for, if each takes so many words."""
+    return (OP_WORDS - OP_OPERANDS) // words
+
+
 def few_enough(operands: int, words: int, where: str, kind: str) -> None:
     """Refuse more operands than a kernel's descriptor has room for.
 
     Args:
         words: of the descriptor that each operand takes.
     """
-    most = (OP_WORDS - OP_OPERANDS) // words
+    most = most_operands(words)
     if operands > most:
         raise ConfigError(
             f"{where}: {operands} operands and results together; {kind} takes at most {most}. Put numbers that do not "

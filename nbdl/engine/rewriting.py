@@ -377,6 +377,8 @@ class Rewriter(ast.NodeTransformer):
             return ast.Name(name, ast.Load())  # an author's kernel may not raise: nobody would see it
         if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
             return self.visit_Constant(ast.Constant(value.item()))
+        if callable(value):
+            self.refuse(f"calls {said}, which compiled code does not have")
         hint = ", an array; what is an operand may be one, see r.table" if hasattr(value, "dtype") else ""
         self.refuse(f"uses {said} = {reprlib.repr(value)}{hint}")
         return ast.Constant(None)

@@ -140,7 +140,7 @@ def _run(
         with np.errstate(all="ignore"):
             (_run_cuda if cuda else _run_cpu)(operation, reference_function(body), inputs, rows[0])
     except Exception as error:  # others are of Python's own rules, or are told where the body is compiled
-        memory = isinstance(error, IndexError) or any(
+        memory = isinstance(error, IndexError | UnboundLocalError) or any(
             one in str(error) for one in (READ_ONLY, *(() if cuda else SHAPES))
         )
         told = author_error(operation, error) if memory else None

@@ -10,6 +10,7 @@ from typing import Any
 from nbdl import hookspecs
 from nbdl.options import OPTIONS, Option
 from nbdl.reference.description import signature_of
+from nbdl.reference.docstrings import parse
 from nbdl.reference.markdown import block, code, prose, table
 
 
@@ -23,6 +24,44 @@ def hook_page() -> str:
         parts += [f"## {code(name)}", block(signature_of(hook), "python"), f"Since {hook.since}.", *paragraphs(hook)]
         parts += options(name.removeprefix("register_"))
     return "\n\n".join(parts)
+
+
+# What layers, and all units that are not elementwise, are written with.
+WRITTEN_WITH = {
+    "Recorder": (
+        "map", "sum", "gemm", "kernel", "uniform", "table", "take", "mean", "share", "total", "chain_rule", "add_to",
+        "one_hot", "reshape", "gradient", "assign", "write", "log",
+    ),
+    "Builder": ("weight", "state"),
+}  # fmt: skip
+
+
+def recorder_page() -> str:
+    """The page of what layers and other units record with: `nbdl.Recorder` and `nbdl.Builder`."""
+    import nbdl
+    from nbdl.engine import program
+
+    parts = ["# Recorder and Builder", *paragraphs(program)]
+    for name, methods in WRITTEN_WITH.items():
+        made_with = getattr(nbdl, name)
+        parts += [f"## {code(name)}", f"{code(f'nbdl.{name}')}.", *paragraphs(made_with)]
+        for method in methods:
+            parts += _method(f"{name.lower()[0]}.{method}", getattr(made_with, method))
+    return "\n\n".join(parts)
+
+
+def _method(name: str, method: Any) -> Iterator[str]:
+    """A method with its arguments and errors."""
+    doc = parse(inspect.getdoc(method) or "")
+    yield f"### {code(name)}"
+    yield block(signature_of(method, name).replace("(self, ", "("), "python")
+    yield prose(doc.summary)
+    yield from (prose(note) for note in doc.notes)
+    if doc.arguments:
+        yield table(["argument", "meaning"], ([code(one), prose(text)] for one, text in doc.arguments.items()))
+    if doc.returns:
+        yield f"Returns {prose(doc.returns)}"
+    yield from (f"Raises {code(error)}: {prose(text)}" for error, text in doc.raises.items())
 
 
 def summary(hook: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from nbdl.hookspecs import KINDS, specifications
 from nbdl.options import CLASSES
 from nbdl.reference.commands import command_page, commands
-from nbdl.reference.contract import hook_page
+from nbdl.reference.contract import WRITTEN_WITH, hook_page, recorder_page
 from nbdl.reference.curves import Plot, plot_of
 from nbdl.reference.description import Argument, Description, describe
 from nbdl.reference.docstrings import parse
@@ -56,7 +56,7 @@ def pages(title: str, entries: Sequence[Entry], place: Place | None = None, cont
         title: of the index: the package's name.
         entries: the units, all of one package.
         place: how a page says where a unit's code is, given its file's name within the package.
-        contract: whether to add the page of hooks.
+        contract: whether to add the pages of hooks and of the recorder.
 
     Raises:
         PluginError: a command cannot be imported.
@@ -80,6 +80,8 @@ def pages(title: str, entries: Sequence[Entry], place: Place | None = None, cont
     if contract:
         made["hooks.md"] = hook_page()
         contents["hooks"] = {name: name for name in specifications()}
+        made["recorder.md"] = recorder_page()
+        contents["recorder"] = {name: name.lower() for name in WRITTEN_WITH}
     made[INDEX] = index(title, contents)
     return {name: f"{mark(title)}\n\n{text}\n" if name.endswith(".md") else text for name, text in made.items()}
 

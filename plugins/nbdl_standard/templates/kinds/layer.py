@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl import Builder, Recorder, Tensor
 
 
 # For `map` and `sum`: scalar functions, applied to every element.

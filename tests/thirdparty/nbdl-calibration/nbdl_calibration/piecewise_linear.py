@@ -11,8 +11,7 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl import Builder, Recorder, Tensor
     from nbdl.layer import Shape
 
 

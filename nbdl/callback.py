@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nbdl.errors import DivergenceError
     from nbdl.model import Sequential
 
-Logs = dict[str, float]
+Logs = dict[str, Any]  # a figure is a number, or an array of several
 BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 EVALUATION_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end")
 
@@ -146,7 +146,7 @@ class History(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
+            self.history.setdefault(name, []).append(value if getattr(value, "ndim", 0) else float(value))
 
     def __repr__(self) -> str:
         """How many epochs, and their last figures: short, for it is what a notebook shows below a cell with `fit`."""

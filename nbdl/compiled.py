@@ -83,8 +83,8 @@ class WeightedMetric(Metric):
         added = self.metric.add(own, steps[:, :-1], rows, steps[:, -1])
         return np.concatenate([added, in_order(total, steps[:, -1:])])
 
-    def result(self, sums: Any, rows: float) -> float:
-        return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0
+    def result(self, sums: Any, rows: float) -> Any:
+        return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0 * self.metric.result(sums[:-1], 1.0)
 
 
 def unit_of(metric: Metric) -> Metric | Loss:

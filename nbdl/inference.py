@@ -198,14 +198,14 @@ def run_rows(
 def evaluate(
     model: Sequential, x: Any, y: Any, sample_weight: Any = None, batch_size: int | None = None,
     steps: int | None = None, callbacks: Any = None, threads: int | None = None,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     """The loss and each metric over all rows, or those of an iterable's batches, by name."""
     check_threads(threads)
     hooks = CallbackList(made(callbacks, "evaluate's callbacks"), model, {"steps": steps})
     return evaluation(model, [x, y, sample_weight], batch_size, steps, hooks).figures(threads, hooks)
 
 
-def test_on_batch(model: Sequential, x: Any, y: Any, sample_weight: Any, anew: bool) -> dict[str, float]:
+def test_on_batch(model: Sequential, x: Any, y: Any, sample_weight: Any, anew: bool) -> dict[str, Any]:
     """The loss and each metric over one batch, or over all batches so far."""
     one = Evaluation(model, checked_data(model, x, y, sample_weight)).all_rows
     one.run(None)
@@ -237,7 +237,7 @@ class Evaluation:
                 raise DataError("there are no rows to evaluate on")
             self.all_rows = Pass(model, "evaluate", source, self.device)
 
-    def figures(self, threads: int | None, hooks: CallbackList) -> dict[str, float]:
+    def figures(self, threads: int | None, hooks: CallbackList) -> dict[str, Any]:
         """The figures by name, with the weights as they are now."""
         hooks.call("on_test_begin", {})
         tally = self._of_rows(threads) if self.stream is None else self._of_batches(self.stream, threads, hooks)
@@ -294,7 +294,7 @@ class Tally:
             self.sums[f"metric {name}"] = metric.add(self.sums.get(f"metric {name}"), part, counts, counts)
         self.rows += int(rows.sum())
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, Any]:
         """loss (penalties included, as in Keras) and metrics."""
         if self.rows == 0:
             return {}
@@ -302,7 +302,8 @@ class Tally:
         loss = self.sums["loss"][0] / max(counted, 1.0)
         if "penalty" in self.sums:
             loss += self.sums["penalty"][0] / self.rows
-        figures = {"loss": float(loss)}
+        figures: dict[str, Any] = {"loss": float(loss)}
         for name, metric in self.metrics:
-            figures[name] = float(metric.result(self.sums[f"metric {name}"], self.rows))
+            figure = metric.result(self.sums[f"metric {name}"], self.rows)
+            figures[name] = np.asarray(figure) if np.ndim(figure) else float(figure)
         return figures

@@ -90,7 +90,7 @@ CosineSimilarity = cosine_similarity
 class f1_score(_F1Score):
     def __init__(
         self,
-        average: str = "macro",
+        average: str | None = None,
         threshold: float | None = None,
         name: str | None = None,
         dtype: Any = None,
@@ -122,7 +122,7 @@ FalsePositives = false_positives
 class fbeta_score(_FBetaScore):
     def __init__(
         self,
-        average: str = "macro",
+        average: str | None = None,
         beta: float = 1.0,
         threshold: float | None = None,
         name: str | None = None,
@@ -159,7 +159,7 @@ PrecisionAtRecall = precision_at_recall
 class r2_score(_R2Score):
     def __init__(
         self,
-        class_aggregation: str = "uniform_average",
+        class_aggregation: str | None = "uniform_average",
         num_regressors: int = 0,
         name: str | None = None,
         dtype: Any = None,

@@ -41,9 +41,14 @@ def per_step(seconds: float) -> str:
 
 def figures(logs: Logs) -> str:
     """ "loss: 0.1234 - accuracy: 0.9811"; small numbers in scientific notation."""
-    return " - ".join(
-        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()
-    )
+    return " - ".join(f"{name}: {shown(value)}" for name, value in logs.items())
+
+
+def shown(value: Any) -> str:
+    """A figure, or several in brackets."""
+    if hasattr(value, "tolist"):
+        return f"[{' '.join(shown(one) for one in value.reshape(-1).tolist())}]"
+    return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
 
 
 def tell(verbose: int | str, what: str, began: float, logs: Logs | None = None) -> None:

@@ -290,8 +290,8 @@ class Metric(Unit):
         """Record the values of each row: rows × width, or a tuple of such."""
         raise self.unwritten("update")
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
-        """The figure, from what `add` returned; by default the mean of the first.
+    def result(self, sums: np.ndarray, rows: float) -> float | np.ndarray:
+        """The figure, from what `add` returned, or an array of several; by default the mean of the first.
 
         Args:
             rows: how many there were; of `weighted_metrics`, the sum of their weights.
@@ -309,7 +309,7 @@ class Metric(Unit):
         """
         return in_order(sums, steps)
 
-    def figure(self, steps: np.ndarray, rows: np.ndarray) -> float:
+    def figure(self, steps: np.ndarray, rows: np.ndarray) -> float | np.ndarray:
         """The figure of steps that are not weighted: `add` and `result`."""
         return self.result(self.add(None, steps, rows, rows), rows.sum())
 

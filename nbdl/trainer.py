@@ -294,7 +294,7 @@ class Trainer(Compilable):
             warn(PLAIN_ROWS, EncodedRowsWarning)
 
 
-def _returned(figures: dict[str, float], as_dict: bool) -> Any:
+def _returned(figures: dict[str, Any], as_dict: bool) -> Any:
     """Figures as Keras returns them."""
     values = list(figures.values())
     return figures if as_dict else values if len(values) > 1 else values[0]

@@ -265,7 +265,7 @@ class Training:
 
 def train_on_batch(
     model: Sequential, x: Any, y: Any, sample_weight: Any, class_weight: Any, anew: bool = True
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """One step on one batch; its figures, or those of all batches so far. What runs it is kept from call to call."""
     with alone(model):
         data = given.checked_data(model, x, y, sample_weight)

@@ -31,8 +31,6 @@ REASONS: dict[tuple[str, str, str], str] = {
     ("activations", "hard_sigmoid", "slope"): "Keras has no such argument; 0.2 is the formula of Keras 1 and 2",
     ("layers", "InputLayer", "*"): "another name of Input, whose order it has",
     ("metrics", "BinaryCrossentropy", "axis"): "-1, which is what it does",
-    ("metrics", "F1Score", "average"): "a metric is one figure",
-    ("metrics", "FBetaScore", "average"): "a metric is one figure",
     ("callbacks", "LearningRateScheduler", "schedule"): "a default lets it be made by name, with a constant rate",
     ("callbacks", "ModelCheckpoint", "period"): "the older spelling of save_freq, of Keras 1 and 2",
     ("methods", "compile", "optimizer"): "None stands for the optimizer that plugins mark as the default: RMSprop",

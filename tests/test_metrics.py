@@ -11,7 +11,7 @@ import pytest
 
 import nbdl
 from nbdl import Metric, Sequential, losses, metrics
-from nbdl.callbacks import EarlyStopping
+from nbdl.callbacks import CSVLogger, EarlyStopping
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
 from nbdl.registry import registry
@@ -70,11 +70,11 @@ KERAS: list[tuple[str, dict[str, Any], str, float]] = [
     ("recall", {"class_id": 1}, "classes", 0.3333333),
     ("precision", {"thresholds": 0.2, "class_id": 2}, "classes", 0.4),
     ("precision", {"thresholds": 0.2, "class_id": 2}, "labels", 0.4),
-    ("f1_score", {}, "classes", 0.6349205),
+    ("f1_score", {"average": "macro"}, "classes", 0.6349205),
     ("f1_score", {"average": "weighted"}, "classes", 0.6309523),
     ("f1_score", {"average": "weighted"}, "labels", 0.6309523),
     ("f1_score", {"average": "micro"}, "classes", 0.6249999),
-    ("fbeta_score", {"beta": 2.0, "threshold": 0.3}, "classes", 0.5849674),
+    ("fbeta_score", {"average": "macro", "beta": 2.0, "threshold": 0.3}, "classes", 0.5849674),
     ("auc", {}, "classes", 0.7773438),
     ("auc", {}, "labels", 0.7773438),
     ("cosine_similarity", {}, "classes", 0.6885149),
@@ -129,6 +129,46 @@ def figures_of(y: np.ndarray, p: np.ndarray) -> float:
     return float(made.evaluate(p, y, return_dict=True)["precision"])
 
 
+# -- several figures -------------------------------------------------------------------------------------------
+
+
+def test_several_figures_are_an_array_as_in_keras() -> None:
+    y, p = [[0.3, 0.7, 0], [0, 1, 0], [0.2, 0.2, 0.6]], [[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]
+    made = Sequential([Dense(3, kernel_initializer="identity", input_dim=3, trainable=False)], seed=1)
+    weighted = [metrics.F1Score(None, 0.25, "weighted")]
+    made.compile("sgd", "mse", metrics=["f1_score", metrics.R2Score(None)], weighted_metrics=weighted)
+    found = made.evaluate(p, y, return_dict=True)
+    np.testing.assert_allclose(found["f1_score"], [0.0, 0.48275855, 0.7499998], rtol=1e-6)  # Keras 3.15.1
+    assert found["r2_score"].shape == found["weighted"].shape == (3,)
+    assert figures("reals", metrics.R2Score(None))["r2_score"].mean() == pytest.approx(0.8280405, rel=1e-6)
+    history = made.fit(p, y, batch_size=2, epochs=2, verbose=0, validation_data=(p, y)).history
+    assert [figure.shape for figure in history["val_f1_score"]] == [(3,), (3,)]
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_a_list_of_thresholds_gives_a_figure_each(batch_size: int | None) -> None:
+    chosen = [metrics.Precision([0.3, 0.5]), metrics.TrueNegatives(np.array([0.5, 0.05])), metrics.Recall([0.5])]
+    found: Any = figures("binary", *chosen, batch_size=batch_size)
+    assert found["precision"].tolist() == [0.625, 0.8]
+    assert found["true_negatives"].tolist() == [4.0, 1.0]
+    assert found["recall"] == 0.8
+
+
+def test_several_figures_are_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y, p = ARRAYS["classes"]
+    made = model("classes", "f1_score")
+    log = tmp_path / "log.csv"
+    stop = [EarlyStopping("loss", patience=9), CSVLogger(log)]
+    for _ in range(2):
+        made.fit(p, y, epochs=2, verbose=2, callbacks=[stop[0], CSVLogger(log, append=True)])
+    assert "f1_score: [0.6667 0.5714 0.6667]" in capsys.readouterr().out
+    assert log.read_text().count("[") == 4
+    with pytest.raises(ConfigError, match="watches one figure, and 'f1_score' is 3 of them"):
+        made.fit(p, y, verbose=0, callbacks=[EarlyStopping("f1_score")])
+    one = model("binary", metrics.F1Score(threshold=0.5))
+    one.fit(*ARRAYS["binary"][::-1], verbose=0, callbacks=[EarlyStopping("f1_score")])
+
+
 # -- logits, labels of -1 and 1, targets that are no classes --------------------------------------------------------
 
 DECISIONS: list[tuple[str, dict[str, Any]]] = [
@@ -143,7 +183,7 @@ def figure_of(metric: Any, y: Any, p: Any, loss: Any) -> float:
     width = np.shape(p)[1]
     made = Sequential([Dense(width, kernel_initializer="identity", input_dim=width, trainable=False)], seed=1)
     made.compile("sgd", loss, [metric])
-    return float(made.evaluate(p, y)[1])
+    return float(np.mean(made.evaluate(p, y)[1]))
 
 
 @pytest.mark.parametrize(("name", "arguments"), DECISIONS)
@@ -307,7 +347,7 @@ def test_equal_predictions() -> None:
 def test_nothing_to_count_is_0() -> None:
     for name in ("precision", "recall", "auc", "f1_score"):
         assert result(registry.make("metrics", name), [[0], [0]], [[0.1], [0.2]]) == 0.0
-    assert result(metrics.F1Score(), [[1, 0]], [[0.0, 0.0]]) == 0.0  # the largest of zeros is not positive
+    assert not np.any(result(metrics.F1Score(), [[1, 0]], [[0.0, 0.0]]))  # the largest of zeros is not positive
 
 
 def test_r2_of_targets_that_are_all_equal() -> None:
@@ -377,16 +417,16 @@ def test_own_subclasses_take_a_name_too() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("precision", {"thresholds": [0.3, 0.7]}, r"a metric is one figure; give one Precision\(threshold\) for each"),
-        ("recall", {"thresholds": 1.5}, "a threshold is from 0 to 1, got 1.5"),
-        ("f1_score", {"average": None}, "average is one of macro, micro, weighted, got None; a metric is one figure"),
+        ("precision", {"thresholds": [0.3, 1.7]}, "thresholds is a number from 0 to 1, or a list of such"),
+        ("recall", {"thresholds": 1.5}, "thresholds is a number from 0 to 1, or a list of such, got 1.5"),
+        ("f1_score", {"average": "mean"}, "average is one of None, macro, micro, weighted, got 'mean'"),
         ("f1_score", {"threshold": 0.0}, "threshold is above 0 and at most 1"),
         ("fbeta_score", {"beta": 0.0}, "beta is above 0"),
         ("auc", {"curve": "PRGAIN"}, "curve is 'ROC' or 'PR'"),
         ("auc", {"summation_method": "middle"}, "summation_method is 'interpolation'"),
         ("auc", {"num_thresholds": 1}, "num_thresholds is an integer above 1, got 1"),
         ("precision_at_recall", {"recall": 2.0}, "PrecisionAtRecall: recall is from 0 to 1, got 2.0"),
-        ("r2_score", {"class_aggregation": None}, "class_aggregation is one of uniform_average"),
+        ("r2_score", {"class_aggregation": "mean"}, "class_aggregation is one of uniform_average"),
         ("r2_score", {"num_regressors": -1}, "num_regressors is not negative"),
         ("top_k_categorical_accuracy", {"k": 0}, "k is a positive integer, got 0"),
     ],

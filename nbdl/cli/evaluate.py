@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nbdl.cli.complete import sources
-from nbdl.cli.figures import compared, encoding_of, figures_of, written
+from nbdl.cli.figures import compared, encoding_of, figures_of, plain, written
 from nbdl.cli.options import (
     debug_option,
     device_option,
@@ -57,7 +57,7 @@ def evaluate(
         data = found.data if found.test is None else found.test
         result, notes = figures_of(net, encoding, compared(net, encoding, data), threads)
     if as_json:
-        echo(json.dumps({**result, "rows": len(data)}))
+        echo(json.dumps({**result, "rows": len(data)}, default=plain))
     else:
         echo(f"{written(result)} ({counted(len(data), 'row')})")
         for note in notes:

@@ -119,15 +119,22 @@ def notes_on_classes(encoding: Encoding, labels: NDArray[Any], answers: NDArray[
     return [f"{text}, the model for {right:.1%}"]
 
 
-def number(value: float) -> str:
-    """Write a figure with four decimals, or in scientific notation where these would show nothing.
+def number(value: Any) -> str:
+    """Write a figure, or each of an array, with four decimals, or in scientific notation if these would show nothing.
 
     >>> number(0.98333), number(0.0000123), number(4844.1419), number(0)
     ('0.9833', '1.23e-05', '4844.14', '0.0000')
     """
+    if hasattr(value, "tolist"):
+        return f"[{' '.join(map(number, value.reshape(-1).tolist()))}]"
     if abs(value) >= 100:
         return f"{value:.6g}"
     return f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+
+
+def plain(value: Any) -> Any:
+    """Return an array of figures as JSON holds it."""
+    return value.tolist()
 
 
 def written(found: Mapping[str, float]) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nbdl.callback import Callback, Logs
-from nbdl.cli.figures import number, seconds
+from nbdl.cli.figures import number, plain, seconds
 from nbdl.cli.output import echo
 
 MODES = ("auto", "bar", "line", "json", "none")
@@ -68,7 +68,7 @@ class Rows(Timed):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch + 1, **(logs or {}), "seconds": round(self.elapsed, 6)}
-        echo(json.dumps(row))
+        echo(json.dumps(row, default=plain))
         sys.stdout.flush()
 
 

@@ -14,7 +14,7 @@ import click
 from nbdl.cli import report
 from nbdl.cli.app import INTERRUPTED
 from nbdl.cli.ending import Ending
-from nbdl.cli.figures import Compared, compared, figures_of, written
+from nbdl.cli.figures import Compared, compared, figures_of, plain, written
 from nbdl.cli.output import echo
 from nbdl.cli.source import targets_for
 from nbdl.errors import DivergenceError, NbdlError, counted
@@ -135,7 +135,7 @@ class Training:
         for note in notes:
             self.run.say("note", note)
         if self.run.progress == "json":
-            echo(json.dumps({"test": found, "rows": rows}))
+            echo(json.dumps({"test": found, "rows": rows}, default=plain))
 
 
 def save(model: Sequential, path: Path) -> NbdlError | None:

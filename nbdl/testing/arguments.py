@@ -99,7 +99,7 @@ def _behaviour(subject: Subject) -> Any:
     if subject.kind == "metrics":
         (probe,) = probes(subject, rows=150)
         log = probe.log_named(probe.run("float64").log, "sums").astype(np.float64)
-        found.append(unit.figure(log, np.array([float(probe.rows)])))
+        found.append(np.asarray(unit.figure(log, np.array([float(probe.rows)]))).tobytes())
     if subject.kind == "layers":
         found.append(state(unit.activity_regularizer))  # which training records
     return found

@@ -22,7 +22,7 @@ def any_batches_one_figure(subject: Subject) -> None:
         log = probe.log_named(probe.run("compiled", sources, parts=parts).log, "sums").astype(np.float64)
         figures.append(unit.figure(log, np.array(parts, np.float64)))
     assert np.isfinite(figures).all(), f"the figure is not finite: {figures[0]}"
-    assert_close(np.array(figures), np.full(len(figures), figures[0]), "the figure, by batches", 1e-5)
+    assert_close(np.array(figures), np.array([figures[0]] * len(figures)), "the figure, by batches", 1e-5)
 
 
 @check("a rate for each step", "schedules")

@@ -160,8 +160,9 @@ def metrics_are_the_formula(subject: Subject) -> None:
     parts = [10, 10, 3]
     log = probe.log_named(probe.run("compiled", [y, p], parts=parts).log, "sums").astype(np.float64)
     found = unit.figure(log, np.array(parts, np.float64))
-    wanted = float(truth.value(y.astype(np.float64), p.astype(np.float64), **subject.arguments))
-    assert math.isclose(found, wanted, rel_tol=1e-5, abs_tol=1e-6), f"the figure is {found:.7g}, expected {wanted:.7g}"
+    wanted = truth.value(y.astype(np.float64), p.astype(np.float64), **subject.arguments)
+    assert np.shape(found) == np.shape(wanted), f"figures of shape {np.shape(found)}, expected {np.shape(wanted)}"
+    assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6), f"the figure is {found}, expected {wanted}"
 
 
 @check("is its formula", "initializers", applies=has_truth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def recall(
     return ratio(found["tp"], found["tp"], found["fn"])
 
 
-def fbeta(y: Array, p: Array, average: str = "macro", beta: float = 1.0, threshold: float | None = None) -> float:
+def fbeta(y: Array, p: Array, average: str | None = None, beta: float = 1.0, threshold: float | None = None) -> Any:
     positive = p > threshold if threshold is not None else (p == p.max(axis=1, keepdims=True)) & (np.abs(p) > 1e-9)
     axis = None if average == "micro" else 0
     found, decided, there = ((x * 1.0).sum(axis=axis) for x in (positive * y, positive, y))
@@ -95,7 +96,7 @@ def fbeta(y: Array, p: Array, average: str = "macro", beta: float = 1.0, thresho
     scores = (1 + beta**2) * share * hit / (beta**2 * share + hit + EPSILON)
     if average == "weighted":
         return float((scores * there).sum() / (there.sum() + EPSILON))
-    return float(np.mean(scores))
+    return scores if average is None else float(np.mean(scores))
 
 
 # -- all thresholds -------------------------------------------------------------------------------------------
@@ -182,7 +183,7 @@ METRICS = {
     "true_negatives": Truth(lambda y, p, thresholds=0.5: confusion(y, p, thresholds)["tn"]),
     "false_positives": Truth(lambda y, p, thresholds=0.5: confusion(y, p, thresholds)["fp"]),
     "false_negatives": Truth(lambda y, p, thresholds=0.5: confusion(y, p, thresholds)["fn"]),
-    "f1_score": Truth(lambda y, p, average="macro", threshold=None: fbeta(y, p, average, 1.0, threshold)),
+    "f1_score": Truth(lambda y, p, average=None, threshold=None: fbeta(y, p, average, 1.0, threshold)),
     "fbeta_score": Truth(fbeta),
     "auc": Truth(auc),
     "sensitivity_at_specificity": Truth(

@@ -66,7 +66,7 @@ class CSVLogger(Callback):
         figures = dict(logs or {})
         if not self._columns:
             self._begin(epoch, sorted(figures))
-        row = [str(epoch), *(str(figures.get(name, MISSING)) for name in self._columns)]
+        row = [str(epoch), *(cell(figures.get(name, MISSING)) for name in self._columns)]
         if self._is_there(epoch, row):
             return
         self._there = {}
@@ -115,6 +115,11 @@ class CSVLogger(Callback):
         return text.getvalue()
 
 
+def cell(figure: Any) -> str:
+    """What is written of a figure; of several a list in brackets."""
+    return str(figure.tolist() if hasattr(figure, "tolist") else figure)
+
+
 def is_table(path: Path) -> bool:
     """Whether a file is a table of figures: the first column counts epochs, the others hold numbers."""
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -147,10 +152,9 @@ def last_run(rows: Iterable[Row]) -> dict[int, Row]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return bool([float(one) for one in text.strip("[]").split(",")])
     except ValueError:
         return False
-    return True
 
 
 @hookimpl

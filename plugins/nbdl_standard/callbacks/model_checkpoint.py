@@ -204,7 +204,7 @@ class ModelCheckpoint(Monitor):
         known = {"epoch": self.epoch + 1, **logs}
         try:
             return Path(self.filepath.format(**known))
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in: {error}. It may name: "
                 f"{', '.join(known)}"

@@ -71,7 +71,13 @@ class Monitor(Callback):
         logs = logs or {}
         name = spelling(self.monitor, logs)
         if name is not None:
-            return logs[name]
+            figure: Any = logs[name]
+            if getattr(figure, "size", 1) != 1:
+                raise ConfigError(
+                    f"{type(self).__name__} watches one figure, and {name!r} is {figure.size} of them: watch a metric "
+                    "that gives one, such as an average over the columns"
+                )
+            return float(figure.item() if hasattr(figure, "item") else figure)
         waits = self.params.get("do_validation") and not any(other.startswith("val_") for other in logs)
         if self.monitor.startswith("val_") and waits:  # validation_freq
             return None

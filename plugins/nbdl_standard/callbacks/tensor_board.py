@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,12 @@ class TensorBoard(Callback):
         state, every = self.model.training_state, 1 if self.update_freq == "batch" else self.update_freq
         if state is None or not isinstance(every, int) or state.iterations % every:
             return
-        for name, value in (logs or {}).items():
+        for name, value in single(logs or {}):
             self._writer("train").add_scalar(f"batch_{name}", value, state.iterations)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         figures = {"learning_rate": rate_of(self), **(logs or {})}
-        for name, value in figures.items():
+        for name, value in single(figures):
             run = "validation" if name.startswith("val_") else "train"
             self._writer(run).add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
@@ -91,6 +92,15 @@ class TensorBoard(Callback):
                 ) from None
             self._writers[run] = SummaryWriter(str(Path(self.log_dir) / run))
         return self._writers[run]
+
+
+def single(figures: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """The figures one by one: those of an array under its name and their number."""
+    for name, value in figures.items():
+        if hasattr(value, "tolist") and value.ndim:
+            yield from ((f"{name}/{number}", one) for number, one in enumerate(value.reshape(-1).tolist()))
+        else:
+            yield name, value
 
 
 @hookimpl

@@ -55,40 +55,40 @@ def ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def one_threshold(thresholds: Any, who: str, default: float) -> float:
-    """The one threshold of a metric, from a number or a list of one.
+def cuts(thresholds: Any, who: str, default: float) -> tuple[float, ...]:
+    """The thresholds of a metric, from a number or a list.
 
     Raises:
-        ConfigError: there are several, or it is not from 0 to 1.
+        ConfigError: there is none, or one is not from 0 to 1.
     """
-    given = default if thresholds is None else thresholds
-    if isinstance(given, list | tuple):
-        if len(given) != 1:
-            raise ConfigError(f"{who}: a metric is one figure; give one {who}(threshold) for each of {given!r}")
-        given = given[0]
-    if thresholds is not None and not (is_number(given) and 0.0 <= given <= 1.0):
-        raise ConfigError(f"{who}: thresholds is a number from 0 to 1, got {given!r}")
-    return float(given)
+    if thresholds is None:
+        return (default,)
+    given = tuple(thresholds) if hasattr(thresholds, "__len__") else (thresholds,)
+    if not given or not all(is_number(one) and 0.0 <= one <= 1.0 for one in given):
+        raise ConfigError(f"{who}: thresholds is a number from 0 to 1, or a list of such, got {thresholds!r}")
+    return tuple(map(float, given))
 
 
 class ConfusionMetric(Metric):
     """Base of metrics that count decisions over all rows and columns; itself the number of one kind of them.
+
+    Several thresholds give a figure each.
 
     Class attributes:
         counted: what is counted: scalar functions of this module.
     """
 
     counted: tuple[Any, ...] = ()
-    threshold = 0.5
+    cuts: tuple[float, ...] = (0.5,)
     top_k: int | None = None
     class_id: int | None = None
 
     def __init__(self, thresholds: float | Sequence[float] | None = None) -> None:
-        self.threshold = one_threshold(thresholds, type(self).__name__, 0.5)
+        self.cuts = cuts(thresholds, type(self).__name__, 0.5)
 
     @property
     def decides(self) -> bool:
-        return self.threshold == 0.5
+        return self.cuts == (0.5,)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, ...]:
         y = columns(r, y, p)
@@ -96,11 +96,20 @@ class ConfusionMetric(Metric):
         chosen = p if self.top_k is None else k_largest(r, p, self.top_k, type(self).__name__)
         column, class_id = numbers(p.features), -1.0 if self.class_id is None else self.class_id
         return tuple(
-            r.sum(count, y, chosen, self.threshold, column, class_id, over="features") for count in self.counted
+            r.sum(count, y, chosen, cut, column, class_id, over="features")
+            for cut in self.cuts
+            for count in self.counted
         )
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
-        return float(sums[0])
+    def result(self, sums: np.ndarray, rows: float) -> float | np.ndarray:
+        import numpy as np
+
+        found = [self.of_one(counts) for counts in sums.reshape(len(self.cuts), -1)]
+        return found[0] if len(found) == 1 else np.array(found)
+
+    def of_one(self, counts: np.ndarray) -> float:
+        """The figure of one threshold, from what was counted."""
+        return float(counts[0])
 
 
 class RatioMetric(ConfusionMetric):
@@ -111,8 +120,8 @@ class RatioMetric(ConfusionMetric):
     def __init__(
         self, thresholds: float | Sequence[float] | None = None, top_k: int | None = None, class_id: int | None = None
     ) -> None:
-        self.threshold = one_threshold(thresholds, type(self).__name__, 0.5 if top_k is None else LEFT_OUT)
+        self.cuts = cuts(thresholds, type(self).__name__, 0.5 if top_k is None else LEFT_OUT)
         self.top_k, self.class_id = top_k, class_id
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
-        return ratio(sums[0], sums[0] + sums[1])
+    def of_one(self, counts: np.ndarray) -> float:
+        return ratio(counts[0], counts[0] + counts[1])

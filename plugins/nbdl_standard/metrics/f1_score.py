@@ -14,9 +14,8 @@ class F1Score(FBetaScore):
     Formula: of a column, 2·precision·recall/(precision + recall), with ε = 1e-7 added to each denominator.
 
     Args:
-        average: "macro" (default), the mean of the columns' scores; "micro", the score of all columns counted as one;
-            or "weighted", by the columns' positive targets. (Keras's default, None, gives a figure a column; a metric
-            here is one figure.)
+        average: None (default), a figure for each column; "macro", their mean; "micro", the score of all columns
+            counted as one; or "weighted", the mean by the columns' positive targets.
         threshold: positive is p > threshold. Default None: a row's largest prediction alone, unless that is 0.
 
     Integer labels count as one-hot rows.
@@ -27,7 +26,7 @@ class F1Score(FBetaScore):
     Source: Keras 3, metrics/f_score_metrics.py.
     """
 
-    def __init__(self, average: str = "macro", threshold: float | None = None) -> None:
+    def __init__(self, average: str | None = None, threshold: float | None = None) -> None:
         super().__init__(average, 1.0, threshold)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nbdl.engine.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
-AVERAGES = ("macro", "micro", "weighted")
+AVERAGES = (None, "macro", "micro", "weighted")
 
 
 def is_largest(p: float, largest: float) -> float:
@@ -36,9 +36,8 @@ class FBetaScore(Metric):
     Formula: of a column, (1 + β²)·precision·recall/(β²·precision + recall), with ε = 1e-7 added to each denominator.
 
     Args:
-        average: "macro" (default), the mean of the columns' scores; "micro", the score of all columns counted as one;
-            or "weighted", by the columns' positive targets. (Keras's default, None, gives a figure a column; a metric
-            here is one figure.)
+        average: None (default), a figure for each column; "macro", their mean; "micro", the score of all columns
+            counted as one; or "weighted", the mean by the columns' positive targets.
         beta: above 0. Default 1.
         threshold: positive is p > threshold. Default None: a row's largest prediction alone, unless that is 0.
 
@@ -49,19 +48,16 @@ class FBetaScore(Metric):
 
     Source: Keras 3, metrics/f_score_metrics.py.
 
-    >>> FBetaScore(beta=2.0).average
+    >>> FBetaScore("macro", beta=2.0).average
     'macro'
     """
 
     greater_is_better = True
 
-    def __init__(self, average: str = "macro", beta: float = 1.0, threshold: float | None = None) -> None:
+    def __init__(self, average: str | None = None, beta: float = 1.0, threshold: float | None = None) -> None:
         who = type(self).__name__
         if average not in AVERAGES:
-            raise ConfigError(
-                f"{who}: average is one of {', '.join(AVERAGES)}, got {average!r}; a metric is one figure, and for one "
-                "column there are Precision(class_id=...) and Recall(class_id=...)"
-            )
+            raise ConfigError(f"{who}: average is one of {', '.join(map(str, AVERAGES))}, got {average!r}")
         if not beta > 0.0:
             raise ConfigError(f"{who}: beta is above 0, got {beta!r}")
         if threshold is not None and not 0.0 < threshold <= 1.0:
@@ -85,7 +81,7 @@ class FBetaScore(Metric):
             )
         return r.map(times, positive, y), positive, y
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float | np.ndarray:
         import numpy as np
 
         found, positive, there = sums.reshape(3, -1)
@@ -94,7 +90,7 @@ class FBetaScore(Metric):
         scores = (1.0 + square) * precision * recall / (square * precision + recall + EPSILON)
         if self.average == "weighted":
             return float((scores * there).sum() / (there.sum() + EPSILON))
-        return float(np.mean(scores))
+        return np.asarray(scores) if self.average is None else float(np.mean(scores))
 
 
 @hookimpl

@@ -28,8 +28,8 @@ class R2Score(Metric):
     whatever the rows weigh.
 
     Args:
-        class_aggregation: "uniform_average" (default), the mean over the columns, or "variance_weighted_average".
-            (Keras also takes None, for a figure a column.)
+        class_aggregation: "uniform_average" (default), the mean over the columns, "variance_weighted_average", or
+            None, for a figure of each column.
         num_regressors: k; 0, the default, does not adjust.
 
     Deviations are from a mean of each step, so targets may be far from 0 by many deviations.
@@ -45,10 +45,12 @@ class R2Score(Metric):
 
     greater_is_better = True
 
-    def __init__(self, class_aggregation: str = "uniform_average", num_regressors: int = 0) -> None:
-        known = ("uniform_average", "variance_weighted_average")
+    def __init__(self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0) -> None:
+        known = ("uniform_average", "variance_weighted_average", None)
         if class_aggregation not in known:
-            raise ConfigError(f"R2Score: class_aggregation is one of {', '.join(known)}, got {class_aggregation!r}")
+            raise ConfigError(
+                f"R2Score: class_aggregation is one of {', '.join(map(str, known))}, got {class_aggregation!r}"
+            )
         if num_regressors < 0:
             raise ConfigError(f"R2Score: num_regressors is not negative, got {num_regressors!r}")
         self.class_aggregation, self.num_regressors = class_aggregation, int(num_regressors)
@@ -69,7 +71,7 @@ class R2Score(Metric):
         added = in_order(None if sums is None else sums[columns:], np.column_stack([*about, left, weights, rows]))
         return np.concatenate([origin, added])
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
+    def result(self, sums: np.ndarray, rows: float) -> float | np.ndarray:
         import numpy as np
 
         origin, total, squares, left = sums[:-2].reshape(4, -1)
@@ -80,7 +82,9 @@ class R2Score(Metric):
         around[around <= weight * ((origin + mean) * HALF_DIGIT) ** 2] = 0.0
         scores = 1.0 - np.divide(left, around, out=np.where(left > 0.0, 1.0, 0.0), where=around > 0.0)
         weighted = self.class_aggregation == "variance_weighted_average" and around.sum() > 0.0
-        score = float(np.average(scores, weights=around if weighted else None))
+        score: Any = scores
+        if self.class_aggregation is not None:
+            score = float(np.average(scores, weights=around if weighted else None))
         free = number - self.num_regressors - 1
         if self.num_regressors and free > 0:
             score = 1.0 - (1.0 - score) * (number - 1) / free

@@ -15,8 +15,7 @@ class Recall(RatioMetric):
     p > threshold, and y > 0.
 
     Args:
-        thresholds: one number from 0 to 1. Default 0.5; with `top_k` none. (Keras takes lists; a metric here is one
-            figure.)
+        thresholds: a number from 0 to 1, or a list of them for a figure each. Default 0.5; with `top_k` none.
         top_k: only a row's k largest predictions can be positive. Default None: all.
         class_id: count in this column only. Default None: in all.
 
@@ -27,7 +26,7 @@ class Recall(RatioMetric):
 
     Source: Keras 3, metrics/confusion_metrics.py.
 
-    >>> Recall(0.7).threshold
+    >>> Recall(0.7).thresholds
     0.7
     """
 

@@ -14,7 +14,7 @@ class TruePositives(ConfusionMetric):
     Formula: #[y > 0 and p > threshold], over all rows and columns of the epoch.
 
     Args:
-        thresholds: one number from 0 to 1. Default 0.5.
+        thresholds: a number from 0 to 1, or a list of them for a figure each. Default 0.5.
 
     Integer labels count as one-hot rows.
 

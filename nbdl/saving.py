@@ -350,9 +350,7 @@ def model_from_json(text: str) -> Sequential:
 
 def _unzipped(file: BinaryIO, name: str, otherwise: str, compressed: bool = False) -> Archive:
     """A zip of nbdl's; a file that Keras wrote is named as such."""
-    keras = (
-        "nbdl reads its own formats (.nbdl, .npz). model.set_weights takes what get_weights of Keras's model returns"
-    )
+    keras = "nbdl reads its own formats (.nbdl, .npz); set_weights takes what get_weights of Keras's model returns"
     if file.read(8) == b"\x89HDF\r\n\x1a\n":
         raise FileFormatError(f"{name} is an HDF5 file, as Keras writes them; {keras}")
     archive = Archive(file, name, otherwise, compressed=compressed)

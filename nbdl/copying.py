@@ -31,9 +31,7 @@ def copied(model: Sequential, memo: dict[int, Any]) -> Sequential:
     copy._layers = deepcopy(model._layers, memo)
     vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name not in MADE})
     if model.layers and model.input_shape is not None:
-        copy.build()
-        for weight, own in zip(copy.weights, model.weights, strict=True):
-            weight.value[...] = own.value
+        copy.build()  # takes the values that the layers have brought
     copy.compiled = deepcopy(model.compiled, memo)
     if copy.compiled is not None and model.training_state is not None:
         from nbdl.updating import new_slots

@@ -6,7 +6,7 @@ import copy
 import inspect
 import re
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.arguments import is_bool
 from nbdl.errors import ConfigError, MissingError
@@ -34,10 +34,6 @@ COMMON: dict[str, tuple[str, Any]] = {
 
 # Attributes that are units, which the engine applies, and their kinds.
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
-
-
-# Attributes that building sets.
-BUILT = ("_model", "_weights", "_output_shape")
 
 
 class Layer(Unit, Weighted):
@@ -106,9 +102,12 @@ class Layer(Unit, Weighted):
                 return self._output_shape
             return super().__getattr__(name)
 
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what ties a layer to a model: a copy belongs to none."""
-        return {name: value for name, value in self.__dict__.items() if name not in BUILT}
+        """Leave out the model: a copy belongs to none. It has weights of its own, with the same values."""
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     @classmethod
     def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +212,7 @@ class Layer(Unit, Weighted):
         """
         from nbdl.building import Builder
 
-        probe = copy.deepcopy(self)  # `build` sets attributes
+        probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
         shape = without_rows(input_shape, f"{self._shown()}: compute_output_shape")
         return (None, *probe.outputs(Builder(probe, []), shape))
 

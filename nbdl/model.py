@@ -308,9 +308,9 @@ class Sequential(Trainer, Savable, Weighted):
 
     def _fill(self, store: Store) -> None:
         """Set initial values, or those that the layer had before."""
-        old = {(id(one), weight.name): weight.value for one in self._layers for weight in one.weights}
+        old = {(id(one), weight.own_name): weight.value for one in self._layers for weight in one.weights}
         for site, weight in enumerate(store.weights):
-            kept = old.get((id(weight.layer), weight.name))
+            kept = old.get((id(weight.layer), weight.own_name))
             if kept is not None and kept.shape == weight.value.shape:
                 weight.value[...] = kept
             else:

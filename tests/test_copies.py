@@ -97,6 +97,21 @@ def test_a_layer_used_twice_is_copied_once() -> None:
     assert np.array_equal(made.predict(X), model.predict(X))
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_copied_layer_has_the_values(way: str) -> None:
+    model = Sequential([Input((4,)), Dense(3), Dense(1)], seed=1)
+    kernel = model.get_weights()[0]
+    layer = WAYS[way](model.layers[0])
+    assert layer.built
+    layer.weights[0].assign(kernel + 1)
+    assert np.array_equal(model.get_weights()[0], kernel)
+    layer.name = "another"
+    other = Sequential([Input((4,)), layer], seed=2)
+    assert np.array_equal(other.get_weights()[0], kernel + 1)
+    assert [weight.name for weight in other.weights] == ["another/kernel", "another/bias"]
+    assert repr(other.weights[0]) == "<Weight another/kernel, shape=(4, 3)>"
+
+
 def test_what_pickle_cannot_find_is_named() -> None:
     class Local(Sequential):
         pass

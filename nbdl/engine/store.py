@@ -30,7 +30,7 @@ def aligned_zeros(size: int) -> Floats:
     return raw[start : start + max(size, 1)]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Weight:
     """One weight or state of a layer.
 
@@ -52,6 +52,11 @@ class Weight:
     def name(self) -> str:
         """layer/weight, as files name it."""
         return self.tensor.name
+
+    @property
+    def own_name(self) -> str:
+        """The name within the layer."""
+        return self.name.rpartition("/")[2]
 
     @property
     def path(self) -> str:
@@ -82,6 +87,9 @@ class Weight:
         if array.shape != self.shape:
             raise ConfigError(f"{self.name} has shape {self.shape}, the given array {array.shape}")
         self.value[...] = array
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.name}, shape={self.shape}>"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.value, dtype)

@@ -162,9 +162,9 @@ def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
                 f"{value!r} is not registered, so a file could not name it; make it a plugin, or register it "
                 "with nbdl.register(...)"
             )
+        visit(list(value.arguments.values()), named)  # first: they may lack a name
         if isinstance(value, Layer):
             check_remade(value)
-        visit(list(value.arguments.values()), named)
         visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
     visit(model._entries())

@@ -423,7 +423,7 @@ class Sequential(Trainer, Savable, Weighted):
 
     @explained
     def summary(
-        self, line_length: int | None = None, positions: None = None, print_fn: Callable[[str], Any] | None = None
+        self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None
     ) -> None:
         """Print a table of the layers, their output shapes and numbers of weights.
 

@@ -446,7 +446,7 @@ def test_a_pipe_is_not_waited_for(suffix: str, process: Process) -> None:
 @pytest.mark.parametrize("suffix", [".py", ".nbi", ".nbc", ".seal"])
 def test_a_file_that_others_can_write_to_is_not_used(suffix: str, process: Process) -> None:
     [path] = [path for path in process.folder.rglob("*") if path.suffix == suffix]
-    for spoil in (lambda: path.chmod(0o666), lambda: os.chown(path, 65534, 65534)):
+    for spoil in (lambda: path.chmod(0o666), lambda: os.chown(path, os.getuid() + 1, -1)):
         try:
             spoil()
         except PermissionError:  # only root can give files away
@@ -470,6 +470,18 @@ def test_folders_are_checked_at_every_kernel(process: Process, tmp_path: Path) -
         assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
     above.chmod(0o1777)  # as /tmp: others cannot rename what is the user's
     assert process.predict() == ([2.0, 4.0, 6.0], 0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has access lists in the place of modes")
+def test_folders_and_files_are_private_whatever_the_umask(sources: Path, tmp_path: Path) -> None:
+    """Many systems let the group write by default; nbdl's own folders would then be refused by its own check."""
+    cache = tmp_path / "new" / "cache"
+    generous = "import os\nos.umask(0o002)\n" + PREDICT
+    assert answer(generous, sources, cache)[1:] == [KERNELS, 0]
+    assert answer(generous, sources, cache)[1:] == [0, KERNELS]
+    assert [
+        str(path) for path in [tmp_path / "new", *(tmp_path / "new").rglob("*")] if path.stat().st_mode & 0o022
+    ] == []
 
 
 def test_a_folder_that_is_a_link_is_not_used(process: Process, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def new(ctx: click.Context, name: str | None, kind: str | None, output: str | No
     from nbdl import scaffold
 
     if name is None and kind is None:
-        click.echo(f"nbdl plugins new NAME --kind KIND, with one of these kinds:\n{kinds()}")
+        echo(f"nbdl plugins new NAME --kind KIND, with one of these kinds:\n{kinds()}")
         return
     if kind is None:
         echo(f"Say what {name} is to be by --kind:\n{kinds()}", err=True)

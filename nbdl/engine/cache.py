@@ -26,6 +26,7 @@ import llvmlite
 import numba
 
 from nbdl.engine.private import (
+    check_private,
     check_within,
     close_to_others,
     is_proved,
@@ -72,8 +73,13 @@ def cache_folder() -> Path | None:
     if folder is not None:
         try:
             own = _numbas_own()
-            for place in (folder, *(own or (folder / WITHIN,))):
+            for place in (folder, *own):
                 make_private(place)  # once more where somebody has emptied the cache
+            if not own:
+                within = folder / WITHIN
+                if not within.is_dir():
+                    within.mkdir(mode=0o700, exist_ok=True)
+                check_private(within, above=False)
             for place in _numba_places(folder) if own else ():
                 check_within(place)
         except (OSError, ConfigError) as error:

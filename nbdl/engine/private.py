@@ -10,6 +10,7 @@ is by default, is private by its access lists.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import os
 import secrets
@@ -33,18 +34,24 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only the user can enter, if it is not there, and check it.
+    """Make a folder that only the user can enter, if it is not there, and check it; missing ones above are made so too.
 
     Raises:
         OSError: it cannot be made.
         ConfigError: it is a link, or others can change it or a folder above.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.path.isdir(folder):
+        for one in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            one.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # which raises where something else is there
     check_private(folder)
 
 
-def check_private(folder: Path) -> None:
+def check_private(folder: Path, above: bool = True) -> None:
     """Refuse a folder that others can change, itself or by way of a folder above it.
+
+    Args:
+        above: whether to look at the folders above, too.
 
     Raises:
         OSError: it is not there.
@@ -57,9 +64,14 @@ def check_private(folder: Path) -> None:
     status = folder.stat()
     if not _mine(status) or status.st_mode & OTHERS_WRITE:
         raise ConfigError(f"others own {folder} or can write to it (chmod 700 makes it private)")
-    # The path as it is written, where others could change a link, and the one that its links lead to.
-    for above in dict.fromkeys((*folder.absolute().parents, *folder.resolve().parents)):
-        _check_above(above, folder)
+    for one in _above(folder) if above else ():
+        _check_above(one, folder)
+
+
+@functools.lru_cache(maxsize=16)
+def _above(folder: Path) -> tuple[Path, ...]:
+    """The folders above: of the path as it is written, where others could change a link, and of where links lead."""
+    return tuple(dict.fromkeys((*folder.absolute().parents, *Path(os.path.realpath(folder)).parents)))
 
 
 def check_within(folder: Path) -> None:

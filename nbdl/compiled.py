@@ -95,19 +95,16 @@ def unit_of(metric: Metric) -> Metric | Loss:
 
 
 def own_loss(given: Any) -> Any:
-    """What `compile` was given as loss: a pair of scalar functions becomes a unit, anything else stays.
+    """Make a unit of what `compile` was given as loss, if that is a plain function or a pair of them.
 
     Args:
-        given: (f, df) with f(y, p, ...) and df(y, p, ...), where further arguments have defaults.
+        given: f(y, p, ...), or (f, df) with the derivative df(y, p, ...) by p; further arguments have defaults.
 
     Raises:
-        ConfigError: one function alone, or functions that do not fit.
+        ConfigError: the functions do not fit, or the derivative of f cannot be found.
     """
-    if _is_function(given):
-        raise ConfigError(
-            f"compile's loss: {given.__name__} is one function; give a pair, loss=(f, df): scalar functions f(y, p), "
-            "whose mean over a row's outputs is the loss, and df(y, p), the derivative of f by p"
-        )
+    if inspect.isfunction(given):
+        return _registered_unit("losses", given) or _derived("losses", given, 1, "", "compile's loss", "loss=(f, df)")
     if isinstance(given, tuple | list):
         loss = _of_functions("losses", tuple(given), "compile's loss")
         f, df = given
@@ -121,24 +118,19 @@ def own_loss(given: Any) -> Any:
 
 
 def own_activation(given: Any, where: str, package: str) -> Any:
-    """What a layer was given as activation: a pair of scalar functions becomes a unit, anything else stays.
+    """Make a unit of what a layer was given as activation, if that is a plain function or a pair of them.
 
     Args:
-        given: (f, df) with f(x, ...) and df(x, y, ...), where y is f(x) and further arguments have defaults.
+        given: f(x, ...), or (f, df) with df(x, y, ...), where y is f(x); further arguments have defaults.
         where: the layer and its argument, for messages.
         package: of the layer, whose lines are not the user's.
 
     Raises:
-        ConfigError: one function alone, or functions that do not fit.
+        ConfigError: the functions do not fit, or the derivative of f cannot be found.
     """
     if inspect.isfunction(given):
-        unit = _registered("activations", (given,))
-        if unit is not None:
-            return unit()
-        raise ConfigError(
-            f"{where}: {given.__name__} is one function; give a pair, activation=(f, df): scalar functions f(x) and "
-            "df(x, y), the derivative of f at x, where y is f(x)"
-        )
+        found = _registered_unit("activations", given)
+        return found or _derived("activations", given, 0, "y", where, "activation=(f, df)")
     if isinstance(given, tuple | list):
         unit = _of_functions("activations", tuple(given), where)
         f, df = given
@@ -146,6 +138,28 @@ def own_activation(given: Any, where: str, package: str) -> Any:
         _compare_slopes(slopes, f"{where}: {df.__name__}", f"{f.__name__} by x", package)
         return unit
     return given
+
+
+def _registered_unit(kind: str, function: Any) -> Any:
+    """Make the registered unit that begins with a function; None where there is none."""
+    unit = _registered(kind, (function,))
+    return None if unit is None else unit()
+
+
+def _derived(kind: str, function: Any, by: int, also: str, where: str, pair: str) -> Any:
+    """Make a unit of one function and the derivative that follows from its code."""
+    from nbdl.engine.differentiation import derivative
+    from nbdl.engine.source import ScalarError
+
+    leading = 1 if kind == "activations" else 2
+    if len(inspect.signature(function).parameters) < leading:
+        names = "f(x)" if kind == "activations" else "f(y, p)"
+        raise ConfigError(f"{where}: a function {names} of numbers is wanted, got {function.__name__}")
+    try:
+        slope = derivative(function, by, also)
+    except ScalarError as error:
+        raise ConfigError(f"{where}: {error}; give the derivative too, as a pair {pair}") from None
+    return _of_functions(kind, (function, slope), where)
 
 
 def _compare_slopes(slopes: Iterable[tuple[Any, Any, float]], what: str, of: str, package: str = "nbdl") -> None:

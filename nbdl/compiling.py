@@ -51,8 +51,8 @@ class Compilable:
 
         Args:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
-            loss: name or unit; or a pair of plain functions (f, df): f(y, p) of one target and one prediction, whose
-                mean over a row's outputs is the loss, and df(y, p), its derivative by p.
+            loss: name or unit; or a plain function f(y, p) of one target and one prediction, whose mean over a row's
+                outputs is the loss; or a pair (f, df) of it and its derivative by p, which else follows from f's code.
             loss_weights: not there, a model has one loss; metrics in this place are taken as such, as in Keras 1 and 2.
             metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
                 mean over outputs and rows is reported under the function's name. All rows count alike.

@@ -122,13 +122,13 @@ class Layer(Unit, Weighted):
     def unit(self, kind: str, given: Any) -> Any:
         """A unit for one of this layer's arguments, from a name, a config or an instance.
 
-        An activation may also be a layer that only applies one, or a pair of scalar functions (f, df).
+        An activation may also be a layer that only applies one, a scalar function f, or a pair (f, df).
         """
         made = given
         if kind == Activation.kind:
             made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
         made = registry.make(kind, made, type(self).__name__)
-        if isinstance(given, Layer | tuple | list) and isinstance(made, Unit):
+        if (isinstance(given, Layer | tuple | list) or inspect.isfunction(given)) and isinstance(made, Unit):
             for name, argument in self.arguments.items():  # the config holds the unit
                 if argument is given:
                     self._arguments[name] = made

@@ -555,16 +555,21 @@ def _reduced(unit: Unit) -> Any:
         return copyreg.__newobj__, (cls,), vars(unit)  # type: ignore[attr-defined]
     entry = registry.entry_of(unit)
     installed = entry is not None and entry.owner.installed
-    return _blank, (cls.kind, cls.__name__, () if installed else cls.functions), vars(unit)
+    # A derivative that nbdl made is in no module: it is made again from its function.
+    functions = tuple(getattr(one, "derived_from", one) for one in cls.functions)
+    return _blank, (cls.kind, cls.__name__, () if installed else functions), vars(unit)
 
 
-def _blank(kind: str, name: str, functions: tuple[Scalar, ...]) -> Unit:
+def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
     """A unit of functions without its attributes, which pickle sets."""
     from nbdl.registry import registry
 
     if not functions:
         cls = registry.get(kind, name).target
     else:
+        from nbdl.engine.differentiation import derivative
+
+        functions = tuple(derivative(*one) if isinstance(one, tuple) else one for one in functions)
         made = [one for one in ELEMENTWISE[kind][0].__subclasses__() if one.__name__ == name]
         cls = next((one for one in made if getattr(one, "functions", ()) == functions), None)
         if cls is None:

@@ -46,6 +46,7 @@ IDENTIFIERS = {
 }
 # The same, in one file only.
 IN_FILE = {
+    ("engine/differentiation.py", "tanh"): "a function of `math`",
     ("engine/maths.py", "sigmoid"): "mathematics of the scalar language",
     ("engine/maths.py", "cosine"): "mathematics of the scalar language",
     ("initializing.py", "truncatednormal"): "what initializers draw from",

@@ -282,7 +282,7 @@ def test_own_functions_are_those_of_the_registered_unit() -> None:
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (quartic, "quartic is one function; give a pair, loss=\\(f, df\\)"),
+        (lambda y, p: math.lgamma(y - p), r"math.lgamma, whose derivative is not known.* give the derivative too"),
         ((quartic,), "1 function"),
         ((quartic, farther), "same own arguments"),
         ((quartic, lambda y: y), "at least 2"),
@@ -293,6 +293,16 @@ def test_own_functions_are_those_of_the_registered_unit() -> None:
 def test_functions_that_make_no_loss(loss: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         model(loss=loss)
+
+
+def test_the_derivative_of_one_function_follows_from_its_code() -> None:
+    weights = []
+    for loss in (quartic, (quartic, d_quartic)):
+        made = model(loss=loss)
+        made.fit(X, HOT, epochs=3, verbose=0)
+        weights.append(made.get_weights()[0])
+    np.testing.assert_allclose(*weights, rtol=1e-5)
+    assert type(copy.deepcopy(made).loss) is type(made.loss)
 
 
 def test_a_metric_of_one_argument_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import io
+import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,7 +150,8 @@ def square(x: float) -> float:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (square, r"square is one function; give a pair, activation=\(f, df\)"),
+        (lambda x: 2.0 * math.gamma(x), r"math.gamma, whose derivative is not known.* as a pair activation=\(f, df\)"),
+        (lambda: 1.0, r"a function f\(x\) of numbers is wanted"),
         ((square,), "1 function"),
         ((square, square), "at least 2"),
         ((np.tanh, df), "plain Python functions"),
@@ -159,6 +161,21 @@ def square(x: float) -> float:
 def test_what_is_no_activation(given: Any, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Dense(4, given)
+
+
+def test_a_plain_function_is_an_activation() -> None:
+    layer = Dense(4, activation=square)
+    assert layer.activation.functions[0] is square
+    assert pickle.loads(pickle.dumps(layer)).activation.functions == layer.activation.functions
+    rows = np.random.default_rng(0).normal(size=(32, 3))
+    weights = []
+    for activation in (square, (square, lambda x, y: 2.0 * x), lambda x: x * x):
+        model = Sequential([Dense(4, activation=activation, input_dim=3), Dense(1)], seed=1)
+        model.compile("sgd", "mse")
+        model.fit(rows, rows.sum(1), epochs=3, verbose=0)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-6)
+    np.testing.assert_array_equal(weights[0], weights[2])
 
 
 def test_a_function_that_is_registered_is_its_unit() -> None:

@@ -352,6 +352,9 @@ class Sequential(Trainer, Savable, Weighted):
     def __call__(self, x: Any, training: bool | None = None, mask: None = None, *, encoded: bool = False) -> np.ndarray:
         """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
+        `predict` refuses what is no number of float32, and integers that an Embedding has no row for: here these give
+        NaN.
+
         A single row without the leading axis gives a single row. `encoded` is as for `fit`.
 
         Raises:

@@ -48,7 +48,7 @@ def unit(kind: str, text: str, **more: Any) -> Any:
         given = {*inspect.signature(found.target).bind_partial(*positional).arguments, *named}
         for name in more:
             if name in given:
-                raise ConfigError(f"{text!r}: {name} is given twice, here and by an option of its own")
+                raise ConfigError(f"{text!r}: {name} is given twice, in the brackets and by itself: give it once")
         return found.target(*positional, **named, **more)
     except NbdlError:
         raise

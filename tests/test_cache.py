@@ -588,3 +588,17 @@ def test_a_constant_that_changes_while_the_process_lives_counts_forward_and_back
         model.fit(x, x[:, :1], batch_size=20, verbose=0)
         gradient = x.T @ (2.0 * (strength * (x @ w) - x[:, :1]) * strength) / len(x)
         np.testing.assert_allclose(model.get_weights()[0], w - 0.01 * gradient, rtol=1e-4)
+
+
+def test_a_relative_cache_folder_is_told_and_a_home_folder_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setenv("NBDL_CACHE", "~/x")
+    assert kernel_cache.default_cache_folder() == tmp_path / "home" / "x"
+    monkeypatch.setenv("NBDL_CACHE", "relative/dir")
+    with pytest.warns(UserWarning, match=r"NBDL_CACHE=relative/dir is a relative path: .*give an absolute path"):
+        assert kernel_cache.default_cache_folder() == tmp_path / "relative" / "dir"
+    assert not list(tmp_path.iterdir())

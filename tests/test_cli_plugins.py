@@ -585,7 +585,7 @@ def test_arguments_that_cannot_be_read_are_refused_unevaluated(text: str, messag
 
 def test_an_argument_is_given_once() -> None:
     for text in ("adam(learning_rate=0.01)", "adam(0.01)", "adam(lr=0.01)"):
-        with pytest.raises(ConfigError, match=r"learning_rate is given twice, here and by an option|only one"):
+        with pytest.raises(ConfigError, match=r"learning_rate is given twice, in the brackets and by itself|only one"):
             words.unit("optimizers", text, learning_rate=0.1)
     assert words.unit("optimizers", "adam(0.01)", learning_rate=None).learning_rate == 0.01
 

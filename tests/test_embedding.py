@@ -236,3 +236,14 @@ def test_rows_of_any_shape_gain_an_axis() -> None:
     assert model.output_shape == (2, 2, 3)
     x = np.arange(4).reshape(1, 2, 2)
     np.testing.assert_array_equal(model.predict(x), model.get_weights()[0][x])
+
+
+def test_what_is_not_checked_is_documented_and_refused_by_predict() -> None:
+    model = nbdl.Sequential([nbdl.layers.Embedding(4, 2, input_length=1)], seed=1)
+    table = model.get_weights()[0]
+    for given, expected in ((9.0, np.full(2, np.nan)), (-1.0, np.full(2, np.nan)), (2.5, table[2]), (2.75, table[3])):
+        row = np.array([[given]], np.float32)
+        np.testing.assert_array_equal(model(row)[0, 0], expected.astype(np.float32))
+        np.testing.assert_array_equal(model.as_njit()(row[0]).reshape(-1), expected.astype(np.float32))
+        with pytest.raises(nbdl.errors.DataError):
+            model.predict(row)

@@ -122,4 +122,5 @@ def models_beside(path: Path) -> str:
     if path.name + MODEL_SUFFIX in found:
         return f" Did you mean {path.name + MODEL_SUFFIX!r}?"
     here = "here" if path.parent == Path() else f"in {path.parent}"
-    return did_you_mean(path.name, found) or (f" Models {here}: {listed(found)}." if found else "")
+    near = did_you_mean(path.stem, [Path(name).stem for name in found])  # the suffix alone makes any two names alike
+    return f"{near[:-2]}{MODEL_SUFFIX}'?" if near else f" Models {here}: {listed(found)}." if found else ""

@@ -55,9 +55,18 @@ _warned: set[str] = set()
 
 
 def default_cache_folder() -> Path:
-    """Return `$NBDL_CACHE`, else `$XDG_CACHE_HOME/nbdl`, else `~/.cache/nbdl`."""
+    """Return `$NBDL_CACHE`, else `$XDG_CACHE_HOME/nbdl`, else `~/.cache/nbdl`.
+
+    A relative one, which is told, names another folder wherever a program is started.
+    """
     if given := os.environ.get("NBDL_CACHE"):
-        return Path(given).expanduser()
+        folder = Path(given).expanduser()
+        if not folder.is_absolute():
+            warn_once(
+                f"NBDL_CACHE={given} is a relative path: each folder that nbdl is started in gets a cache of its own, "
+                f"here {folder.absolute()}. To share one give an absolute path, or one that begins with ~"
+            )
+        return folder.absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "nbdl"
 

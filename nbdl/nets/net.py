@@ -27,6 +27,9 @@ class Net:
     whose model has other layers is refused before the loop begins. Results are float32: in `x = x + h * net(x)` let x
     be float64, or h a `np.float32`, or Numba finds two types for x.
 
+    It does not look at what it is given: infinity and NaN go through, an integer that an Embedding has no row for gives
+    NaN, and a number that is not whole stands for the nearest. `model.predict` refuses all of these.
+
     Attributes:
         inputs, outputs: features of a row.
 

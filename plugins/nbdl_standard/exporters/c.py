@@ -237,9 +237,9 @@ def checked_name(name: str) -> str:
         ConfigError: they do not.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise ConfigError(f"name {name!r}: a function's name in C is letters, digits and _, and begins with a letter")
+        raise ConfigError(f"name={name!r}: a function's name in C is letters, digits and _, and begins with a letter")
     if taken(name):
-        raise ConfigError(f"name {name!r} is taken in C or C++: write {f'{name}_net'!r}, or another")
+        raise ConfigError(f"name={name!r} is taken in C or C++: write {f'{name}_net'!r}, or another")
     return name
 
 

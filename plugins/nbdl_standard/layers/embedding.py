@@ -115,7 +115,8 @@ class Embedding(Layer):
 
     Rows of any shape gain a last axis. PyTorch calls the arguments num_embeddings and embedding_dim, draws from the
     standard normal distribution and has padding_idx. Like Keras, and unlike a sparse embedding, every step updates all
-    of E. Where integers were not checked (model(x), as_njit), one that is out of range gives NaN.
+    of E. Where integers were not checked (model(x), as_njit), one that is out of range gives NaN, and
+    a number that is not whole stands for the nearest one (2.5 for 2); `fit`, `evaluate` and `predict` refuse both.
 
     Raises:
         ConfigError: input_dim or output_dim is not a positive integer, or mask_zero is asked for.

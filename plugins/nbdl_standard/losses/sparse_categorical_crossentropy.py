@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
 from nbdl.engine.functions import times
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, counted
 from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SparseTargets(Loss):
         low, high = float(y.min()), float(y.max())
         if low < 0 or high >= classes or (y != y.astype(int)).any():
             return (
-                f"labels must be integers from 0 to {classes - 1}, the model has {classes} outputs; "
+                f"labels must be integers from 0 to {classes - 1}, the model has {counted(classes, 'output')}; "
                 f"y goes from {low:g} to {high:g}"
             )
         return ""

@@ -199,9 +199,9 @@ def test_derivatives_by_integers_are_zero() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "7"])
 def test_sizes_are_positive_integers(size: Any) -> None:
-    with pytest.raises(ConfigError, match="input_dim must be a positive integer"):
+    with pytest.raises(ConfigError, match=r"input_dim (must be a positive|is an) integer"):
         Embedding(size, 3)
-    with pytest.raises(ConfigError, match="output_dim must be a positive integer"):
+    with pytest.raises(ConfigError, match=r"output_dim (must be a positive|is an) integer"):
         Embedding(3, size)
 
 

@@ -74,6 +74,12 @@ def running_cuda(row: int, thread: int, threads: int, x: Array, y: Array, last: 
 # -- programs ------------------------------------------------------------------------------------------------
 
 
+def _goes_over(tensor: Tensor, other: Tensor) -> bool:
+    """Whether a tensor without rows broadcasts to the shape of another."""
+    shape = other.shape
+    return tensor.features == 1 or tensor.shape in (shape, shape[-1:], (*shape[:-1], 1))
+
+
 class RandomProgram:
     """Records a program that follows from a generator of random numbers alone, the same one each time."""
 
@@ -123,7 +129,7 @@ class RandomProgram:
 
     def map_fixed(self) -> None:
         first = self.random.choice(self.fixed)
-        fitting: list[Any] = [t for t in self.fixed if t.shape == first.shape or t.features in (1, first.shape[-1])]
+        fitting: list[Any] = [t for t in self.fixed if _goes_over(t, first)]
         operands = [first, *(self.random.choice([*fitting, 0.5]) for _ in range(self.random.randint(0, 2)))]
         self.fixed.append(self.r.map(MAPS[len(operands)], *operands))
 
@@ -174,9 +180,7 @@ class RandomProgram:
             if target.rows:
                 self.r.add_to(target, squash, *self.operands(target, 2)[1:])
             else:
-                self.r.add_to(
-                    target, squash, self.random.choice([t for t in self.fixed if t.features in (1, target.features)])
-                )
+                self.r.add_to(target, squash, self.random.choice([t for t in self.fixed if _goes_over(t, target)]))
 
     def uniform(self) -> None:
         self.rowed.append(self.r.uniform(self.random.choice(self.rowed)))

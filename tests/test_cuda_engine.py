@@ -522,11 +522,13 @@ def test_a_square_matrix_is_not_mistaken_for_its_own_rows() -> None:
 
     def record(r: Recorder, t: Sequence[Tensor]) -> None:
         sums = r.sum(same, weight.tensor, over="features")
-        logged(r, "sums", r.map(add, weight.tensor, sums))
+        logged(r, "along columns", r.map(add, weight.tensor, sums))
+        logged(r, "along rows", r.map(add, weight.tensor, r.reshape(sums, (4,))))
 
     made = probe(record, weights=[weight])
     check_all(executor(made).lowering)
-    is_right(made, log=w + w.astype(np.float64).sum(axis=1))
+    totals = w.astype(np.float64).sum(axis=1)
+    is_right(made, log=np.concatenate([(w + totals[:, None]).ravel(), (w + totals).ravel()]))
 
 
 def test_weights_change_after_their_last_reader_and_states_of_old_values_keep_them() -> None:

@@ -387,6 +387,31 @@ def test_every_operation(tmp_path: Path) -> None:
     assert difference(found, model.predict(x), each_row=False) <= ULP
 
 
+class RowsOfNormOne(Layer):
+    """x·W, where each row of W is divided by its norm: a column beside a matrix."""
+
+    def __init__(self, units: int) -> None:
+        self.units = units
+
+    def build(self, b: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.w = b.weight("w", (*shape, self.units), "glorot_uniform")
+        return (self.units,)
+
+    def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+        squares = r.sum(times, self.w, self.w, over="features")
+        return r.gemm(x, r.map(lambda w, s: w / math.sqrt(s), self.w, squares)), None
+
+
+@pytest.mark.parametrize("units", [4, 6])
+def test_a_column_goes_along_the_rows_of_a_weight(units: int, tmp_path: Path) -> None:
+    model, source = net(RowsOfNormOne(units, input_dim=6)), tmp_path / "net.c"  # type: ignore[call-arg]
+    model.export(source)
+    (w,) = model.get_weights()
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    found = run_rows(library(source, *FLAGS["native"]).net, x, units)
+    np.testing.assert_allclose(found, x @ (w / np.linalg.norm(w, axis=1, keepdims=True)), rtol=1e-4, atol=1e-6)
+
+
 class Largest(Layer):
     """The maximum of each row, and where it is."""
 

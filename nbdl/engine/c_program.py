@@ -146,8 +146,10 @@ class CProgram:
         how = pattern(tensor, operation.domain)
         if how == "index":
             return "(float)j"
-        whole = operation.domain[0] not in (None, 1) and how == "full"
-        index = f"i * {operation.domain[1]} + j" if whole else "j" if how in ("full", "feature") else "0"
+        fixed = operation.domain[0] not in (None, 1)  # else there is one row, and no loop over i
+        index = "j" if how in ("full", "feature") else "0"
+        if fixed and how in ("full", "row"):
+            index = f"i * {operation.domain[1]} + j" if how == "full" else "i"
         return self._at(tensor, index)
 
     def _at(self, tensor: Tensor, index: str) -> str:

@@ -283,7 +283,7 @@ def test_a_partial_is_told_where_it_is_recorded() -> None:
 
 def test_a_unit_of_a_session_passes_the_suite_without_a_docstring() -> None:
     nbdl.register("t_steep", steep, steep_slope)
-    check_unit("activations/t_steep", "documented", "derivative")
+    check_unit("activations/t_steep")
 
 
 # -- what is documented ---------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from typing import Any
-from unittest import SkipTest
 
 from nbdl.errors import did_you_mean
 from nbdl.options import unknown_option
@@ -45,16 +44,13 @@ def listed(given: Any, types: Any, what: str) -> None:
 def documented(subject: Subject) -> None:
     """The docstring says what the unit is and its formula ("Formula: ..."), as `nbdl plugins info` shows them.
 
-    A dataset has no formula, and a unit without a package needs no docstring. Of a unit made of functions it is the
-    first function's docstring, or its module's where that registers no other unit. Units that come with nbdl say where
-    they are from, too ("Source: ...").
+    A dataset has no formula. Of a unit made of functions it is the first function's docstring, or its module's where
+    that registers no other unit. Units that come with nbdl say where they are from, too ("Source: ...").
     """
     from nbdl.reference.description import own_docstring, shares_its_module
     from nbdl.reference.docstrings import parse
 
     entry, text = subject.entry, own_docstring(subject.entry.target)
-    if not entry.owner.installed and text.strip() in ("", f"{entry.name}: registered in this session."):
-        raise SkipTest("units of a session or of a file need no docstring")
     shared = isinstance(entry.target, type) and shares_its_module(entry.target)
     hint = (
         f": {entry.module} registers several units, so each needs a docstring on its first function" if shared else ""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.engine.frame import OUTPUTS
 from nbdl.errors import ConfigError
-from nbdl.units import Unit, lacking, remembering, serialize, with_common_arguments
+from nbdl.units import Unit, remembering, serialize, with_common_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -306,7 +306,7 @@ class Optimizer(Unit):
 
         names = dict.fromkeys([*inspect.signature(type(self)).parameters, *self.arguments])
         current = {name: vars(self)[name] for name in names if name in vars(self)}
-        values = {**dict.fromkeys(lacking(type(self))), **self.arguments, **current}
+        values = {**self.arguments, **current}
         for name, value in values.items():
             if callable(value) and (not isinstance(value, Unit) or registry.entry_of(value) is None):
                 raise ConfigError(

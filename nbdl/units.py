@@ -214,6 +214,8 @@ class Unit:
                 known = {**defaults_of(type(self)), **self._arguments}
                 if name in known:
                     return known[name]
+                if name in lacking(type(self)):
+                    return HARMLESS[name][0]
             return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -289,7 +291,7 @@ class Unit:
 
 def defaults_of(unit: type[Unit]) -> dict[str, Any]:
     """The constructor's arguments that have defaults, with these."""
-    parameters = inspect.signature(unit).parameters.values()
+    parameters = [one for one in inspect.signature(unit).parameters.values() if one.name not in lacking(unit)]
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 
 

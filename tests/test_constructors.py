@@ -76,7 +76,7 @@ def test_places_are_those_of_keras() -> None:
     assert schedules.CosineDecay(0.1, 100, 0.0, "mine", 0.3).warmup_target == 0.3
     assert optimizers.SGD(0.1, 0.9, True, None, 2.0).clipnorm == 2.0
     assert isinstance(losses.CosineSimilarity(-1), losses.CosineSimilarity)
-    assert layers.Flatten("channels_last").get_config()["data_format"] is None
+    assert layers.Flatten("channels_last").data_format is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.options import OPTIONS
 from nbdl.reference.docstrings import Docstring, parse
+from nbdl.units import INSTEAD, Unit, lacking
 
 if TYPE_CHECKING:
     import click
@@ -245,13 +246,15 @@ def _explained(target: Any, doc: Docstring) -> Iterator[Argument]:
     bases = target.__mro__[1:] if isinstance(target, type) else ()
     inherited = [parse(one.__doc__) for one in bases if one is not object and one.__doc__]
     own = own_arguments(target)
+    absent = lacking(target) if isinstance(target, type) and issubclass(target, Unit) else ()
+    without_use = {name: f"Keras's, for its place: {INSTEAD.get(name, 'not there')}." for name in absent}
     for argument in arguments_of(target):
         name = argument.name.lstrip("*")
         yield replace(
             argument,
             annotation=argument.annotation or doc.types.get(name, ""),
-            text=next((text for one in (doc, *inherited) if (text := one.text_of(name))), ""),
-            common=name not in own,
+            text=next((text for one in (doc, *inherited) if (text := one.text_of(name))), without_use.get(name, "")),
+            common=name not in own and name not in absent,
         )
 
 

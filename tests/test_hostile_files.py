@@ -317,10 +317,12 @@ def test_answers_are_data_in_a_file_and_escaped_on_a_terminal(
 def test_errors_and_warnings_are_printable_and_of_a_sane_length() -> None:
     model = nbdl.Sequential([nbdl.layers.Dense(1, input_dim=3)])
     model.compile("sgd", "mse")
+    name = f"{STEERING}{'x' * 30_000}"
     with pytest.raises(NbdlError) as caught:
-        model.fit({f"{STEERING}{'x' * 30_000}": X}, X[:, :1], verbose=0)
-    assert len(str(caught.value)) < 5_000
-    assert printable(str(caught.value)) == str(caught.value)
+        model.fit({name: X}, X[:, :1], verbose=0)
+    for error in (caught.value, DataError(name), DataError(" ".join(name)), DataError(f"{DataError(name)}")):
+        assert len(str(error)) < 5_000
+        assert printable(str(error)) == str(error)
     with pytest.warns(UserWarning, match=r"a\\x1b\[2J") as warned:
         warn(f"a{STEERING} {'b' * 30_000}")
     assert len(str(warned[0].message)) < 5_000

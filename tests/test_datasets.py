@@ -191,7 +191,11 @@ def test_download_into_the_cache(server: str, tmp_path: Path) -> None:
     assert (tmp_path / "cache" / "nbdl" / "data" / "mnist").is_dir()
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"something else"), b"<html>", gzip.compress(b"x" * 60)[:-4]])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"something else"), b"<html>", gzip.compress(b"x" * 60)[:-4]],
+    ids=["other contents", "a page", "cut short"],
+)
 def test_wrong_contents_are_not_kept(server: str, tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("pooch")
     (tmp_path / "served" / "good" / "t10k-images-idx3-ubyte.gz").write_bytes(content)

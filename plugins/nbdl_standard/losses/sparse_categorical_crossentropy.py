@@ -64,8 +64,9 @@ class SparseCategoricalCrossentropy(SparseTargets, CategoricalCrossentropy):
         from_logits: whether predictions are logits; the model then ends without a softmax. (PyTorch's
             CrossEntropyLoss always takes logits.)
         ignore_class: a label, one of the classes or not, whose rows do not count: means are over the other rows, of a
-            batch in training, of all rows in figures. (Keras's figures are means of its batches' means. PyTorch's
-            `ignore_index` is -100 unless it is set, here nothing is ignored by default.)
+            batch in training, of all rows in figures. (Keras's loss is a mean of its batches' means, and Keras's metric
+            of this name divides by all rows, the ignored ones too. PyTorch's `ignore_index` is -100 unless it is set,
+            here nothing is ignored by default.)
 
     Raises:
         ConfigError: ignore_class is no integer.

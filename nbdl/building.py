@@ -56,6 +56,7 @@ class Builder:
             trainable,
             registry.make("regularizers", regularizer, full),
             registry.make("constraints", constraint, full),
+            own_name=name,
         )
         self._weights.append(weight)
         return weight.tensor

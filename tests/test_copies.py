@@ -112,6 +112,24 @@ def test_a_copied_layer_has_the_values(way: str) -> None:
     assert repr(other.weights[0]) == "<Weight another/kernel, shape=(4, 3)>"
 
 
+def test_weights_of_one_last_name_are_told_apart() -> None:
+    class Heads(nbdl.Layer):
+        def build(self, b: Any, shape: Any) -> Any:
+            b.weight("query/kernel", (2, 2), "glorot_uniform")
+            b.weight("key/kernel", (2, 2), "glorot_uniform")
+            return shape
+
+        def forward(self, r: Any, x: Any) -> Any:
+            return x, None
+
+    model = Sequential([Heads(input_dim=2)])
+    before = model.get_weights()
+    model.add(Dense(1))
+    for weights in (model.get_weights(), copy.deepcopy(model).get_weights()):
+        for value, wanted in zip(weights, before, strict=False):
+            np.testing.assert_array_equal(value, wanted)
+
+
 def test_what_pickle_cannot_find_is_named() -> None:
     class Local(Sequential):
         pass

@@ -36,6 +36,7 @@ class Weight:
 
     Attributes:
         tensor: how programs name it.
+        own_name: the name within the layer, which stays when the layer is renamed.
         trainable: whether it has a gradient (a state has none).
         regularizer, constraint: units, or None.
     """
@@ -47,16 +48,12 @@ class Weight:
     regularizer: Any = None
     constraint: Any = None
     value: Floats = field(default_factory=lambda: aligned_zeros(0))
+    own_name: str = ""
 
     @property
     def name(self) -> str:
         """layer/weight, as files name it."""
         return self.tensor.name
-
-    @property
-    def own_name(self) -> str:
-        """The name within the layer."""
-        return self.name.rpartition("/")[2]
 
     @property
     def path(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nbdl import Callback, Sequential, load_model
+from nbdl import Callback, Layer, Sequential, load_model
 from nbdl.callback import History
 from nbdl.callbacks import (
     BackupAndRestore,
@@ -102,6 +102,23 @@ def test_weights_alone_and_steps(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-3.npz", "2-2.npz"]  # four steps an epoch
     other = net(seed=2)
     other.load_weights(tmp_path / "2-2.npz")
+
+
+def test_weights_alone_need_no_registered_layers(tmp_path: Path) -> None:
+    class Own(Layer):
+        def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+            return x, None
+
+        def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+            return dy
+
+    model = Sequential([Own(input_dim=3), Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 3), np.float32)
+    model.fit(x, x[:, :1], callbacks=[ModelCheckpoint(tmp_path / "w.npz", save_weights_only=True)], verbose=0)
+    model.load_weights(tmp_path / "w.npz")
+    with pytest.raises(ConfigError, match="not registered"):
+        model.fit(x, x[:, :1], callbacks=[ModelCheckpoint(tmp_path / "m.nbdl")], verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import glob
 import hashlib
 import json
 import string
-import warnings
 from pathlib import Path
 from typing import Any
 
 from nbdl import hookimpl, schema
 from nbdl.callback import BATCH_HOOKS
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, warn
 from nbdl.notes import read_note
 from nbdl.outputs import as_path, check_file, check_folder, is_model
 from nbdl.saving import check_saveable, is_weights_of, save_model, save_weights
@@ -92,7 +91,8 @@ class ModelCheckpoint(Monitor):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.epoch = self.waited = 0
-        check_saveable(self.model)
+        if not self.save_weights_only:
+            check_saveable(self.model)
         self._check_places()
         if self.save_best_only:
             before = vars(self).get("_best")
@@ -182,11 +182,11 @@ class ModelCheckpoint(Monitor):
             if goes_on and note["run"] == run:
                 self._best = min(self._best, self.sign * value)
             elif self._first_fit and self.initial_value_threshold is None and path == Path(self.filepath):
-                warnings.warn(
+                warn(
                     f"ModelCheckpoint: {path} holds the best model of another training, with {self.monitor} "
                     f"{value:.5g}. It is replaced after the first epoch; to keep it, give another filepath, or "
                     f"initial_value_threshold={value:.5g}",
-                    stacklevel=2,
+                    package="nbdl_standard",
                 )
 
     def _files(self) -> list[Path]:

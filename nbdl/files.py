@@ -69,10 +69,10 @@ def sweep(folder: Path, name: str = "") -> None:
 def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flush: bool) -> None:
     """Write a new file beside a path and rename it; it is locked meanwhile, so that nobody takes it for abandoned.
 
-    It is made with the mode that a new file has, so the umask counts without being looked at: that would be possible
-    only by changing it, for all threads.
+    A new file is made with its final mode, so the umask counts without being looked at: that would be possible only by
+    changing it, for all threads. One that replaces a file is for the user alone until it has that file's mode.
     """
-    handle, temporary = _temporary(path, new_mode)
+    handle, temporary = _temporary(path, new_mode if mode is None else 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             if fcntl is not None:

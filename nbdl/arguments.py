@@ -54,18 +54,21 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 
 def is_sequence(value: Any, kind: str) -> bool:
     """Whether it is a list, tuple, range or array of such values."""
-    ordered = isinstance(value, Sequence) or hasattr(value, "__array__")
+    ordered = isinstance(value, Sequence) or (hasattr(value, "__array__") and getattr(value, "ndim", 1) != 0)
     return ordered and not isinstance(value, str | bytes) and all(CHECKS[kind](one) for one in value)
 
 
 def kinds_of(parameter: inspect.Parameter) -> list[str]:
-    """The plain types that an argument may have, by its annotation or a default of True or False; none: any."""
+    """The plain types that an argument may have, by its annotation, or without one by a default of True or False.
+
+    None of them: it may be anything.
+    """
     annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return ["bool"] if isinstance(parameter.default, bool) else []
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     kinds = [part.strip() for part in text.split("|")]
-    if annotation is not parameter.empty and all(kind in CHECKS for kind in kinds):
-        return kinds
-    return ["bool"] if isinstance(parameter.default, bool) and "bool" not in text and "|" not in text else []
+    return kinds if all(kind in CHECKS for kind in kinds) else []
 
 
 def check(who: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:

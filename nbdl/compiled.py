@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nbdl.errors import ConfigError, PluginError, warn
 from nbdl.optimizer import Optimizer
 from nbdl.registry import registry
-from nbdl.specs import Loss, Metric, elementwise, in_order
+from nbdl.specs import Loss, Metric, in_order, unregistered
 from nbdl.units import Unit
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def own_loss(given: Any) -> Any:
     Raises:
         ConfigError: the functions do not fit, or the derivative of f cannot be found.
     """
+    given = _plain(given)
     if inspect.isfunction(given):
         return _registered_unit("losses", given) or _derived("losses", given, 1, "", "compile's loss", "loss=(f, df)")
     if isinstance(given, tuple | list):
@@ -128,6 +129,7 @@ def own_activation(given: Any, where: str, package: str) -> Any:
     Raises:
         ConfigError: the functions do not fit, or the derivative of f cannot be found.
     """
+    given = _plain(given)
     if inspect.isfunction(given):
         found = _registered_unit("activations", given)
         return found or _derived("activations", given, 0, "y", where, "activation=(f, df)")
@@ -180,6 +182,11 @@ def _compare_slopes(slopes: Iterable[tuple[Any, Any, float]], what: str, of: str
         warn(f"{what} is not the derivative of {of}: right at {right} of {seen} points", package=package)
 
 
+def _plain(given: Any) -> Any:
+    """The Python function of one that Numba has compiled; anything else as it is."""
+    return getattr(given, "py_func", given)
+
+
 def _is_function(given: Any) -> bool:
     return callable(given) and not isinstance(given, type | Unit)
 
@@ -192,14 +199,12 @@ def _registered(kind: str, functions: tuple[Any, ...]) -> Any:
 
 def _of_functions(kind: str, functions: tuple[Callable[..., Any], ...], where: str) -> Any:
     """A unit of scalar functions: the registered one that they make, or one of this model's own."""
+    functions = tuple(map(_plain, functions))
     if not all(map(inspect.isfunction, functions)):
         raise ConfigError(f"{where}: plain Python functions are wanted, got {functions!r}")
     unit = _registered(kind, functions)
     try:
-        if unit is None:
-            unit = elementwise(kind, functions[0].__name__, functions)
-            unit.unit_name = functions[0].__name__
-        return unit()
+        return (unit or unregistered(kind, functions[0].__name__, functions))()
     except (PluginError, TypeError) as error:
         first = {"activations": "x"}.get(kind, "y and p")
         raise ConfigError(f"{where}: {error}; arguments after {first} need defaults") from None

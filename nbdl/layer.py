@@ -128,7 +128,7 @@ class Layer(Unit, Weighted):
         if kind == Activation.kind:
             made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
         made = registry.make(kind, made, type(self).__name__)
-        if (isinstance(given, Layer | tuple | list) or inspect.isfunction(given)) and isinstance(made, Unit):
+        if (isinstance(given, Layer) or _is_functions(given)) and isinstance(made, Unit):
             for name, argument in self.arguments.items():  # the config holds the unit
                 if argument is given:
                     self._arguments[name] = made
@@ -150,7 +150,7 @@ class Layer(Unit, Weighted):
                 f"{who}: an activation is a name or a unit, got {given!r}; sizes in the order of oldest Keras, inputs "
                 f"before outputs, are written {who}({given}, input_dim={first!r})"
             )
-        if inspect.isfunction(given) or isinstance(given, tuple | list):
+        if _is_functions(given):
             from nbdl.compiled import own_activation
 
             package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
@@ -266,6 +266,11 @@ def _apply_common(
             )
     taken = inspect.signature(type(layer)).parameters
     layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
+
+
+def _is_functions(given: Any) -> bool:
+    """Whether it is a function, one that Numba has compiled, or several."""
+    return isinstance(given, tuple | list) or inspect.isfunction(getattr(given, "py_func", given))
 
 
 def _is_size(size: Any) -> bool:

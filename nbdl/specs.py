@@ -187,6 +187,8 @@ def metric_form(loss: type[Loss]) -> type[Loss]:
 
 def _as_loss(unit: Loss) -> tuple[Any, ...]:
     """How such a loss is pickled: as the loss itself."""
+    if "stands_for" not in vars(type(unit)):  # a subclass is in a module
+        return copyreg.__newobj__, (type(unit),), vars(unit)  # type: ignore[attr-defined]
     made = object.__new__(vars(type(unit))["stands_for"])
     made.__dict__.update(vars(unit))
     return _itself, (made,)
@@ -371,8 +373,9 @@ class ElementwiseActivation(Activation):
         for x in (*SAMPLES, *(-x for x in SAMPLES)):
             try:
                 found.append(float(self.functions[0](x, *self.parameters.values())))
-            except (ArithmeticError, ValueError):  # a number too large for Python's own functions
+            except (ArithmeticError, ValueError, TypeError):  # outside the domain: Python raises, or gives a complex
                 continue
+        found = [y for y in found if not math.isnan(y)]
         return (min(found), max(found)) if found else None
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
@@ -479,6 +482,20 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
     return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
 
 
+def unregistered(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Unit]:
+    """The class of a unit that is in no registry: the one that was made of these functions before, if there is one.
+
+    Raises:
+        PluginError: as for `elementwise`.
+    """
+    before = [one for one in ELEMENTWISE[kind][0].__subclasses__() if one.__name__ == name]
+    made: type[Unit] | None = next((one for one in before if getattr(one, "functions", ()) == functions), None)
+    if made is None:
+        made = elementwise(kind, name, functions)
+        made.unit_name = name
+    return made
+
+
 def refuse_partial(function: Any, name: str) -> None:
     """Refuse what is called as a function but is none: its code cannot be read.
 
@@ -570,9 +587,5 @@ def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
         from nbdl.engine.differentiation import derivative
 
         functions = tuple(derivative(*one) if isinstance(one, tuple) else one for one in functions)
-        made = [one for one in ELEMENTWISE[kind][0].__subclasses__() if one.__name__ == name]
-        cls = next((one for one in made if getattr(one, "functions", ()) == functions), None)
-        if cls is None:
-            cls = elementwise(kind, name, functions)
-            cls.unit_name = name
+        cls = unregistered(kind, name, functions)
     return cast(Unit, cls.__new__(cls))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import json
@@ -230,3 +231,29 @@ def test_units_of_third_parties_are_checked_too() -> None:
 def test_an_argument_of_another_type_is_named(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_an_annotation_counts_more_than_a_default_of_true_or_false() -> None:
+    class Mode(Layer):
+        def __init__(self, mode: Any = False, flag=False) -> None:  # type: ignore[no-untyped-def]
+            self.mode, self.flag = mode, flag
+
+    assert Mode(mode="fast").mode == "fast"
+    with pytest.raises(ConfigError, match="flag is True or False"):
+        Mode(flag="fast")
+
+
+def test_a_single_number_is_no_sequence() -> None:
+    with pytest.raises(ConfigError, match="axis is an integer or a list of integers"):
+        layers.LayerNormalization(axis=np.float64(1.5))
+
+
+def test_a_subclass_of_a_loss_among_the_metrics_is_copied() -> None:
+    unit = Squares(name="squares")
+    for made in (copy.deepcopy(unit), pickle.loads(pickle.dumps(unit))):
+        assert type(made) is Squares
+        assert made.name == "squares"
+
+
+class Squares(metrics.MeanSquaredError):
+    """A subclass of what `nbdl.metrics` offers of a loss."""

@@ -120,6 +120,15 @@ def test_units_of_third_parties_say_what_they_give_and_take() -> None:
     assert Dense(1).output_range == (-math.inf, math.inf)
 
 
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [(lambda x: x**0.5, (0.0, 100.0)), (lambda x: x if x > 0.0 else math.nan, (1e-3, 1e4)), (lambda x: "", None)],
+)
+def test_a_function_is_tried_where_it_has_values(function: Any, found: Any) -> None:
+    made: Any = elementwise("activations", "partial", (function, df))()
+    assert made.output_range == (None if found is None else pytest.approx(found))
+
+
 def test_the_command_line_says_so(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("a,b,y\n" + "".join(f"{a:.3f},{b:.3f},{a + b:.3f}\n" for a, b, *_ in np.tile(X, (5, 1))))

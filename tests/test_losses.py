@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 import nbdl
 from nbdl import Sequential, hookimpl
@@ -303,6 +304,25 @@ def test_the_derivative_of_one_function_follows_from_its_code() -> None:
         weights.append(made.get_weights()[0])
     np.testing.assert_allclose(*weights, rtol=1e-5)
     assert type(copy.deepcopy(made).loss) is type(made.loss)
+
+
+def test_the_same_functions_are_the_same_unit() -> None:
+    first, second = model(loss=(quartic, d_quartic)), model(loss=(quartic, d_quartic))
+    assert type(first.loss) is type(second.loss)
+
+
+def test_functions_of_numba_count_as_their_python_code() -> None:
+    weights = []
+    for loss, activation in ((quartic, swish), (njit(quartic), njit(swish))):
+        made = Sequential([Dense(3, activation=activation, input_dim=4)], seed=1)
+        made.compile("sgd", loss)
+        made.fit(X, HOT, epochs=1, verbose=0)
+        weights.append(made.get_weights()[0])
+    np.testing.assert_array_equal(*weights)
+
+
+def swish(x: float) -> float:
+    return x / (1.0 + math.exp(-x))
 
 
 def test_a_metric_of_one_argument_is_refused() -> None:

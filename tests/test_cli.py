@@ -27,6 +27,7 @@ from nbdl import Sequential
 from nbdl.cli import arch, warmup
 from nbdl.cli.app import COMMANDS as BUILT_IN
 from nbdl.cli.app import app, imported
+from nbdl.cli.figures import indices
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import SUBCOMMANDS
 from nbdl.cli.source import hold_out
@@ -377,6 +378,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run("train", "flowers.csv", "--target", "kind", "--epochs", "30", "--progress", "none")
     yield place / "flowers.nbdl"
     os.chdir(here)
+
+
+def test_a_metric_of_several_figures_is_shown(model: Path, folder: Path) -> None:
+    net = nbdl.load_model(model)
+    net.compile("adam", net.loss, metrics=["f1_score"])
+    net.save(folder / "several.nbdl")
+    rows = str(model.with_name("flowers.csv"))
+    assert re.match(r"f1_score \[\S+ \S+ \S+\], loss", run("evaluate", "several.nbdl", rows).stdout)
+    assert len(json.loads(run("evaluate", "several.nbdl", rows, "--json").stdout)["f1_score"]) == 3
+
+
+def test_classes_of_logits_are_cut_at_zero() -> None:
+    logits = np.array([[-1.0], [0.2], [3.0]])
+    assert indices(logits, 0.0).tolist() == [0, 1, 1]
+    assert indices(logits).tolist() == [0, 0, 1]
 
 
 def test_predict_through_pipes_whatever_the_order_of_columns(model: Path) -> None:

@@ -124,6 +124,15 @@ def test_figures_are_of_the_epoch_not_means_of_batches() -> None:
     assert float(np.mean(batches)) != pytest.approx(0.8)
 
 
+def test_weights_of_zero_give_zero_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    model = Sequential([Dense(1, input_dim=2)], seed=1)
+    model.compile("sgd", "mse", weighted_metrics=["r2_score"])
+    x = np.ones((4, 2), np.float32)
+    found = model.evaluate(x, x[:, :1], sample_weight=np.zeros(4), return_dict=True)
+    assert found["r2_score"] == 0.0
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
+
+
 def figures_of(y: np.ndarray, p: np.ndarray) -> float:
     made = model("binary", "precision")
     return float(made.evaluate(p, y, return_dict=True)["precision"])

@@ -59,24 +59,30 @@ def compared(model: Sequential, encoding: Encoding, data: Data) -> Compared:
 
 def figures_of(
     model: Sequential, encoding: Encoding, data: Compared, threads: int | None
-) -> tuple[dict[str, float], list[str]]:
+) -> tuple[dict[str, Any], list[str]]:
     """Return loss and metrics, for a regression RMSE and R2 in the unit of the target; and notes on them."""
     x, y = data
-    found: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads, encoded=True)
+    found: dict[str, Any] = model.evaluate(x, y, verbose=0, return_dict=True, threads=threads, encoded=True)
     predictions = model.predict(x, threads=threads, encoded=True)
     if encoding.task == "regression":
         found |= regression_figures(encoding, y, predictions)
         notes = notes_on_values(found, y)
     else:
-        notes = notes_on_classes(encoding, indices(y), indices(predictions))
-    return {name: float(value) for name, value in found.items()}, notes
+        boundary = 0.5 if model.loss is None else model.loss.boundary
+        notes = notes_on_classes(encoding, indices(y), indices(predictions, boundary))
+    return {name: value if getattr(value, "ndim", 0) else float(value) for name, value in found.items()}, notes
 
 
-def indices(classes: NDArray[Any]) -> NDArray[Any]:
-    """Return the classes that targets or predictions stand for: they are indices, one-hot rows, or chances."""
+def indices(classes: NDArray[Any], boundary: float = 0.5) -> NDArray[Any]:
+    """Return the classes that targets or predictions stand for: they are indices, one-hot rows, or chances.
+
+    Args:
+        classes: Targets or predictions.
+        boundary: Above what a single output means the second class: see `Loss.boundary`.
+    """
     if classes.ndim == 1:
         return classes
-    return (classes[:, 0] > 0.5).astype(int) if classes.shape[1] == 1 else classes.argmax(axis=1)
+    return (classes[:, 0] > boundary).astype(int) if classes.shape[1] == 1 else classes.argmax(axis=1)
 
 
 def regression_figures(encoding: Encoding, y: Any, predictions: Any) -> dict[str, float]:

@@ -76,7 +76,7 @@ class R2Score(Metric):
 
         origin, total, squares, left = sums[:-2].reshape(4, -1)
         weight, number = sums[-2:] * [1.0, len(total)]
-        mean = total / weight
+        mean = total / weight if weight else total
         around = squares - total * mean
         # What is left of equal targets, each rounded to float32, is no variance.
         around[around <= weight * ((origin + mean) * HALF_DIGIT) ** 2] = 0.0

@@ -14,6 +14,7 @@ from typing import Any
 
 from nbdl.errors import ConfigError
 
+OWN = {"nbdl"}  # the packages whose annotations are meant as checks; loading adds those of nbdl's own plugins
 KEYWORD, ANYWHERE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 WANTED = {
@@ -38,6 +39,13 @@ def is_number(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return hasattr(value, "__float__")
+
+
+def truth(value: Any) -> bool | None:
+    """True or False of a boolean, or of an integer 0 or 1, which stands for one in older scripts; None of all else."""
+    if is_bool(value) or (CHECKS["int"](value) and value in (0, 1)):
+        return bool(value)
+    return None
 
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
@@ -71,31 +79,56 @@ def kinds_of(parameter: inspect.Parameter) -> list[str]:
     return kinds if all(kind in CHECKS for kind in kinds) else []
 
 
-def check(who: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:
-    """Refuse an argument of another type than its annotation says: texts are no booleans, and booleans no numbers.
+def checked(
+    who: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any], own: bool = True
+) -> dict[str, Any]:
+    """The arguments as their annotations want them: 1 for a boolean becomes True, 3.0 for an integer 3.
+
+    Args:
+        own: whether the function is nbdl's. Of others only booleans are checked, and nothing is changed: an annotation
+            is no promise that other types do not work.
 
     Raises:
-        ConfigError: it names the argument.
+        ConfigError: an argument has another type: texts are no booleans, and booleans no numbers. It is named.
     """
+    values = dict(given)
     for name, value in given.items():
         parameter = parameters.get(name)
         if parameter is None or parameter.kind in VARIABLE or value is parameter.default:
             continue
         kinds = kinds_of(parameter)
-        if kinds and not any(CHECKS[kind](value) for kind in kinds):
+        if not kinds or not (own or "bool" in kinds):
+            continue
+        fitting = _fitting(value, kinds)
+        if not any(CHECKS[kind](fitting) for kind in kinds):
             wanted = " or ".join(WANTED[kind] for kind in kinds)
             raise ConfigError(f"{who}: {name} is {wanted}, got {reprlib.repr(value)}")
+        if own:
+            values[name] = fitting
+    return values
 
 
-def ordered(signature: inspect.Signature, positions: Sequence[str], lacking: Mapping[str, Any]) -> inspect.Signature:
+def _fitting(value: Any, kinds: Sequence[str]) -> Any:
+    """The value as one of these kinds, where it stands for one; else as it is."""
+    if "bool" in kinds and (is_bool(value) or not {"int", "float"} & {*kinds}):
+        found = truth(value)
+        return value if found is None else found
+    whole = is_number(value) and not getattr(value, "shape", ()) and float(value).is_integer()
+    return int(value) if whole and "int" in kinds and "float" not in kinds else value
+
+
+def ordered(
+    signature: inspect.Signature, positions: Sequence[str], lacking: Mapping[str, Any], method: bool
+) -> inspect.Signature:
     """A signature whose arguments are given by position in this order; all others by name.
 
     Args:
         positions: names of arguments, of those too that there are not.
         lacking: the defaults of the latter.
+        method: whether the first parameter is the object.
     """
     known = signature.parameters
-    first = [name for name in known if name == "self"]
+    first = [*known][:1] if method else []
     placed = [
         known[name].replace(kind=ANYWHERE)
         if name in known
@@ -107,9 +140,15 @@ def ordered(signature: inspect.Signature, positions: Sequence[str], lacking: Map
     return signature.replace(parameters=[*placed, *by_name, *(one for one in rest if one.kind in VARIABLE)])
 
 
-def own_positions(signature: inspect.Signature) -> list[str]:
-    """The arguments that a function takes by position, without self."""
-    return [one.name for one in signature.parameters.values() if one.kind is ANYWHERE and one.name != "self"]
+def is_method(function: Callable[..., Any]) -> bool:
+    """Whether a function stands in a class, so that its first parameter is the object, whatever its name."""
+    return "." in function.__qualname__.rpartition("<locals>.")[2]
+
+
+def own_positions(signature: inspect.Signature, method: bool) -> list[str]:
+    """The arguments that a function takes by position, without the object of a method."""
+    parameters = [*signature.parameters.values()][1 if method else 0 :]
+    return [one.name for one in parameters if one.kind is ANYWHERE]
 
 
 def by_name(who: str, positions: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class ReduceLROnPlateau(_ReduceLROnPlateau):
         monitor: str = "val_loss",
         factor: float = 0.1,
         patience: int = 10,
-        verbose: int = 0,
+        verbose: bool | int = 0,
         mode: str = "auto",
         min_delta: float = 0.0001,
         cooldown: int = 0,

@@ -36,6 +36,7 @@ def count(value: Any, name: str, default: int, least: int) -> int:
     """An integer argument of at least `least`; None stands for the default."""
     if value is None:
         return default
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(value, bool) or not hasattr(value, "__index__") or not _is_at_least(value, least):
         raise ConfigError(f"{name} is an integer of at least {least}, got {value!r}")
     return int(value)

@@ -8,7 +8,7 @@ import re
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from nbdl.arguments import is_bool
+from nbdl.arguments import truth
 from nbdl.errors import ConfigError, MissingError
 from nbdl.registry import registry
 from nbdl.specs import Activation, Regularizer
@@ -88,9 +88,9 @@ class Layer(Unit, Weighted):
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "trainable":
-                if not is_bool(value):
+                if truth(value) is None:
                     raise ConfigError(f"{self._shown()}: trainable is True or False, got {value!r}")
-                value = bool(value)
+                value = truth(value)
             elif name in UNITS:
                 value = self.unit(UNITS[name], value)
             super().__setattr__(name, value)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from nbdl import discovery
+from nbdl import arguments, discovery
 from nbdl.discovery import GROUP, Plugin
 from nbdl.entries import Broken, Owner
 from nbdl.errors import PluginError, PluginWarning
@@ -44,6 +44,8 @@ def _load_plugin(registry: Registry, plugin: Plugin) -> None:
         _refuse(registry, owner, plugin.point.value, error, f"`pip install '{asked}'` brings what it needs, {newer}")
         return
     module, attribute = discovery.target(plugin)
+    if plugin.own:
+        arguments.OWN.add(module.partition(".")[0])
     package = importlib.import_module(module)
     if attribute:
         for name in attribute.split("."):

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from nbdl.arguments import truth
 from nbdl.building import Builder
 from nbdl.errors import ConfigError, MissingError, did_you_mean
 from nbdl.initializing import Stream, first_values
@@ -93,6 +94,10 @@ class Sequential(Trainer, Savable, Weighted):
         def __setattr__(self, name: str, value: Any) -> None:
             if name in UNCALLED["models"] and callable(value):
                 raise ConfigError(f"nbdl never calls {name!r} of a model; {UNCALLED['models'][name]}")
+            if name.startswith("stop_"):
+                if truth(value) is None:
+                    raise ConfigError(f"{name} of a model is True or False, got {value!r}")
+                value = truth(value)
             super().__setattr__(name, value)
 
     def __init_subclass__(cls, **options: Any) -> None:

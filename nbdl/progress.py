@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from nbdl.callback import Callback, Logs
+from nbdl.errors import ConfigError
 
 WIDTH = 20
 REFRESH_SECONDS = 0.05
@@ -49,6 +50,16 @@ def shown(value: Any) -> str:
     if hasattr(value, "tolist"):
         return f"[{' '.join(shown(one) for one in value.reshape(-1).tolist())}]"
     return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
+
+
+def check_level(verbose: bool | int | str) -> None:
+    """Refuse a text that is no level.
+
+    Raises:
+        ConfigError: it is another text than "auto".
+    """
+    if isinstance(verbose, str) and verbose != "auto":
+        raise ConfigError(f'verbose is 0, 1, 2, True, False or "auto", got {verbose!r}')
 
 
 def tell(verbose: int | str, what: str, began: float, logs: Logs | None = None) -> None:

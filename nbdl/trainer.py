@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.compiling import Compilable
 from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
-from nbdl.progress import tell
+from nbdl.progress import check_level, tell
 from nbdl.units import explained
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Trainer(Compilable):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int | None = None,
-        verbose: int | str = "auto",
+        verbose: bool | int | str = "auto",
         callbacks: Sequence[Callback | type[Callback] | str] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
@@ -108,6 +108,7 @@ class Trainer(Compilable):
 
         if nb_epoch is not None and epochs is not None:
             raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
+        check_level(verbose)
         self._warn_of_plain_rows(encoded)
         return fit(
             self._model(), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
@@ -123,7 +124,7 @@ class Trainer(Compilable):
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
-        verbose: int | str = "auto",
+        verbose: bool | int | str = "auto",
         sample_weight: Any = None,
         steps: int | None = None,
         callbacks: Any = None,
@@ -147,6 +148,7 @@ class Trainer(Compilable):
         Returns:
             [loss, metrics...], or the loss alone if there are no metrics.
         """
+        check_level(verbose)
         self._warn_of_plain_rows(encoded)
         from nbdl.inference import evaluate
 
@@ -160,7 +162,7 @@ class Trainer(Compilable):
         self,
         x: Any,
         batch_size: int | None = None,
-        verbose: int | str = 0,
+        verbose: bool | int | str = 0,
         steps: int | None = None,
         callbacks: Any = None,
         threads: int | None = None,
@@ -175,6 +177,7 @@ class Trainer(Compilable):
             verbose: 1 or 2 print a line when it is done.
             encoded: as for `fit`. The predictions are encoded too: `model.encoding.decode` makes answers of them.
         """
+        check_level(verbose)
         self._warn_of_plain_rows(encoded)
         from nbdl.inference import predict
 
@@ -250,13 +253,13 @@ class Trainer(Compilable):
         return self.predict(x, encoded=encoded)
 
     def predict_proba(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, encoded: bool = False
+        self, x: Any, batch_size: int | None = None, verbose: bool | int | str = 0, *, encoded: bool = False
     ) -> np.ndarray:
         """The same as `predict`, under its Keras 1 name."""
         return self.predict(x, encoded=encoded)
 
     def predict_classes(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = 0, *, encoded: bool = False
+        self, x: Any, batch_size: int | None = None, verbose: bool | int | str = 0, *, encoded: bool = False
     ) -> np.ndarray:
         """The column of the largest output; of a single output, whether it is above `loss.boundary`, 0.5 or 0."""
         import numpy as np

@@ -324,12 +324,15 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def explained(function: Callable[P, R]) -> Callable[P, R]:
         signature, who = inspect.signature(function), function.__name__
         who = function.__qualname__.removesuffix(".__init__") if who == "__init__" else who
-        known = signature.parameters
-        order = positions or tuple(arguments.own_positions(signature))
+        method = arguments.is_method(function)
+        known = {**signature.parameters}
+        if method:
+            del known[next(iter(known))]
+        order = positions or tuple(arguments.own_positions(signature, method))
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            owner, rest = (args[:1], args[1:]) if "self" in known else ((), args)
+            owner, rest = (args[:1], args[1:]) if method else ((), args)
             given = arguments.by_name(who, order, rest, kwargs)
             for old, name in OLDER.items():
                 if old in given and old not in known and name in known and name not in given:
@@ -339,24 +342,23 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     raise TypeError(f"{who}: {name}= is {INSTEAD[name]}")
                 if name not in HARMLESS:
                     raise TypeError(f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
-            kept = without_harmless(given, known, who)
-            arguments.check(who, known, kept)
+            kept = arguments.checked(who, known, without_harmless(given, known, who))
             return function(*owner, **kept)  # type: ignore[arg-type]
 
-        wrapper.__signature__ = _placed_signature(signature, order)  # type: ignore[attr-defined]
+        wrapper.__signature__ = _placed_signature(signature, order, method)  # type: ignore[attr-defined]
         return wrapper
 
     return explained
 
 
-def _placed_signature(signature: inspect.Signature, order: Sequence[str]) -> inspect.Signature:
+def _placed_signature(signature: inspect.Signature, order: Sequence[str], method: bool) -> inspect.Signature:
     lacking = {name: HARMLESS[name][0] for name in order if name not in signature.parameters and name in HARMLESS}
     unknown = [name for name in order if name not in signature.parameters and name not in lacking]
     if unknown:
         raise PluginError(
             f"positions names {unknown[0]!r}, which is neither an argument nor one of Keras's without use"
         )
-    return arguments.ordered(signature, order, lacking)
+    return arguments.ordered(signature, order, lacking, method)
 
 
 def lacking(unit: type) -> frozenset[str]:
@@ -403,10 +405,11 @@ def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequenc
     own = inspect.signature(init)
     plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in own.parameters.values())
     if positions is None:
-        first, there = arguments.own_positions(own), {*own.parameters, *HARMLESS}
+        first, there = arguments.own_positions(own, True), {*own.parameters, *HARMLESS}
         positions = [*first, *(name for name in last if name not in first and name in there)]
-    signature = _placed_signature(own, positions) if plain else own
-    known = own.parameters
+    signature = _placed_signature(own, positions, True) if plain else own
+    known = {one.name: one for one in [*own.parameters.values()][1:]}
+    package = init.__module__.partition(".")[0]
 
     @functools.wraps(init)
     def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
@@ -423,16 +426,15 @@ def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequenc
         try:
             bound = own.bind(self, *args, **kwargs)
         except TypeError as error:
-            names = [name for name in known if name != "self"]
-            unknown = next((name for name in kwargs if name not in names), "")
-            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, names)
-            raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(names) or 'none'}") from None
-        arguments.check(who, known, bound.arguments)
+            unknown = next((name for name in kwargs if name not in known), "")
+            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, known)
+            raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
+        bound.arguments.update(arguments.checked(who, known, bound.arguments, package in arguments.OWN))
         self._arguments = _flatten(bound)
-        init(self, *args, **kwargs)
+        init(*bound.args, **bound.kwargs)
 
     wrapper.__signature__ = signature  # type: ignore[attr-defined]
-    wrapper.lacking = frozenset(signature.parameters) - frozenset(known)  # type: ignore[attr-defined]
+    wrapper.lacking = frozenset(signature.parameters) - frozenset(own.parameters)  # type: ignore[attr-defined]
     return wrapper
 
 

@@ -149,7 +149,7 @@ def booleans() -> Iterator[Any]:
 @pytest.mark.parametrize(("entry", "name"), list(booleans()))
 def test_a_boolean_is_true_or_false(entry: Entry, name: str) -> None:
     needed = next(iter(entry.options.get("examples", [{}])), {})
-    for wrong in ("no", "a", 1.5, 1, [True]):
+    for wrong in ("no", "a", 1.5, 2, [True]):
         with pytest.raises((ConfigError, TypeError), match=name):
             entry.target(**{**needed, name: wrong})
 
@@ -159,7 +159,75 @@ def test_numpy_booleans_are_taken() -> None:
     assert Dense(2, trainable=np.True_).trainable is True
 
 
-@pytest.mark.parametrize("wrong", ["no", 1.5, 1])
+def test_0_and_1_are_booleans() -> None:
+    assert Dense(2, use_bias=0).use_bias is False
+    assert Dense(2, trainable=np.int64(0)).trainable is False
+    assert optimizers.SGD(nesterov=1, momentum=0.9).get_config()["nesterov"] is True
+    assert losses.BinaryCrossentropy(from_logits=1).from_logits is True
+    model = Sequential([Dense(1, input_dim=1)], trainable=1)
+    model.compile("sgd", "mse")
+    x = np.ones((4, 1))
+    model.fit(x, x, shuffle=0, verbose=0)
+    assert list(model.evaluate(x, x, return_dict=1)) == ["loss"]
+    model.layers[0].trainable = 0
+    assert not model.trainable_weights
+
+
+def test_whole_numbers_are_integers() -> None:
+    assert nbdl.callbacks.EarlyStopping(patience=3.0).get_config()["patience"] == 3
+    assert type(Dense(np.float64(2.0)).units) is int
+    model = Sequential([Dense(1, input_dim=1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 1))
+    assert len(model.fit(x, x, 2.0, 3.0, validation_data=(x, x), validation_freq=3.0, verbose=0).epoch) == 3
+    with pytest.raises(ConfigError, match="epochs is an integer"):
+        model.fit(x, x, epochs=1.5)
+
+
+def test_a_level_of_output_may_be_a_boolean(capfd: pytest.CaptureFixture[str]) -> None:
+    model = Sequential([Dense(1, input_dim=1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 1))
+    for quiet in (False, np.False_, 0):
+        model.fit(x, x, verbose=quiet)
+        model.evaluate(x, x, verbose=quiet)
+        model.predict(x, verbose=quiet)
+    assert capfd.readouterr() == ("", "")
+    model.evaluate(x, x, verbose=True)
+    model.predict(x, verbose=np.True_)
+    assert "Evaluated" in (printed := capfd.readouterr().out)
+    assert "Predicted" in printed
+    for wrong in ("yes", "", "1"):
+        for method in (model.fit, model.evaluate):
+            with pytest.raises(ConfigError, match='verbose is 0, 1, 2, True, False or "auto"'):
+                method(x, x, verbose=wrong)
+        with pytest.raises(ConfigError, match="verbose is 0"):
+            model.predict(x, verbose=wrong)
+
+
+def test_callbacks_take_booleans_for_their_output() -> None:
+    callbacks = nbdl.callbacks
+    for made in (
+        callbacks.EarlyStopping(verbose=True),
+        callbacks.ModelCheckpoint("m.nbdl", verbose=True),
+        callbacks.ReduceLROnPlateau(verbose=np.True_),
+        callbacks.LearningRateScheduler(lambda epoch: 0.1, verbose=True),
+    ):
+        assert made.verbose is True
+    with pytest.raises(ConfigError, match="verbose is"):
+        callbacks.EarlyStopping(verbose="yes")
+
+
+def test_a_model_is_stopped_by_a_boolean() -> None:
+    model = Sequential([Dense(1, input_dim=1)])
+    for name in ("stop_training", "stop_evaluating", "stop_predicting"):
+        setattr(model, name, 1)
+        assert getattr(model, name) is True
+        with pytest.raises(ConfigError, match=f"{name} of a model is True or False, got 'no'"):
+            setattr(model, name, "no")
+
+
+@pytest.mark.parametrize("wrong", ["no", 1.5, 2])
 def test_booleans_of_methods(wrong: Any) -> None:
     model = Sequential([Dense(1, input_dim=1)])
     model.compile("sgd", "mse")
@@ -176,27 +244,40 @@ def test_booleans_of_methods(wrong: Any) -> None:
         model.layers[0].trainable = wrong
 
 
-def test_units_of_third_parties_are_checked_too() -> None:
+def test_booleans_of_units_of_third_parties_are_checked_too() -> None:
     class Half(Layer):
         def __init__(self, half: bool = True, times: int = 2, share: float = 0.5, mode: str = "a") -> None:
-            self.half = half
+            self.given = half, times, share, mode
 
     class Untold(Metric):
         def __init__(self, strict=False) -> None:  # type: ignore[no-untyped-def]
             self.strict = strict
 
-    cases: list[tuple[Any, dict[str, Any], str]] = [
-        (Half, {"half": "no"}, "Half: half is True or False, got 'no'"),
-        (Half, {"times": 1.5}, "Half: times is an integer, got 1.5"),
-        (Half, {"times": True}, "Half: times is an integer, got True"),
-        (Half, {"share": "1"}, "Half: share is a number, got '1'"),
-        (Half, {"mode": 3}, "Half: mode is text, got 3"),
-        (Untold, {"strict": "no"}, "Untold: strict is True or False, got 'no'"),
-    ]
-    for unit, arguments, message in cases:
-        with pytest.raises(ConfigError, match=message):
-            unit(**arguments)
-    assert Half(np.bool_(True), np.int64(3), np.float32(0.5)).half
+    for unit, name in ((Half, "half"), (Untold, "strict")):
+        for wrong in ("no", 1.5, [True]):
+            with pytest.raises(ConfigError, match=f"{unit.__name__}: {name} is True or False, got "):
+                unit(**{name: wrong})
+    assert Half(np.bool_(True), np.int64(3), np.float32(0.5)).given == (True, 3, 0.5, "a")
+    path = Path("folder")
+    for given in ((1, 3.0, True, path), (0, True, 1, b"a"), (False, [1, 2], None, None)):
+        assert Half(*given).given == given  # type: ignore[arg-type]  # an annotation is no promise
+
+
+def test_the_object_has_any_name() -> None:
+    class Scaled(Layer):
+        def __init__(s, n, wide=False) -> None:  # type: ignore[no-untyped-def]
+            s.n, s.wide = n, wide
+
+    class Told(nbdl.Callback):
+        def __init__(this, n, self=2, **options) -> None:  # type: ignore[no-untyped-def]
+            this.n, this.other = n, self
+
+    for unit in (Scaled(3), Scaled(n=3), Told(3), Told(n=3)):
+        assert (unit.n, unit.get_config()["n"]) == (3, 3)
+    assert Told(3, 4).get_config()["self"] == 4
+    assert list(inspect.signature(Scaled).parameters)[:2] == ["n", "wide"]
+    with pytest.raises(TypeError, match=r"Its arguments are: n, wide"):
+        Scaled(m=3)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class EarlyStopping(Monitor):
         monitor: str = "val_loss",
         min_delta: float = 0.0,
         patience: int = 0,
-        verbose: int = 0,
+        verbose: bool | int = 0,
         mode: str = "auto",
         baseline: float | None = None,
         restore_best_weights: bool = False,

@@ -38,7 +38,7 @@ class LearningRateScheduler(Callback):
 
     adds = ("learning_rate",)
 
-    def __init__(self, schedule: Callable[..., float] = constant, verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[..., float] = constant, verbose: bool | int = 0) -> None:
         if not callable(schedule):
             raise ConfigError(f"LearningRateScheduler: schedule is a function of the epoch, got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose

@@ -64,7 +64,7 @@ class ModelCheckpoint(Monitor):
         self,
         filepath: Any,
         monitor: str = "val_loss",
-        verbose: int = 0,
+        verbose: bool | int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",

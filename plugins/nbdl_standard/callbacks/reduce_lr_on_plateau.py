@@ -47,7 +47,7 @@ class ReduceLROnPlateau(Monitor):
         monitor: str = "val_loss",
         factor: float = 0.1,
         patience: int = 10,
-        verbose: int = 0,
+        verbose: bool | int = 0,
         mode: str = "auto",
         min_delta: float = 1e-4,
         cooldown: int = 0,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nbdl.errors import DataError
+from nbdl.errors import DataError, warn
 
 if TYPE_CHECKING:
     from nbdl.model import Sequential
@@ -49,8 +49,9 @@ def check_names(known: Names | None, x: Any, what: str = "x") -> None:
     if not missing:
         parts.append(f" Use {what}[list(model.feature_names)].")
     raise DataError(
-        f"the feature names of {what} must match those that fit was given, in the same order: {_listed(known)}; got "
-        f"{_listed(given)}.{''.join(parts)} (model.feature_names = None makes the model forget them.)"
+        f"the feature names of {what} must match those that adapt or fit was given, in the same order: "
+        f"{_listed(known)}; got {_listed(given)}.{''.join(parts)} "
+        "(model.feature_names = None makes the model forget them.)"
     )
 
 
@@ -75,23 +76,50 @@ def _steps(model: Sequential) -> int:
     return 0 if model.training_state is None else model.training_state.iterations
 
 
+def adapted_names(model: Sequential) -> Names | None:
+    """The names of the columns that a layer took statistics of, where the model's inputs reach it column by column."""
+    for layer in model.layers:
+        if layer.feature_names is not None:
+            return layer.feature_names
+        if layer.weights or layer._output_shape != model.input_shape:
+            return None
+    return None
+
+
+def renew_names(model: Sequential, x: Any, y: Any) -> None:
+    """Have a model forget its names before a fit on as many columns of other names; a fit learns the new ones.
+
+    Names of a layer that took statistics of its columns stay known: those statistics would be of other columns.
+    """
+    known, names = model._feature_names, names_of(x)
+    if known is not None and names is not None and len(known) == len(names) and sorted(known) != sorted(names):
+        model._feature_names = None
+        if model.feature_names is None:
+            warn(
+                f"fit: the columns of x are {_listed(names)}, and the model was fitted on {_listed(known)}; training "
+                "goes on from its weights, and the model keeps the new names"
+            )
+    known, names = model._target_names, names_of(y)
+    if known is not None and names is not None and sorted(known) != sorted(names):
+        model._target_names = None
+
+
 def learn_names(model: Sequential, names: Names | None, targets: Names | None) -> None:
     """Keep the names of the columns that a model is fitted on, inputs and targets, unless it has some."""
-    if names is not None and model.feature_names is None:
+    if names is not None and model.feature_names in (None, adapted_names(model)):
         model._feature_names = names
     if targets is not None and model._target_names is None:
         model._target_names = targets
 
 
-def check_targets(known: Names | None, y: Any) -> None:
-    """Refuse a data frame of targets whose columns are those known in another order; other names are other words.
+def check_order(known: Names | None, names: Names | None, what: str) -> None:
+    """Refuse known names in another order; other names are allowed.
 
     Raises:
-        DataError: it is one.
+        DataError: the order is another.
     """
-    given = None if known is None else names_of(y)
-    if known is not None and given is not None and given != known and sorted(given) == sorted(known):
+    if known is not None and names is not None and names != known and sorted(names) == sorted(known):
         raise DataError(
-            f"the columns of y must be in the order of those that fit was given: {_listed(known)}; got "
-            f"{_listed(given)}. Use y[{list(known)!r}]"
+            f"the columns of {what} must be in the order of those that fit was given: {_listed(known)}; got "
+            f"{_listed(names)}. Use {what}[{list(known)!r}]"
         )

@@ -19,7 +19,7 @@ import numpy as np
 from nbdl import inputs as given
 from nbdl.callback import Callback, CallbackList, History, Logs, made
 from nbdl.class_weights import ClassWeights, warn_of_sorted
-from nbdl.columns import check_names, check_targets, kept_if_trained, learn_names, names_of
+from nbdl.columns import check_names, check_order, kept_if_trained, learn_names, names_of, renew_names
 from nbdl.engine import executors
 from nbdl.engine.batches import Words
 from nbdl.engine.random import permutation
@@ -136,9 +136,10 @@ class Data:
             self.source: Any = x
             return
         self.source = None
+        renew_names(model, x, y)
         if any(on_disk(array) for array in data):
             check_names(model.feature_names, x)
-            check_targets(model._target_names, y)
+            check_order(model._target_names, names_of(y), "y")
             self.arrays = [one if one is None or on_disk(one) else given.as_array(one, "y") for one in data]
         else:
             self.checked = checked_data(model, x, y, weights)
@@ -156,7 +157,7 @@ class Data:
         """The run over these data."""
         model, kept = self.model, self.rest.start
         if self.source is not None:
-            stream = Stream(model, self.source, self.steps, self.shuffle)
+            stream = Stream(model, self.source, self.steps, self.shuffle, trains=True)
             first = stream.first()
             self.names = stream.names
             weights = None if class_weight is None else ClassWeights(class_weight, model.output_shape)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nbdl import inputs as given
 from nbdl.callback import CallbackList, made
-from nbdl.columns import check_names, check_targets
+from nbdl.columns import check_names, check_order, names_of
 from nbdl.engine import executors
 from nbdl.engine.program import Program
 from nbdl.engine.store import Floats
@@ -151,7 +151,7 @@ def batches_of(
     if not one_by_one and not any(on_disk(array) for array in data):
         return None
     check_names(model.feature_names, x)
-    check_targets(model._target_names, others[0] if others else None)
+    check_order(model._target_names, names_of(others[0] if others else None), "y")
     arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
     return Stream(model, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.columns import check_names, check_targets
+from nbdl.columns import check_names, check_order, names_of
 from nbdl.errors import ConfigError, DataError, warn
 from nbdl.rounding import CHUNK, EXACT, what_is_lost
 
@@ -53,7 +53,7 @@ def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: b
     """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
     compiled = model._compiled()
     check_names(model.feature_names, x)
-    check_targets(model._target_names, y)
+    check_order(model._target_names, names_of(y), "y")
     array = as_array(x, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))

@@ -62,6 +62,7 @@ class Layer(Unit, Weighted):
     renamed: ClassVar[dict[str, str]] = {}
     name: str = ""
     input_shape: Shape | None = None
+    feature_names: tuple[str, ...] | None = None  # of the columns that it took statistics of
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
     input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from nbdl import schema
 from nbdl.archive import MOST_JSON, Archive, Npz, json_value, npz
+from nbdl.columns import adapted_names
 from nbdl.compiled import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
 from nbdl.data.encoding import ENCODING
 from nbdl.data.table import listed
@@ -40,6 +41,7 @@ from nbdl.layer import Layer
 from nbdl.needs import NEED, changed_in_place, checked_needs, needs_of, other_version, refuse_missing, remedy
 from nbdl.notes import Note, noted, read_note
 from nbdl.outputs import Known, as_path, check_file, is_model, zip_names
+from nbdl.paths import missing
 from nbdl.registry import registry
 from nbdl.units import INSTEAD, Unit, explained, serialize
 
@@ -50,6 +52,13 @@ if TYPE_CHECKING:
     from nbdl.specs import Metric
 
 M = TypeVar("M", bound="Sequential")
+
+if not TYPE_CHECKING:
+    __path__: list[str] = []  # so that `from nbdl.saving import ...` explains what is missing
+
+    def __getattr__(name: str) -> Any:
+        raise missing(__name__, name)
+
 
 FORMAT = 1
 HEAD_PART = "nbdl.json"
@@ -224,7 +233,7 @@ def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
 
 def _names(model: Sequential) -> dict[str, Any]:
     """The names of the columns that the model was fitted on, if it was on a data frame."""
-    names = {"feature_names": model._feature_names, "target_names": model._target_names}
+    names = {"feature_names": model._feature_names or adapted_names(model), "target_names": model._target_names}
     return {key: list(value) for key, value in names.items() if value is not None}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdl import inputs as given
-from nbdl.columns import Names, names_of
+from nbdl.columns import Names, names_of, renew_names
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
 from nbdl.inputs import checked_data
@@ -138,6 +138,7 @@ class Stream:
         shuffle: whether a Sequence's batches are taken in a new order each pass.
         name: what errors call it.
         first_pass: the number of the first pass, on which orders depend.
+        trains: whether it is the data of a fit, whose names of columns the model takes.
     """
 
     def __init__(
@@ -149,7 +150,9 @@ class Stream:
         name: str = "x",
         class_weights: ClassWeights | None = None,
         first_pass: int = 0,
+        trains: bool = False,
     ) -> None:
+        self.trains = trains
         self.model, self.source, self.name, self.class_weights = model, source, name, class_weights
         self.shuffle, self.passes = shuffle, first_pass
         self.again = not hasattr(source, "__next__")
@@ -218,6 +221,8 @@ class Stream:
         """
         x, y, weights = parts(batch, self.name)
         self.names = self.names if any(self.names) else (names_of(x), names_of(y))
+        if self.trains and looks:
+            renew_names(self.model, x, y)
         with self.naming(where):
             data = checked_data(self.model, x, y, weights, looks)
             if len(data[0]) == 0:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbdl.columns import adapted_names
 from nbdl.compiling import Compilable
 from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
 from nbdl.progress import check_level, tell
@@ -274,17 +275,21 @@ class Trainer(Compilable):
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """The names of the columns of the inputs: those of the data frame that was fitted on first, else None.
+        """The names of the columns of the inputs: those of the data frame that was fitted on last, else None.
 
-        Every data frame given later has to have these columns, in this order. Setting other names renames the
+        Every data frame given later has to have these columns, in this order; but a fit on as many columns of other
+        names takes those. The names that a layer's `adapt` saw count as well. Setting other names renames the
         columns; None makes the model forget them.
         """
-        return self._feature_names or (self.encoding.features if self.encoding is not None else None) or None
+        encoded = self.encoding.features if self.encoding is not None else None
+        return self._feature_names or encoded or adapted_names(self) or None
 
     @feature_names.setter
     def feature_names(self, names: Sequence[str] | None) -> None:
         if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
             raise ConfigError(f"feature_names is a list of names, or None, got {names!r}")
+        for layer in self.layers:
+            layer.feature_names = None
         self._feature_names = None if names is None else tuple(names)
 
     def _warn_of_plain_rows(self, encoded: bool) -> None:

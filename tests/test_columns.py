@@ -77,14 +77,14 @@ def test_columns_in_another_order_are_refused(way: str) -> None:
     model = net()
     model.fit(FRAME, TARGET, verbose=0)
     weights = model.get_weights()[0]
-    with pytest.raises(DataError, match=r"must match those that fit was given, .* 'a', 'b'; got 'b', 'a'"):
+    with pytest.raises(DataError, match=r"must match those that adapt or fit was given, .* 'a', 'b'; got 'b', 'a'"):
         WAYS[way](model, SWAPPED)
     if way != "validation of batches":  # which are looked at when an epoch is over
         np.testing.assert_array_equal(model.get_weights()[0], weights)
     WAYS[way](model, FRAME)
 
 
-def test_the_names_are_those_of_the_first_fit_and_stay_with_the_model(tmp_path: Path) -> None:
+def test_the_names_are_those_of_the_fit_and_stay_with_the_model(tmp_path: Path) -> None:
     model = net()
     assert model.feature_names is None
     model.predict(SWAPPED)
@@ -108,6 +108,66 @@ def test_the_names_are_those_of_the_first_fit_and_stay_with_the_model(tmp_path: 
         model.feature_names = "ab"
     model.pop()
     assert model.feature_names is None
+
+
+def test_a_fit_on_other_columns_takes_their_names() -> None:
+    model, other = net(), FRAME.set_axis(["u", "v"], axis=1)
+    model.fit(FRAME, pd.DataFrame({"t": TARGET}), verbose=0)
+    with pytest.warns(UserWarning, match=r"the columns of x are 'u', 'v', and the model was fitted on 'a', 'b'"):
+        model.fit(other, pd.DataFrame({"s": TARGET}), validation_data=(other, TARGET), verbose=0)
+    assert (model.feature_names, model._target_names) == (("u", "v"), ("s",))
+    with pytest.warns(UserWarning, match="the columns of x"), pytest.raises(DataError, match="'a', 'b'; got 'u', 'v'"):
+        model.fit(FRAME, TARGET, validation_data=(other, TARGET), verbose=0)
+    assert model.feature_names == ("u", "v")
+    with pytest.warns(UserWarning, match="the columns of x"):
+        model.fit(iter([(FRAME, TARGET)]), verbose=0)
+    assert model.feature_names == ("a", "b")
+    for call in (model.predict, lambda x: model.evaluate(x, TARGET), lambda x: model.train_on_batch(x, TARGET)):
+        with pytest.raises(DataError, match="'a', 'b'; got 'u', 'v'"):
+            call(other)
+    with pytest.raises(DataError, match=r"x, batch 2 of epoch 1: .* 'a', 'b'; got 'u', 'v'"):
+        model.fit(iter([(FRAME, TARGET), (other, TARGET)]), verbose=0)
+
+
+def adapted(*before: nbdl.Layer) -> nbdl.Sequential:
+    layer = nbdl.layers.Normalization(input_shape=(2,))
+    layer.adapt(FRAME)
+    model = nbdl.Sequential([*before, layer, Dense(1)], seed=1)
+    model.compile(nbdl.optimizers.SGD(1e-6), "mse")
+    return model
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_columns_of_adapt_are_those_of_fit(way: str) -> None:
+    other = FRAME.set_axis(["u", "v"], axis=1)
+    for model in (adapted(), adapted(nbdl.layers.GaussianNoise(0.1, input_shape=(2,)))):
+        model.build()
+        for frame in (SWAPPED, other):
+            with pytest.raises(DataError, match=r"those that adapt or fit was given, in the same order: 'a', 'b'; got"):
+                WAYS[way](model, frame)
+        WAYS[way](model, FRAME)
+
+
+def test_columns_of_adapt_stay_with_a_saved_model_and_are_forgotten(tmp_path: Path) -> None:
+    model = adapted()
+    model.save(tmp_path / "model.nbdl")
+    for same in (nbdl.load_model(tmp_path / "model.nbdl"), copy.deepcopy(model)):
+        with pytest.raises(DataError, match="'a', 'b'; got 'b', 'a'"):
+            same.fit(SWAPPED, TARGET, verbose=0)
+    model.fit(FRAME, TARGET, verbose=0)
+    layer: Any = model.layers[0]
+    with pytest.raises(DataError, match="the columns of adapt's data must be in the order"):
+        layer.adapt(SWAPPED)
+    with pytest.raises(DataError, match=r"'a', 'b'; got 'b', 'a'"):
+        layer.adapt(iter([FRAME, SWAPPED]))
+    other = FRAME.set_axis(["u", "v"], axis=1)
+    with pytest.raises(DataError, match="'a', 'b'; got 'u', 'v'"):
+        model.fit(other, TARGET, verbose=0)  # its statistics are those of a and b
+    layer.adapt(other)
+    model.fit(other, TARGET, verbose=0)
+    assert model.feature_names == ("u", "v")
+    model.feature_names = None
+    model.fit(SWAPPED, TARGET, verbose=0)
 
 
 def test_other_columns_are_named() -> None:

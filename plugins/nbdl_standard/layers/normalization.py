@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, Layer, hookimpl
+from nbdl.columns import check_names, check_order, names_of
 from nbdl.engine.functions import per, times
 from nbdl.errors import ConfigError, DataError, warn
 from nbdl_standard.normalizing import axes_of, over_all_features
@@ -135,8 +136,12 @@ class Normalization(Layer):
             raise ConfigError(
                 f"Normalization {self.name!r} was made with a mean and a variance: leave them out to adapt"
             )
-        count, mean, variance = 0, np.zeros(()), np.zeros(())
-        for rows in _parts(data):
+        model = None if self._model is None else self._model()
+        count, mean, variance, names = 0, np.zeros(()), np.zeros(()), None
+        for part, rows in _parts(data):
+            check_names(names, part, "adapt's data")
+            names = names or names_of(part)
+            check_order(None if model is None else model._feature_names, names, "adapt's data")
             shape = self._shape or self.input_shape or rows.shape[1:]
             if rows.shape[1:] != shape:
                 raise DataError(f"adapt: Normalization {self.name!r} takes rows of shape {shape}, got {rows.shape[1:]}")
@@ -154,7 +159,7 @@ class Normalization(Layer):
             raise DataError("adapt: there are no rows")
         if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
             raise DataError("adapt: the data has NaN or infinity; drop or fill such rows")
-        self._statistics = mean, variance
+        self._statistics, self.feature_names = (mean, variance), names
         _warn_of_rounding(mean, variance)
         if self._model is not None:
             for weight, values in zip(self.weights, self._statistics, strict=True):
@@ -182,8 +187,8 @@ def _warn_of_rounding(mean: NDArray[np.float64], variance: NDArray[np.float64]) 
         )
 
 
-def _parts(data: Any) -> Iterator[NDArray[np.float64]]:
-    """Some rows after another, in float64."""
+def _parts(data: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+    """Some rows after another, in float64, each with the data that has them."""
     import numpy as np
 
     from nbdl.inputs import as_array
@@ -196,7 +201,7 @@ def _parts(data: Any) -> Iterator[NDArray[np.float64]]:
     rows = as_array(data, "adapt's data")
     rows = rows[:, None] if rows.ndim == 1 else rows
     for start in range(0, len(rows), ROWS):
-        yield rows[start : start + ROWS].astype(np.float64)
+        yield data, rows[start : start + ROWS].astype(np.float64)
 
 
 @hookimpl

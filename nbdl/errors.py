@@ -172,12 +172,12 @@ def warn(message: str, category: type[Warning] = UserWarning, package: str = "nb
     warnings.warn(safe(message), category, stacklevel=level)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A hint for a misspelt name: " Did you mean 'relu'?", or an empty string.
 
     >>> did_you_mean("sigmod", ["relu", "sigmoid"])
     " Did you mean 'sigmoid'?"
     """
     by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

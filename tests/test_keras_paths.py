@@ -12,7 +12,7 @@ import pytest
 import nbdl
 from nbdl import backend
 from nbdl.errors import ConfigError
-from nbdl.paths import MISSING, PATHS
+from nbdl.paths import MISSING, OUTER, PATHS, public_names
 from nbdl.utils import normalize
 
 WORKING = """
@@ -52,6 +52,19 @@ from nbdl.config import floatx, image_data_format
 from nbdl.utils.np_utils import to_categorical, normalize
 from nbdl.utils import np_utils; np_utils.to_categorical
 from nbdl.utils.generic_utils import *; to_categorical
+from nbdl.optimizers.adam import Adam
+from nbdl.layers.core.dense import Dense
+from nbdl.callbacks.early_stopping import EarlyStopping
+from nbdl.callbacks.callbacks import ModelCheckpoint, Callback
+from nbdl.callbacks.tensorboard_v1 import TensorBoard
+from nbdl.src.layers import Dense
+from nbdl.src import layers; layers.Dense
+from nbdl.src.optimizers.adam import Adam
+from nbdl.src.layers.core.dense import Dense
+from nbdl.api.layers import Dense
+from nbdl.api._v2.keras import layers, Sequential; layers.Dense
+from nbdl.api._v2.keras.utils import to_categorical
+from nbdl.saving.saving_lib import load_model
 """
 
 
@@ -85,6 +98,17 @@ STOPPING = [
     ("from nbdl.wrappers.scikit_learn import KerasClassifier", "scikit-learn"),
     ("from nbdl.utils import plot_model", "model.summary()"),
     ("from nbdl.utils.vis_utils import plot_model", "model.summary()"),
+    ("from nbdl.saving import register_keras_serializable", "nbdl.register"),
+    ("from nbdl.saving import deserialize_keras_object", "nbdl.layers.deserialize"),
+    ("from nbdl import DTypePolicy", "everything is float32"),
+    ("from nbdl import device", "model.device"),
+    ("from nbdl import StatelessScope", "not needed"),
+    ("from nbdl import Function", "Sequential([...])"),
+    ("from nbdl.legacy import interfaces", "arguments of Keras 1"),
+    ("from nbdl.export import ExportArchive", "model.export"),
+    ("from nbdl.src.ops import add", "recorded operations"),
+    ("from nbdl import name_scope", "named after their layer"),
+    ("from nbdl import Initializers", "Did you mean 'initializers'"),
     ("from nbdl.backend import dot", "no attribute 'dot'"),
 ]
 
@@ -101,6 +125,21 @@ def test_missing_names_are_missing_attributes(name: str) -> None:
     for module in (nbdl, nbdl.layers, nbdl.models, nbdl.utils, backend):
         assert not hasattr(module, name)
         assert getattr(module, name, 7) == 7
+
+
+@pytest.mark.parametrize("name", ["tests", "durations", "Names", "kep", "namespace_", "trainers"])
+def test_modules_of_nbdl_itself_are_not_suggested(name: str) -> None:
+    with pytest.raises(ImportError) as caught:
+        exec(f"from nbdl import {name}", {})
+    assert "Did you mean" not in str(caught.value)
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'$"):
+        getattr(nbdl, name)
+
+
+def test_public_names_are_there() -> None:
+    assert all(hasattr(nbdl, name) for name in public_names())
+    for name in OUTER:
+        assert importlib.import_module(f"nbdl.{name}").Sequential is nbdl.Sequential
 
 
 def test_a_module_that_is_nowhere_is_not_found() -> None:

@@ -255,8 +255,8 @@ def test_plain_rows_are_warned_of_at_the_users_line(way: str) -> None:
     assert [Path(one.filename).name for one in seen] == ["test_columns.py"]
     with warnings.catch_warnings(action="error"):
         use(model, FRAME, encoded=True)
-    with pytest.raises(ConfigError, match="encoded is True or False, got 1"):
-        use(model, FRAME, encoded=1)
+    with pytest.raises(ConfigError, match="encoded is True or False, got 2"):
+        use(model, FRAME, encoded=2)
 
 
 def test_the_columns_of_an_encoding_are_names_too() -> None:

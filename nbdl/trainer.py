@@ -282,13 +282,13 @@ class Trainer(Compilable):
         columns; None makes the model forget them.
         """
         encoded = self.encoding.features if self.encoding is not None else None
-        return self._feature_names or encoded or adapted_names(self) or None
+        return self._feature_names or encoded or adapted_names(self._model()) or None
 
     @feature_names.setter
     def feature_names(self, names: Sequence[str] | None) -> None:
         if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
             raise ConfigError(f"feature_names is a list of names, or None, got {names!r}")
-        for layer in self.layers:
+        for layer in self._model().layers:
             layer.feature_names = None
         self._feature_names = None if names is None else tuple(names)
 

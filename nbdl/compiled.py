@@ -214,9 +214,12 @@ def _metric(given: Any) -> Metric:
     """A metric from what `compile` was given: a metric, a loss, or a scalar function f(y, p, ...)."""
     if _is_function(given):
         return cast(Metric, _of_functions("metrics", (given,), "compile's metrics"))
+    if given is None:
+        raise ConfigError("compile's metrics: a metric is a name, a unit or a function f(y, p), got None")
     is_loss = isinstance(given, Loss) or (isinstance(given, type) and issubclass(given, Loss))
-    if isinstance(given, str):
-        is_loss = registry.kind_of("metrics", given) == "losses"
+    name = given.get("name") if isinstance(given, dict) else given
+    if isinstance(name, str):
+        is_loss = registry.kind_of("metrics", name) == "losses"
     if is_loss:
         return LossMetric(registry.make("losses", given))
     return cast(Metric, registry.make("metrics", given, "compile's metrics"))

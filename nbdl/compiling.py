@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss, unit_of
@@ -19,9 +19,46 @@ if TYPE_CHECKING:
     from nbdl.specs import Loss, Metric
 
 
+def _by_output(given: Any) -> list[Any] | None:
+    """What is given for each output, in a list or by the outputs' names; None if it is one thing for all."""
+    if isinstance(given, dict):
+        return None if {"name", "class_name"} & given.keys() else [*given.values()]
+    return [*given] if isinstance(given, list | tuple) else None
+
+
+def _one_loss(given: Any) -> Any:
+    """The loss of a model's only output; a pair of functions stays one.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    several = _by_output(given)
+    if several is None or (len(several) > 1 and any(map(inspect.isfunction, several))):
+        return given
+    if len(several) > 1:
+        raise ConfigError(f"compile's loss: a model has one output, so one loss is wanted, got {given!r}")
+    return _one_loss(several[0]) if several else None
+
+
+def _listed(given: Any, argument: str) -> list[Any]:
+    """The metrics of a model's only output.
+
+    Raises:
+        ConfigError: they are of several outputs, or there is something else.
+    """
+    several = _by_output(given)
+    if several is None:
+        return [] if given is None else [given]
+    of_outputs = isinstance(given, dict) or any(_by_output(one) is not None for one in several)
+    if of_outputs and len(several) > 1:
+        raise ConfigError(f"compile's {argument}: a model has one output, so one list is wanted, got {given!r}")
+    return _listed(several[0], argument) if of_outputs and several else several
+
+
 def _holds_metrics(given: Any) -> bool:
     """Whether these are metrics rather than weights of losses."""
-    several = given if isinstance(given, list | tuple) else [given]
+    several = _by_output(given)
+    several = [given] if several is None else several
     return bool(several) and all(one is not None and not isinstance(one, numbers.Real) for one in several)
 
 
@@ -42,12 +79,15 @@ class Compilable:
         optimizer: Any = None,
         loss: Any = None,
         loss_weights: Any = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         device: str | None = None,
         precision: str | None = None,
     ) -> None:
         """Choose what is minimised, how, what is reported, and where it runs.
+
+        A model has one output. Where Keras takes a list or a dict with something for each output, this may be one of
+        length 1.
 
         Args:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
@@ -68,18 +108,18 @@ class Compilable:
             if metrics is not None:
                 raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
             metrics = loss_weights
-        elif loss_weights not in (None, 1, [1], (1,), [], ()):
+        elif loss_weights != 1 and any(one != 1 for one in _by_output(loss_weights) or ()):
             raise TypeError(f"compile: loss_weights= is {INSTEAD['loss_weights']}")
+        loss = _one_loss(loss)
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
         if optimizer is None:
             default = registry.default("optimizers")
             optimizer = default.name if default else ""
-        listed, weighted = ([given] if isinstance(given, str) else given or [] for given in (metrics, weighted_metrics))
         compiled = Compiled(
             registry.make("optimizers", optimizer, "compile's optimizer"),
             registry.make("losses", own_loss(loss), "compile's loss"),
-            named_metrics(listed, weighted),
+            named_metrics(_listed(metrics, "metrics"), _listed(weighted_metrics, "weighted_metrics")),
         )
         place = self._place if precision is None else self._place.rounded(precision)
         place = place if device is None else place.moved(device)

@@ -6,6 +6,7 @@ import copy
 import inspect
 import re
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.arguments import truth
@@ -280,7 +281,7 @@ def _is_size(size: Any) -> bool:
 
 def shape_of(shape: Any, where: str) -> Shape:
     """A shape without rows, from an int or a sequence; each dimension a positive integer."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = tuple(shape) if getattr(shape, "ndim", 1) and isinstance(shape, Iterable) else (shape,)
     for size in sizes:
         if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
             raise ConfigError(f"{where}: a shape is one or more positive integers without the rows, got {shape!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl.arguments import truth
@@ -260,8 +260,8 @@ class Sequential(Trainer, Savable, Weighted):
         if not self._layers:
             raise ConfigError("the model has no layers yet: call model.add(layer)")
         if input_shape is not None:
-            given = tuple(input_shape) if not isinstance(input_shape, int) else (input_shape,)
-            given = shape_of(given[1:] if given and given[0] is None else given, "build")
+            rows = isinstance(input_shape, Sequence) and len(input_shape) > 1 and input_shape[0] is None
+            given = shape_of(input_shape[1:] if rows else input_shape, "build")
             known = self.input_shape
             if known is not None and known != given:
                 raise ConfigError(f"the model takes inputs of shape {known}, build was given {given}")

@@ -467,6 +467,7 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
         raise PluginError(f"{name!r}: {kind} take {wanted}; {len(functions)} function(s) were given")
     for function in functions:
         refuse_partial(function, name)
+        refuse_variable(function, name)
     own = [_own_parameters(one, len(leading)) for one, (_, leading) in zip(functions, roles, strict=True)]
     for (role, leading), function, parameters in zip(roles, functions, own, strict=True):
         if parameters is None:
@@ -513,6 +514,18 @@ def refuse_partial(function: Any, name: str) -> None:
         f"{name!r}: {called} is given as a functools.partial, whose values compiled code cannot see; write a function "
         f"with a default instead: def f(x{given}): return {called}(x{''.join(f', {key}={key}' for key in values)})"
     )
+
+
+def refuse_variable(function: Any, name: str) -> None:
+    """Refuse *args and **kwargs: each argument of a unit has a name and a number.
+
+    Raises:
+        PluginError: the function has such a parameter.
+    """
+    marks = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    for one in inspect.signature(function).parameters.values():
+        if one.kind in marks:
+            raise PluginError(f"{name!r} takes {marks[one.kind]}{one.name}; give plain parameters")
 
 
 def kind_of_functions(functions: tuple[Scalar, ...]) -> str:

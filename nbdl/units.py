@@ -20,12 +20,6 @@ INSTEAD: dict[str, str] = {
     "samples_per_epoch": "an older argument: write steps_per_epoch=..., in batches rather than rows",
     "nb_val_samples": "an older argument: write validation_steps=..., in batches rather than rows",
     "val_samples": "an older argument: write steps=..., in batches rather than rows",
-    "workers": "not needed: threads=... says how many threads train",
-    "nb_worker": "not needed: threads=... says how many threads train",
-    "use_multiprocessing": "not needed: threads=... says how many threads train",
-    "pickle_safe": "not needed: threads=... says how many threads train",
-    "max_queue_size": "not needed: batches are taken as they are used",
-    "max_q_size": "not needed: batches are taken as they are used",
     "reduction": "not there: a loss is the mean over the rows, each times its sample_weight (Keras's default)",
     "axis": "not there: it is the last one",
     "loss_scale_factor": "not needed: everything inside is float32",
@@ -74,11 +68,17 @@ INSTEAD: dict[str, str] = {
     "target_tensors": "not there: fit takes arrays and batches",
     "sample_weight_mode": "not there: sample_weight has one weight for each row",
     "layer_range": "not there: the table has all layers",
+    "show_trainable": "not there: layer.trainable tells it of each layer, and the table ends with the numbers",
 }
 
 # Keras's names of arguments that have another here.
 OLDER = {"filepath": "path", "file_path": "path", "json_string": "text", "x": "y"}
 
+# Keras's arguments that change no result, whatever their value, with their defaults.
+UNUSED: dict[str, Any] = {
+    "workers": 1, "nb_worker": 1, "use_multiprocessing": False, "pickle_safe": False, "max_queue_size": 10,
+    "max_q_size": 10, "jit_compile": "auto", "auto_scale_loss": True, "steps_per_execution": 1, "expand_nested": False,
+}  # fmt: skip
 
 # Values of these that say what nbdl does anyway, and are let pass.
 HARMLESS: dict[str, tuple[Any, ...]] = {
@@ -87,17 +87,11 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "loss_scale_factor": (None,),
     "loss_weights": (None,),
     "run_eagerly": (False, None),
-    "jit_compile": ("auto", None, True, False),
-    "steps_per_execution": (1, None, "auto"),
-    "auto_scale_loss": (True, False),
     "noise_shape": (None,),
     "dtype": (None, "float32"),
     "autocast": (True,),
     "weights": (None,),
     "seed": (None,),
-    "workers": (1,),
-    "use_multiprocessing": (False,),
-    "max_queue_size": (10,),
     "batch_size": (None,),
     "data_format": (None, "channels_last"),
     "mode": (0,),
@@ -135,7 +129,6 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "custom_objects": (None, {}),
     "distribute": (None,),
     "dynamic": (False,),
-    "expand_nested": (True, False),
     "include_optimizer": (True,),
     "input_dtype": (None, "float32"),
     "layer_range": (None,),
@@ -152,6 +145,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "target_tensors": (None,),
     "theano_mode": (None,),
     "zipped": (None, True),
+    **{name: (default,) for name, default in UNUSED.items()},
 }
 
 
@@ -162,9 +156,18 @@ def without_harmless(arguments: Mapping[str, Any], known: Container[str], where:
         harmless = HARMLESS.get(name, ()) if name not in known else ()
         if name == "seed" and name not in known and value is not None:
             warnings.warn(f"{where}: seed={value!r} is not used; seed is {INSTEAD['seed']}", stacklevel=4)
+        elif name in UNUSED and name not in known:
+            continue
         elif not any(value is one or (type(value) is type(one) and value == one) for one in harmless):
             kept[name] = value
     return kept
+
+
+def instead(name: str) -> str:
+    """What is to be done instead of giving an argument of Keras's; "" if it is none."""
+    if name in INSTEAD or name not in HARMLESS:
+        return INSTEAD.get(name, "")
+    return f"not there: leave it out, or give {' or '.join(map(repr, HARMLESS[name]))}"
 
 
 # The base class of each kind of unit that is a class, by kind; a base class enters itself by naming its kind.
@@ -338,10 +341,9 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 if old in given and old not in known and name in known and name not in given:
                     given[name] = given.pop(old)
             for name in given.keys() - known.keys():
-                if name in INSTEAD and name in without_harmless(given, known, who):
-                    raise TypeError(f"{who}: {name}= is {INSTEAD[name]}")
-                if name not in HARMLESS:
-                    raise TypeError(f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
+                if name in without_harmless(given, known, who):
+                    hint = f"{who}: {name}= is {instead(name)}" if instead(name) else ""
+                    raise TypeError(hint or f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
             kept = arguments.checked(who, known, without_harmless(given, known, who))
             return function(*owner, **kept)  # type: ignore[arg-type]
 
@@ -420,14 +422,14 @@ def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequenc
         if plain:
             kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
         kwargs = type(self).modern(kwargs)
-        kwargs = without_harmless(kwargs, known, who)
+        kwargs = without_harmless(kwargs, known if plain else {*known, *UNUSED}, who)
         if "epsilon" in kwargs and kwargs["epsilon"] is None:  # Keras 2's way to say the default
             del kwargs["epsilon"]
         try:
             bound = own.bind(self, *args, **kwargs)
         except TypeError as error:
             unknown = next((name for name in kwargs if name not in known), "")
-            hint = f" {unknown}= is {INSTEAD[unknown]}." if unknown in INSTEAD else did_you_mean(unknown, known)
+            hint = f" {unknown}= is {instead(unknown)}." if instead(unknown) else did_you_mean(unknown, known)
             raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
         bound.arguments.update(arguments.checked(who, known, bound.arguments, package in arguments.OWN))
         self._arguments = _flatten(bound)

@@ -300,6 +300,8 @@ def test_the_object_has_any_name() -> None:
         (lambda: layers.Reshape({"a": 1}), "Reshape"),
         (lambda: layers.Input(shape="4"), "shape"),
         (lambda: layers.Permute("12"), "Permute"),
+        (lambda: layers.Normalization(mean="a", variance=1), "mean and variance are numbers"),
+        (lambda: layers.Normalization(mean=[0, [1]], variance=[1, 1]), "mean and variance are numbers"),
         (lambda: nbdl.regularizers.L2("a"), "l2 is a number"),
         (lambda: nbdl.constraints.MaxNorm("a"), "max_value is a number"),
         (lambda: nbdl.callbacks.EarlyStopping(patience="3"), "patience is an integer"),

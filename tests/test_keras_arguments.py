@@ -36,6 +36,11 @@ HARMLESS: dict[str, Callable[[Sequential, Path], Any]] = {
     "compile": lambda m, p: m.compile("sgd", "mse", loss_weights=None, run_eagerly=False, jit_compile="auto"),
     "compile 2": lambda m, p: m.compile("sgd", "mse", sample_weight_mode=None, target_tensors=None),
     "fit": lambda m, p: m.fit(X, Y, verbose=0, workers=1, use_multiprocessing=False, max_queue_size=10),
+    "fit 4": lambda m, p: m.fit(X, Y, verbose=0, workers=4, use_multiprocessing=True, max_queue_size=3),
+    "fit 5": lambda m, p: m.fit(X, Y, verbose=0, nb_worker=4, pickle_safe=True, max_q_size=3),
+    "compile 3": lambda m, p: m.compile("sgd", "mse", steps_per_execution=2, jit_compile=True, auto_scale_loss=False),
+    "compile 4": lambda m, p: m.compile("sgd", "mse", None, ["mae"], None, False, 32, False, True),
+    "optimizer": lambda m, p: nbdl.optimizers.SGD(0.1, jit_compile=False),
     "fit 0": lambda m, p: m.fit(X, Y, verbose=0, show_accuracy=False),
     "evaluate": lambda m, p: m.evaluate(X, Y, verbose=0, workers=1, use_multiprocessing=False),
     "predict": lambda m, p: m.predict(X, verbose=0, workers=1, max_queue_size=10),
@@ -81,6 +86,11 @@ REFUSED: list[tuple[Callable[[Sequential], Any], type[Exception], str]] = [
     (lambda m: m.train_step, AttributeError, "train_on_batch"),
     (lambda m: m.layers[0].add_weight, AttributeError, r"b\.weight"),
     (lambda m: m.optimizer.apply_gradients, AttributeError, "per_step and update"),
+    (lambda m: m.summary(show_trainable=True), TypeError, r"show_trainable= is not there: layer\.trainable"),
+    (lambda m: m.summary(layer_range=["a", "b"]), TypeError, "the table has all layers"),
+    (lambda m: m.compile("sgd", "mse", run_eagerly=True), TypeError, "NUMBA_DISABLE_JIT"),
+    (lambda m: m.save("model.nbdl", signatures=3), TypeError, "signatures= is not there: leave it out"),
+    (lambda m: Dense(3, autocast=False), TypeError, "autocast= is not there: leave it out, or give True"),
     (lambda m: m.summary(positions=[0.5]), ConfigError, "line_length"),
     (lambda m: m.inputs, AttributeError, r"model\.input_shape"),
     (lambda m: m.outputs, AttributeError, r"model\.output_shape"),
@@ -92,6 +102,77 @@ REFUSED: list[tuple[Callable[[Sequential], Any], type[Exception], str]] = [
 def test_what_cannot_be_had_is_explained(wanted: Any, kind: type[Exception], text: str) -> None:
     with pytest.raises(kind, match=text):
         wanted(compiled())
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse", ["mse"], ("mse",), {"out": "mse"}, [["mse"]], [nbdl.losses.MeanSquaredError()]]
+)
+@pytest.mark.parametrize(
+    "metrics",
+    ["mae", ["mae"], ("mae",), [["mae"]], {"out": "mae"}, {"out": ["mae"]}, nbdl.metrics.MeanAbsoluteError("mae")],
+)
+def test_the_one_output_may_be_in_a_list_or_a_dict(loss: Any, metrics: Any) -> None:
+    model = compiled()
+    model.compile("sgd", loss, metrics=metrics, weighted_metrics=metrics, loss_weights={"out": 1.0})
+    assert model.metrics_names == ["loss", "mae", "weighted_mae"]
+    assert model.loss is not None
+    assert model.loss.unit_name == "mean_squared_error"
+
+
+def test_configs_are_no_outputs() -> None:
+    model = compiled()
+    model.compile("sgd", {"name": "huber", "config": {"delta": 2.0}}, metrics={"name": "mae", "config": {}})
+    assert model.metrics_names == ["loss", "mean_absolute_error"]
+
+
+OF_OUTPUTS: list[tuple[dict[str, Any], str]] = [
+    ({"loss": ["mse", "mae"]}, "one output, so one loss"),
+    ({"loss": {"a": "mse", "b": "mae"}}, "one output, so one loss"),
+    ({"loss": []}, "compile needs a loss"),
+    ({"loss": {}}, "compile needs a loss"),
+    ({"loss": [None]}, "compile needs a loss"),
+    ({"loss": "mse", "metrics": 5}, "expected a name.* got 5"),
+    ({"loss": "mse", "metrics": [None]}, r"f\(y, p\), got None"),
+    ({"loss": "mse", "metrics": ["mae", ["mse"]]}, "compile's metrics: a model has one output"),
+    ({"loss": "mse", "metrics": {"a": "mae", "b": "mae"}}, "compile's metrics: a model has one output"),
+    ({"loss": "mse", "weighted_metrics": [["mae"], ["mse"]]}, "compile's weighted_metrics: a model has one output"),
+    ({"loss": "mse", "metrics": [lambda y, p, *rest: y - p]}, r"takes \*rest; give plain parameters"),
+    ({"loss": "mse", "metrics": [lambda y, p, **more: y - p]}, r"takes \*\*more; give plain parameters"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), OF_OUTPUTS)
+def test_what_is_of_several_outputs_or_nothing_is_explained(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compiled().compile("sgd", **arguments)
+
+
+def test_weights_of_losses_by_output_are_refused() -> None:
+    with pytest.raises(TypeError, match="loss_weights= is not needed"):
+        compiled().compile("sgd", "mse", loss_weights={"out": 0.5})
+
+
+@pytest.mark.parametrize("shape", [None, 4.5, "4", [4.5], (None, 4), [None], object()])
+def test_what_is_no_shape_is_refused(shape: Any) -> None:
+    with pytest.raises(ConfigError, match="a shape is one or more positive integers"):
+        Input(shape=shape)
+
+
+def test_a_number_of_numpy_is_a_shape() -> None:
+    assert Input(shape=np.int64(4)).input_shape == Input(shape=np.array([4])).input_shape == (4,)
+    model = Sequential([Dense(1)])
+    model.build(np.int64(4))
+    assert model.input_shape == (4,)
+    with pytest.raises(ConfigError, match="build: a shape is"):
+        Sequential([Dense(1)]).build(4.5)
+
+
+def test_options_of_a_third_party_keep_their_values() -> None:
+    class Loader(nbdl.Callback):
+        def __init__(self, **options: Any) -> None:
+            self.options = options
+
+    assert Loader(workers=4, jit_compile=True).options == {"workers": 4, "jit_compile": True}
 
 
 def test_load_without_compile(tmp_path: Path) -> None:

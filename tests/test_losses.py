@@ -284,7 +284,9 @@ def test_own_functions_are_those_of_the_registered_unit() -> None:
     ("loss", "message"),
     [
         (lambda y, p: math.lgamma(y - p), r"math.lgamma, whose derivative is not known.* give the derivative too"),
-        ((quartic,), "1 function"),
+        ((quartic, d_quartic, d_quartic), "3 function"),
+        (lambda y, p, *rest: y - p, r"takes \*rest; give plain parameters"),
+        (lambda y, p, **more: y - p, r"takes \*\*more; give plain parameters"),
         ((quartic, farther), "same own arguments"),
         ((quartic, lambda y: y), "at least 2"),
         ((math.hypot, d_quartic), "plain Python functions are wanted"),

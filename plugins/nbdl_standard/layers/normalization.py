@@ -85,10 +85,15 @@ class Normalization(Layer):
 
         if (mean is None) != (variance is None):
             raise ConfigError(f"Normalization: give both mean and variance or none, got {mean!r} and {variance!r}")
-        if np.shape(mean) != np.shape(variance):
-            raise ConfigError(f"Normalization: mean has shape {np.shape(mean)}, variance {np.shape(variance)}")
+        known = (0.0 if mean is None else mean), (1.0 if variance is None else variance)
+        try:
+            first, second = (np.asarray(values, np.float64) for values in known)
+        except (TypeError, ValueError):
+            raise ConfigError(f"Normalization: mean and variance are numbers, got {mean!r} and {variance!r}") from None
+        if first.shape != second.shape:
+            raise ConfigError(f"Normalization: mean has shape {first.shape}, variance {second.shape}")
         self.axis, self.mean, self.variance, self.invert = axis, mean, variance, bool(invert)
-        self._statistics = np.asarray(0.0 if mean is None else mean), np.asarray(1.0 if variance is None else variance)
+        self._statistics = first, second
         self._shape: Shape | None = None
 
     def build(self, b: Builder, shape: Shape) -> Shape:

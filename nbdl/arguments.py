@@ -15,6 +15,8 @@ from typing import Any
 from nbdl.errors import ConfigError
 
 OWN = {"nbdl"}  # the packages whose annotations are meant as checks; loading adds those of nbdl's own plugins
+Checks = dict[str, tuple[Sequence[str], Any]]  # of each argument that is checked, the types and the default
+
 KEYWORD, ANYWHERE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 WANTED = {
@@ -79,9 +81,13 @@ def kinds_of(parameter: inspect.Parameter) -> list[str]:
     return kinds if all(kind in CHECKS for kind in kinds) else []
 
 
-def checked(
-    who: str, parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any], own: bool = True
-) -> dict[str, Any]:
+def checks_of(parameters: Mapping[str, inspect.Parameter]) -> Checks:
+    """What `checked` looks at: read once for each function, since that takes longer than the check itself."""
+    found = {name: (kinds_of(one), one.default) for name, one in parameters.items() if one.kind not in VARIABLE}
+    return {name: one for name, one in found.items() if one[0]}
+
+
+def checked(who: str, checks: Checks, given: Mapping[str, Any], own: bool = True) -> dict[str, Any]:
     """The arguments as their annotations want them: 1 for a boolean becomes True, 3.0 for an integer 3.
 
     Args:
@@ -93,11 +99,8 @@ def checked(
     """
     values = dict(given)
     for name, value in given.items():
-        parameter = parameters.get(name)
-        if parameter is None or parameter.kind in VARIABLE or value is parameter.default:
-            continue
-        kinds = kinds_of(parameter)
-        if not kinds or not (own or "bool" in kinds):
+        kinds, default = checks.get(name, ((), value))
+        if value is default or not (own or "bool" in kinds):
             continue
         fitting = _fitting(value, kinds)
         if not any(CHECKS[kind](fitting) for kind in kinds):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -202,10 +201,7 @@ def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
     units = _units(model, with_compiled=False)  # layers that a file cannot name are an error
     problem = why_not_resumable(model)
     if problem:
-        warnings.warn(
-            f"the model is saved without optimizer, loss and metrics; compile it again once it is loaded: {problem}",
-            stacklevel=4,
-        )
+        warn(f"the model is saved without optimizer, loss and metrics; compile it again once it is loaded: {problem}")
     parts: dict[str, bytes] = {
         "nbdl.json": _json(
             "nbdl.json",

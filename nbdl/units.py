@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from nbdl import arguments
-from nbdl.errors import ConfigError, PluginError, did_you_mean
+from nbdl.errors import ConfigError, PluginError, did_you_mean, warn
 from nbdl.overrides import UNCALLED, refuse_uncalled
 
 P = ParamSpec("P")
@@ -155,7 +154,7 @@ def without_harmless(arguments: Mapping[str, Any], known: Container[str], where:
     for name, value in arguments.items():
         harmless = HARMLESS.get(name, ()) if name not in known else ()
         if name == "seed" and name not in known and value is not None:
-            warnings.warn(f"{where}: seed={value!r} is not used; seed is {INSTEAD['seed']}", stacklevel=4)
+            warn(f"{where}: seed={value!r} is not used; seed is {INSTEAD['seed']}")
         elif name in UNUSED and name not in known:
             continue
         elif not any(value is one or (type(value) is type(one) and value == one) for one in harmless):
@@ -332,25 +331,37 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if method:
             del known[next(iter(known))]
         order = positions or tuple(arguments.own_positions(signature, method))
+        checks, owners = arguments.checks_of(known), int(method)
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            owner, rest = (args[:1], args[1:]) if method else ((), args)
-            given = arguments.by_name(who, order, rest, kwargs)
-            for old, name in OLDER.items():
-                if old in given and old not in known and name in known and name not in given:
-                    given[name] = given.pop(old)
-            for name in given.keys() - known.keys():
-                if name in without_harmless(given, known, who):
-                    hint = f"{who}: {name}= is {instead(name)}" if instead(name) else ""
-                    raise TypeError(hint or f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
-            kept = arguments.checked(who, known, without_harmless(given, known, who))
-            return function(*owner, **kept)  # type: ignore[arg-type]
+            if len(args) <= owners and not kwargs:  # such as `build()`, which each prediction calls
+                return function(*args, **kwargs)
+            given = arguments.by_name(who, order, args[owners:], kwargs)
+            if not given.keys() <= known.keys():
+                given = _without_kerass(given, known, who)
+            return function(*args[:owners], **arguments.checked(who, checks, given))  # type: ignore[arg-type]
 
         wrapper.__signature__ = _placed_signature(signature, order, method)  # type: ignore[attr-defined]
         return wrapper
 
     return explained
+
+
+def _without_kerass(given: dict[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """Translate Keras's names of arguments, and leave out those without use here.
+
+    Raises:
+        TypeError: nbdl lacks an argument; the message says what to use instead.
+    """
+    for old, name in OLDER.items():
+        if old in given and old not in known and name in known and name not in given:
+            given[name] = given.pop(old)
+    kept = without_harmless(given, known, who)
+    for name in kept.keys() - known.keys():
+        hint = f"{who}: {name}= is {instead(name)}" if instead(name) else ""
+        raise TypeError(hint or f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
+    return kept
 
 
 def _placed_signature(signature: inspect.Signature, order: Sequence[str], method: bool) -> inspect.Signature:
@@ -411,7 +422,7 @@ def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequenc
         positions = [*first, *(name for name in last if name not in first and name in there)]
     signature = _placed_signature(own, positions, True) if plain else own
     known = {one.name: one for one in [*own.parameters.values()][1:]}
-    package = init.__module__.partition(".")[0]
+    checks, package = arguments.checks_of(known), init.__module__.partition(".")[0]
 
     @functools.wraps(init)
     def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
@@ -431,7 +442,7 @@ def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequenc
             unknown = next((name for name in kwargs if name not in known), "")
             hint = f" {unknown}= is {instead(unknown)}." if instead(unknown) else did_you_mean(unknown, known)
             raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
-        bound.arguments.update(arguments.checked(who, known, bound.arguments, package in arguments.OWN))
+        bound.arguments.update(arguments.checked(who, checks, bound.arguments, package in arguments.OWN))
         self._arguments = _flatten(bound)
         init(*bound.args, **bound.kwargs)
 

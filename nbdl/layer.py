@@ -70,6 +70,8 @@ class Layer(Unit, Weighted):
     output_range: ClassVar[tuple[float, float] | None] = None  # without an activation, where that is known
     rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
     moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
+    compares_features: ClassVar[bool] = False  # whether only how a row's features compare tells in its outputs
+    zeroes: bool = False  # whether it sets some of its inputs to 0 while training
     activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation
     declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
     _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built

@@ -11,7 +11,9 @@ from nbdl.specs import SLACK
 if TYPE_CHECKING:
     from nbdl.layer import Layer
     from nbdl.model import Sequential
+    from nbdl.specs import Loss
 
+DOMAINS = {"probabilities": (0.0, 1.0), "positive": (0.0, math.inf)}  # by what a loss says of predictions
 LARGE = 1e3  # what reaches it, where activations are sampled, has no limit
 
 
@@ -26,7 +28,7 @@ def warn_of_outputs(model: Sequential) -> None:
     if compiled is None or compiled.looked_at or not model.built or not model.layers:
         return
     compiled.looked_at = True
-    for text in (*constant_layers(model), *unsuitable(model)):
+    for text in (*constant_layers(model), *unsuitable(model), *squeezed(model), *one_sided(model)):
         warn(f"This model cannot learn as it should: {text}", CannotLearnWarning)
 
 
@@ -38,6 +40,14 @@ def constant_layers(model: Sequential) -> list[str]:
         for layer, shape in zip(model.layers, model._shapes, strict=True)
         if layer.activation is not None and layer.activation.adds_up and shape[-1] == 1
     ]
+    trained = False
+    for layer, shape in zip(model.layers, model._shapes, strict=True):
+        if layer.compares_features and trained and math.prod(shape) == 1:
+            found.append(
+                f"{type(layer).__name__} {layer.name!r} compares the features of a row with one another, and there is "
+                "only one: what the layers before it learn makes no difference. Leave it out"
+            )
+        trained |= bool(layer.weights)
     loss, outputs = model.compiled.loss if model.compiled else None, model.output_shape[-1]
     if not found and loss is not None and loss.over_columns and outputs == 1:
         found.append(
@@ -47,15 +57,25 @@ def constant_layers(model: Sequential) -> list[str]:
     return found
 
 
+def last_layers(model: Sequential) -> list[Layer]:
+    """The layers from the last one on backwards, without those that only move their inputs."""
+    return [layer for layer in reversed(model.layers) if not layer.moves_only]
+
+
 def unsuitable(model: Sequential) -> list[str]:
     """What is wrong with outputs that are no probabilities, before a loss that takes such."""
     assert model.compiled is not None
     loss = model.compiled.loss
-    layer = next((one for one in reversed(model.layers) if not one.moves_only), None)
+    layer = next(iter(last_layers(model)), None)
     if layer is None or loss.from_logits or loss.predictions != "probabilities":
         return []
+    if layer.zeroes:
+        return [
+            f"the loss {loss.name!r} takes probabilities, and {type(layer).__name__} {layer.name!r} sets some of the "
+            "outputs to 0 while training. Put it before the last layer that has weights"
+        ]
     found = range_of(layer)
-    if found is None or (found[0] >= -SLACK and found[1] <= 1.0 + SLACK):
+    if found is None or within(found, loss):
         return []
     low, high = (math.copysign(math.inf, end) if abs(end) >= LARGE else round(end, 2) for end in found)
     remedy = " or ".join(repr(name) for name in type(loss).pairs) or "'sigmoid' or 'softmax'"
@@ -65,3 +85,60 @@ def unsuitable(model: Sequential) -> list[str]:
         f"the loss {loss.name!r} takes probabilities, and the outputs of {type(layer).__name__} {layer.name!r}"
         f"{own} lie between {low:g} and {high:g}. Give the last layer activation={remedy}{logits}"
     ]
+
+
+def within(found: tuple[float, float], loss: Loss) -> bool:
+    """Whether outputs of that range are such as the loss takes."""
+    low, high = DOMAINS.get(str(loss.predictions), (-math.inf, math.inf))
+    return found[0] >= low - SLACK and found[1] <= high + SLACK
+
+
+def fits(model: Sequential) -> bool:
+    """Whether the outputs are known to be such as the loss takes."""
+    layer = next(iter(last_layers(model)), None)
+    if model.compiled is None or layer is None or layer.zeroes:
+        return False
+    found, loss = range_of(layer), model.compiled.loss
+    return loss.from_logits or (found is not None and within(found, loss))
+
+
+def squeezed(model: Sequential) -> list[str]:
+    """What is wrong with an activation of the loss's pairs, which takes logits, after outputs from 0 to 1."""
+    assert model.compiled is not None
+    last, before, *_ = *last_layers(model), None, None
+    if last is None or before is None or not last.activates_only or last.activation is None:
+        return []
+    found = range_of(before)
+    if last.activation.unit_name not in type(model.compiled.loss).pairs or found is None or before.activation is None:
+        return []
+    if not (found[0] >= -SLACK and found[1] <= 1.0 + SLACK):
+        return []
+    return [
+        f"{type(last).__name__} {last.name!r} applies {last.activation.name!r} to the outputs of "
+        f"{type(before).__name__} {before.name!r} after {before.activation.name!r}, which lie between 0 and 1, so "
+        "that no probability comes near 0 or 1. Leave one of the two activations out"
+    ]
+
+
+def one_sided(model: Sequential) -> list[str]:
+    """What is wrong with outputs that are never negative, before a loss that tells classes by the sign."""
+    assert model.compiled is not None
+    loss, layer = model.compiled.loss, next(iter(last_layers(model)), None)
+    found = None if layer is None else range_of(layer)
+    if layer is None or loss.targets != "signs" or found is None or found[0] < 0.0:
+        return []
+    own = "" if layer.activation is None else f", after {layer.activation.name!r},"
+    return [
+        f"the loss {loss.name!r} tells two classes by the sign, and the outputs of {type(layer).__name__} "
+        f"{layer.name!r}{own} are never negative. Give the last layer no activation, or 'tanh'"
+    ]
+
+
+def warn_of_frozen(model: Sequential) -> None:
+    """Warn before a training that changes no weight."""
+    if model.weights and not model.trainable_weights:
+        warn(
+            "This model cannot learn as it should: none of its weights is trainable. Set layer.trainable = True where "
+            "one is to be trained",
+            CannotLearnWarning,
+        )

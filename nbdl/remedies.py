@@ -7,31 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.registry import registry
+from nbdl.learnable import fits
 
 if TYPE_CHECKING:
     from nbdl.engine.batches import Finding
+    from nbdl.model import Sequential
 
 LARGE = 1e4  # data beyond it is worth a word
 DATA = ("inputs", "targets", "weights of rows or classes")  # in the order of a batch
-DOMAINS = {"positive": "above 0", "probabilities": "from 0 to 1"}
+DOMAINS = {"positive": "values above 0", "probabilities": "probabilities, values from 0 to 1"}
 
 
-def remedies(loss: Any, finding: Finding | None, data: Sequence[Any], first: bool) -> str:
+def remedies(model: Sequential, finding: Finding | None, data: Sequence[Any], first: bool) -> str:
     """Return the end of an error's text.
 
     Args:
-        loss: the model's loss.
+        model: the model, compiled.
         finding: the first operation whose result was not finite, where the replay found it.
         data: inputs, targets and weights.
         first: whether it was the first step of all, which no learning rate has spoiled.
     """
     found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
     place = "" if finding is None else finding.operation.layer
-    entry = registry.entry_of(loss)
-    domain = None if entry is None else DOMAINS.get(entry.options.get("predictions", ""))
-    if place == "loss" and finding is not None and finding.what == "NaN" and domain:
-        found.insert(0, f"a last layer whose activation gives values {domain}, as the loss {loss.unit_name!r} expects")
+    assert model.compiled is not None
+    loss = model.compiled.loss
+    domain = DOMAINS.get(str(loss.predictions))
+    if place == "loss" and finding is not None and finding.what == "NaN" and domain and not fits(model):
+        found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")
+        first = True  # no learning rate mends it
     if finding is not None and finding.operation.phase == "clip":
         found.append("clipvalue, since the squares that clipnorm and global_clipnorm add up are too large for float32")
     if not (first and found):

@@ -26,7 +26,7 @@ from nbdl.engine.store import Floats
 from nbdl.engine.threads import Tuner
 from nbdl.errors import ConfigError, DataError, DeviceError, DivergenceError
 from nbdl.inference import SLICE_SECONDS, Tally
-from nbdl.learnable import warn_of_outputs
+from nbdl.learnable import warn_of_frozen, warn_of_outputs
 from nbdl.programs import executor, training_state
 from nbdl.remedies import remedies
 
@@ -103,6 +103,7 @@ class Training:
         self.compiled, self.device = model._compiled(), (model.device, model.precision)
         self.state = training_state(model)
         warn_of_outputs(model)
+        warn_of_frozen(model)
         self.rows, self.indices = 0, np.zeros(0, np.int64)
         self.kinds: Sequence[str | None] = ()
         self.data: Sequence[Any] = ()
@@ -217,7 +218,7 @@ class Training:
             if not np.isfinite(weight.value).all():
                 raise DivergenceError(
                     f"training diverged in epoch {epoch + 1}, step {step}: {when} {weight.name!r} holds weights that "
-                    f"are not finite. {remedies(self.compiled.loss, None, self.data, False)}",
+                    f"are not finite. {remedies(self.model, None, self.data, False)}",
                     epoch + 1, step, weight.layer.name,
                 )  # fmt: skip
 
@@ -236,7 +237,7 @@ class Training:
             where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
         raise DivergenceError(
             f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
-            f"that step. {remedies(self.compiled.loss, finding, self.data, self.state.iterations == 0)}",
+            f"that step. {remedies(self.model, finding, self.data, self.state.iterations == 0)}",
             epoch + 1, step + 1, layer, self._loss(batches, at),
         )  # fmt: skip
 

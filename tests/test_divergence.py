@@ -364,3 +364,33 @@ def test_remedies_fit_the_cause(
     remedies = error.split("Usual remedies: ")[1]
     assert all(word in remedies for word in words), error
     assert not any(word in remedies for word in others), error
+
+
+SOFTMAX = (Dense(3), Activation("softmax"), Dropout(0.9))
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss"),
+    [
+        ((Dense(3, activation="relu"),), "categorical_crossentropy"),
+        ((Dense(3, activation="relu"),), "sparse_categorical_crossentropy"),
+        (SOFTMAX, "categorical_crossentropy"),
+    ],
+)
+def test_outputs_that_are_no_probabilities_are_the_cause(layers: tuple[Layer, ...], loss: str) -> None:
+    model = nbdl.Sequential([type(one).from_config(one.get_config()) for one in layers], seed=1)
+    model.compile("sgd", loss)
+    x, labels = np.random.default_rng(0).normal(size=(64, 4)), np.arange(64) % 3
+    y = labels if loss.startswith("sparse") else np.eye(3)[labels]
+    remedies = str(diverges(model, x, y, epochs=3, verbose=0)).split("Usual remedies: ")[1]
+    wanted = "a last layer whose activation gives probabilities, values from 0 to 1, as the loss"
+    assert remedies == f"{wanted} {loss!r} expects"
+
+
+def test_outputs_that_are_probabilities_are_not_the_cause() -> None:
+    model = nbdl.Sequential([Dense(3, activation="softmax")], seed=1)
+    model.compile("sgd", "categorical_crossentropy")
+    x = np.random.default_rng(0).normal(size=(64, 4)) * 1e38
+    remedies = str(diverges(model, x, np.eye(3)[np.arange(64) % 3], epochs=3, verbose=0)).split("Usual remedies: ")[1]
+    assert "scaled inputs" in remedies
+    assert "probabilities" not in remedies

@@ -17,7 +17,16 @@ from nbdl.activations import Relu
 from nbdl.cli.app import app
 from nbdl.errors import CannotLearnWarning, DivergenceError
 from nbdl.layers import Activation as ActivationLayer
-from nbdl.layers import Dense, Flatten, ReLU, Softmax
+from nbdl.layers import (
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNormalization,
+    ReLU,
+    RMSNormalization,
+    Softmax,
+    UnitNormalization,
+)
 from nbdl.specs import elementwise
 
 X = np.random.default_rng(0).normal(size=(12, 4))
@@ -60,6 +69,15 @@ def said(layers: list[Layer], loss: Any) -> list[str]:
         ([Dense(1, activation="tanh")], "binary_focal_crossentropy", "after 'tanh', lie between -1 and 1"),
         ([Dense(1), ActivationLayer("relu"), Flatten()], "binary_crossentropy", "after 'relu'"),
         ([Dense(1, activation="sigmoid")], "categorical_crossentropy", "compares the outputs of a row"),
+        ([Dense(3), Softmax(), Dropout(0.2)], "categorical_crossentropy", "Dropout 'dropout_1' sets some .* to 0"),
+        ([Dense(1, activation="sigmoid"), Dropout(0.2), Flatten()], "binary_crossentropy", "sets some .* to 0"),
+        ([Dense(3, activation="softmax"), Softmax()], "categorical_crossentropy", "'softmax' to the outputs of Dense"),
+        ([Dense(1, activation="sigmoid"), ActivationLayer("sigmoid")], "binary_crossentropy", "lie between 0 and 1"),
+        ([Dense(1), UnitNormalization()], "mse", "UnitNormalization .* compares the features .* only one"),
+        ([Dense(1), RMSNormalization(), Dense(1)], "mse", "RMSNormalization .* compares the features .* only one"),
+        ([Dense(1), LayerNormalization()], "mse", "LayerNormalization .* compares the features .* only one"),
+        ([Dense(1, activation="sigmoid")], "hinge", "by the sign, .* after 'sigmoid', are never negative"),
+        ([Dense(1, activation="relu")], "squared_hinge", "by the sign, .* after 'relu', are never negative"),
     ],
 )
 def test_models_that_cannot_learn(layers: list[Layer], loss: str, words: str) -> None:
@@ -79,11 +97,30 @@ def test_models_that_cannot_learn(layers: list[Layer], loss: str, words: str) ->
         ([Dense(3, activation="sigmoid")], "categorical_crossentropy"),
         ([Dense(3), Softmax()], "categorical_crossentropy"),
         ([Dense(1)], "hinge"),
+        ([Dense(1, activation="tanh")], "squared_hinge"),
+        ([Dense(1, activation="sigmoid"), Dropout(0.0)], "binary_crossentropy"),
+        ([Dense(1), Dropout(0.2)], losses.BinaryCrossentropy(from_logits=True)),
+        ([Dense(3, activation="softmax"), Dense(3, activation="softmax")], "categorical_crossentropy"),
+        ([Dense(3, activation="relu"), Softmax()], "categorical_crossentropy"),
+        ([Dense(3), LayerNormalization()], "mse"),
         ([Dense(1, activation="relu")], "mse"),
     ],
 )
 def test_models_that_can(layers: list[Layer], loss: Any) -> None:
     assert said(layers, loss) == []
+
+
+def test_a_model_without_a_trainable_weight_is_warned_of_in_fit() -> None:
+    model = Sequential([Dense(2, input_dim=4), Dense(1)], trainable=False)
+    model.compile("sgd", "mse")
+    for train in (lambda: model.fit(X, ONE, verbose=0), lambda: model.train_on_batch(X, ONE)):
+        with pytest.warns(CannotLearnWarning, match="none of its weights is trainable"):
+            train()
+    model.layers[1].trainable = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CannotLearnWarning)
+        model.evaluate(X, ONE, verbose=0)
+        model.fit(X, ONE, verbose=0)
 
 
 def f(x: float) -> float:

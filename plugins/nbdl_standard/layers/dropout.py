@@ -52,6 +52,7 @@ class Dropout(Layer):
         if scaling not in ("inverted", "classic"):
             raise ConfigError(f"Dropout: scaling is 'inverted' or 'classic', got {scaling!r}")
         self.rate, self.scaling = float(rate), scaling
+        self.zeroes = self.rate > 0.0
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         if not r.training:

@@ -52,6 +52,7 @@ class LayerNormalization(Layer):
 
     output_range = (-math.inf, math.inf)
     rescales = True
+    compares_features = True
 
     def __init__(
         self,

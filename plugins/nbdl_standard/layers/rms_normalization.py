@@ -45,6 +45,7 @@ class RMSNormalization(Layer):
     """
 
     rescales = True
+    compares_features = True
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6) -> None:
         if not epsilon >= 0.0:

@@ -44,6 +44,7 @@ class UnitNormalization(Layer):
     """
 
     rescales = True
+    compares_features = True
 
     def __init__(self, axis: int | Sequence[int] = -1) -> None:
         self.axis = axis

@@ -669,8 +669,10 @@ def test_other_files_in_the_folder_of_backups_stay(tmp_path: Path) -> None:
     fit(net(), BackupAndRestore(tmp_path), epochs=3)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     (tmp_path / "epoch-000002.nbdl").write_bytes((tmp_path / "notes.txt").read_bytes())
+    model = net()
     with pytest.raises(ConfigError, match=r"epoch-000002\.nbdl is there already and is not a backup"):
-        fit(net(), BackupAndRestore(tmp_path), epochs=3)
+        fit(model, BackupAndRestore(tmp_path), epochs=3)
+    assert model.optimizer.iterations == 0  # it is refused before the first epoch
 
 
 def test_a_backup_holds_what_all_callbacks_did_at_the_end_of_its_epoch(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ class BackupAndRestore(Callback):
             raise ConfigError(f"BackupAndRestore: there is nothing that training could go on from: {problem}")
         check_folder(Path(self.backup_dir))
         found = self._backups()
+        self._refuse_others(found[-1][0] if found else 0)
         if not found:
             return
         done, path = found[-1]
@@ -90,6 +91,13 @@ class BackupAndRestore(Callback):
         write_own(path, noted(model_bytes(self.model), NOTE), flush=True)
         self._remove(self._backups()[:-1])
         self._waiting = 0
+
+    def _refuse_others(self, done: int) -> None:
+        """Refuse files under the names of backups to come, before an epoch is lost by them."""
+        for path in Path(self.backup_dir).glob(f"{PREFIX}*.nbdl"):
+            match = NAME.fullmatch(path.name)
+            if match and done < int(match[1]) <= self.params["epochs"]:
+                check_file(path, "a backup of a training", is_backup)
 
     def _backups(self) -> list[tuple[int, Path]]:
         """Epochs done and file, the latest last."""

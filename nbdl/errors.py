@@ -41,7 +41,7 @@ def _numbered(character: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text of up to so many characters: its beginning and its end, where it has more.
+    """Return a text that is not longer than `most`: of a longer one the beginning and the end.
 
     >>> shortened("a" * 1000, 40)
     'aaaaaaaaaa... (980 characters) ...aaaaaaaaaa'

@@ -97,7 +97,7 @@ def _replace(path: Path, content: bytes, *, new_mode: int, mode: int | None, flu
 
 
 def named(error: OSError, path: Path) -> OSError:
-    """Return an error about a temporary file, or none, as one about the file that the user knows."""
+    """Return an error that names the file that the user knows, not a temporary file beside it."""
     return OSError(error.errno, error.strerror, str(path))
 
 

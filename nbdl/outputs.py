@@ -74,7 +74,7 @@ def check_folder(folder: Path, make: bool = True) -> None:
         make: whether the writer makes a missing folder.
 
     Raises:
-        ConfigError: it is so.
+        ConfigError: it is such a folder, or cannot be written to.
     """
     try:
         whole = folder.resolve()

@@ -65,7 +65,7 @@ def refuse_uncalled(kind: str, cls: type, base: type) -> None:
 
     Args:
         kind: "models", "layers", ...
-        base: nbdl's own class of that kind, whose methods are no matter.
+        base: nbdl's own class of that kind, whose own methods do not count.
     """
     for name, instead in UNCALLED.get(kind, {}).items():
         if any(name in vars(one) for one in cls.__mro__ if one not in base.__mro__):

@@ -97,7 +97,7 @@ class Loss(Unit):
         name: what it is reported under as a metric, which any loss takes as an argument.
         from_logits: whether predictions are what an activation of `pairs` would have been given. Such a loss has no
             pairs of its own, and is refused after that activation.
-        predictions: what predictions other than these cannot be learnt with: "probabilities".
+        predictions: "probabilities" if a model that gives anything else cannot learn.
         over_columns: whether it compares the predictions of a row with one another, and so needs several.
 
     A registration may give the first two, and predictions, as options.
@@ -138,7 +138,7 @@ class Loss(Unit):
 
     @property
     def boundary(self) -> float:
-        """Above what a single output means the second of two classes: 0 of logits and signs, else 0.5."""
+        """The value above which a single output means the second class: 0 of logits and signs, else 0.5."""
         return 0.0 if self.from_logits or self.targets == "signs" else 0.5
 
     def decided(self, r: Recorder, y: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,7 @@ def complete(app: click.Command) -> None:
 
 
 def known_registry() -> Registry:
-    """Return the registry; broken plugins are no matter here."""
+    """Return the registry; broken plugins are left out without a message."""
     from nbdl.registry import registry
 
     registry.load(quiet=True)
@@ -98,7 +98,7 @@ def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> Item
 
 
 def sources(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Return datasets, and files beside them; files are the shell's matter where no dataset begins so."""
+    """Return datasets and files that begin so; if no dataset does, leave files to the shell."""
     try:
         found = beginning(known_registry().names("datasets"), incomplete)
         if found:

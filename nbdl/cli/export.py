@@ -45,7 +45,7 @@ def export(
 ) -> None:
     """Write MODEL as a file of another format: a snapshot, which does not follow the model.
 
-    An earlier export is replaced, which is said; any other file is never overwritten. --check exits with 1 where
+    An earlier export is replaced, and a line says so; any other file is never overwritten. --check exits with 1 where
     the model was changed after the export.
 
     \b

@@ -78,7 +78,7 @@ def indices(classes: NDArray[Any], boundary: float = 0.5) -> NDArray[Any]:
 
     Args:
         classes: Targets or predictions.
-        boundary: Above what a single output means the second class: see `Loss.boundary`.
+        boundary: A single output above it means the second class; see `Loss.boundary`.
     """
     if classes.ndim == 1:
         return classes

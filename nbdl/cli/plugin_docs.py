@@ -65,7 +65,7 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
         told = [f"{target / name} is stale" for name in changed]
         told += [f"{target / name} is of a unit that is not there" for name in superfluous]
         if told:
-            told.append(f"Write them anew: nbdl plugins docs {package or owner.distribution} -o {folder}")
+            told.append(f"Write them again: nbdl plugins docs {package or owner.distribution} -o {folder}")
     else:
         check_folder(target)
         write(target, {name: files[name] for name in changed})

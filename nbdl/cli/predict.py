@@ -79,8 +79,8 @@ def predict(
     those that the model does not need are ignored. The answers are CSV below a line of names: class names, or
     numbers in the target's own unit.
 
-    -o replaces an earlier file of answers, which is said: one whose first line is "prediction", with
-    probabilities after it or not. Any other file is never overwritten.
+    -o replaces an earlier file of answers, and a line says so: a file whose first line is "prediction", with or
+    without probabilities after it. Any other file is never overwritten.
 
     \b
     nbdl predict table.nbdl new.csv -o answers.csv

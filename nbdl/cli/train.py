@@ -183,8 +183,8 @@ def train(source: str, output: str | None, quiet: bool, progress: str, **options
     and y), or - for a table on standard input.
 
     Training stops when the validation loss no longer falls; the best weights are kept, tested and saved. A
-    model of the same name is replaced, which is said; any other file is never overwritten. Ctrl-C, or a
-    signal to terminate, saves the best weights so far; before the first epoch is over it replaces nothing.
+    model of the same name is replaced, and a line says so; any other file is never overwritten. Ctrl-C, or a
+    signal to terminate, saves the best weights so far; before the end of the first epoch it replaces nothing.
 
     \b
     nbdl train digits

@@ -56,7 +56,7 @@ def train_and_save(run: Run, trained: Training) -> None:
 
 
 class Training:
-    """One training: its data, encoded before it begins, so that what does not fit is told by then.
+    """One training: its data are encoded before it begins, so that errors in them come first.
 
     Raises:
         DataError: The rows to test on cannot be compared with predictions.

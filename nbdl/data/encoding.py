@@ -247,7 +247,7 @@ class Encoding:
         Args:
             predictions: Shape (rows, outputs); two classes may have one output, the probability of the
                 second; with one output the shape may be (rows,).
-            boundary: above what a single output means the second class: see `Loss.boundary`.
+            boundary: A single output above it means the second class; see `Loss.boundary`.
 
         Returns:
             Class names, or numbers in the target's own unit: a float for each row, a list where there are

@@ -57,7 +57,7 @@ _warned: set[str] = set()
 def default_cache_folder() -> Path:
     """Return `$NBDL_CACHE`, else `$XDG_CACHE_HOME/nbdl`, else `~/.cache/nbdl`.
 
-    A relative one, which is told, names another folder wherever a program is started.
+    A relative path names another folder wherever a program is started, so a warning shows the whole path.
     """
     if given := os.environ.get("NBDL_CACHE"):
         folder = Path(given).expanduser()
@@ -74,7 +74,7 @@ def default_cache_folder() -> Path:
 def cache_folder() -> Path | None:
     """Return the folder of kernel modules, or None where it cannot be trusted or written.
 
-    It is made and tried at the first call, and checked at each: whoever may write above it could replace it later.
+    It is made and tried at the first call, and checked at each: somebody who can write above it could replace it later.
     """
     if not _folder:
         _folder.append(_prepared())

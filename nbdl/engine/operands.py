@@ -61,7 +61,7 @@ def shape(value: Any, where: str, what: str = "a shape") -> tuple[int, ...]:
 
 
 def columns(value: Any, features: int, where: str) -> list[int]:
-    """Column numbers of rows with so many features.
+    """The numbers of columns, checked against the number of features.
 
     Raises:
         ConfigError: one is no integer or lies outside of the row; the message begins with `where`.

@@ -60,7 +60,7 @@ def _own_packages() -> frozenset[str]:
 
 
 def untried(operations: Iterable[Operation], program: Program, rows: int, cuda: bool = False) -> list[Operation]:
-    """Those whose bodies were not tried yet with such operands, or on too few rows to stand for so many."""
+    """The operations whose bodies were not tried yet with operands of these sizes, or on too few rows."""
     return [one for one in operations if _known(one, program, cuda) < min(rows, enough(one))]
 
 
@@ -139,7 +139,7 @@ def _run(
     try:
         with np.errstate(all="ignore"):
             (_run_cuda if cuda else _run_cpu)(operation, reference_function(body), inputs, rows[0])
-    except Exception as error:  # others are of Python's own rules, or are told where the body is compiled
+    except Exception as error:  # other errors are those of Python's rules alone, or the compiler reports them
         memory = isinstance(error, IndexError | UnboundLocalError) or any(
             one in str(error) for one in (READ_ONLY, *(() if cuda else SHAPES))
         )

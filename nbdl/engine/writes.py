@@ -131,7 +131,7 @@ class _Walk:
             self.set(target, self.axes(value, names), names)
 
     def set(self, target: ast.expr, axes: int, names: Names) -> None:
-        """A target is given what has so many axes of an input."""
+        """Bind a target to a value that has this many axes of an input."""
         if isinstance(target, ast.Name):
             names[target.id] = axes
         elif isinstance(target, ast.Starred):

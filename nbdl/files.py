@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -103,7 +102,7 @@ def named(error: OSError, path: Path) -> OSError:
 
 def _temporary(path: Path, mode: int) -> tuple[int, Path]:
     """Make a temporary file beside a path; an error names the path itself."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         return os.open(temporary, flags, mode), temporary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,4 +95,8 @@ def argument(path: Path) -> str:
 
 def shell_line(words: Sequence[str]) -> str:
     """Join words to a line that the shell takes apart again."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    if os.name != "nt":
+        return shlex.join(words)
+    import subprocess
+
+    return subprocess.list2cmdline(words)

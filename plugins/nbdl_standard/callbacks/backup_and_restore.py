@@ -11,7 +11,6 @@ from nbdl.errors import ConfigError, FileFormatError
 from nbdl.files import sweep, write_own
 from nbdl.notes import noted, read_note
 from nbdl.outputs import as_path, check_file, check_folder
-from nbdl.saving import model_bytes, why_not_resumable
 
 PREFIX = "epoch-"
 NAME = re.compile(rf"{PREFIX}(\d{{6,}})\.nbdl")
@@ -52,6 +51,8 @@ class BackupAndRestore(Callback):
         self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
+        from nbdl.saving import why_not_resumable
+
         self._ended, self._waiting = False, 0
         problem = why_not_resumable(self.model)
         if problem:
@@ -81,6 +82,8 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         """Back up the epochs that are done and not in a backup yet."""
+        from nbdl.saving import model_bytes
+
         if not self._waiting:
             return
         folder = Path(self.backup_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import string
 from pathlib import Path
@@ -14,7 +13,6 @@ from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError, warn
 from nbdl.notes import read_note
 from nbdl.outputs import as_path, check_file, check_folder, is_model
-from nbdl.saving import check_saveable, is_weights_of, save_model, save_weights
 from nbdl_standard.callbacks.monitor import Monitor
 
 NOTE = schema.record({"monitor": schema.text, "value": schema.number, "run": schema.text})
@@ -90,6 +88,8 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch" or self._overrides(BATCH_HOOKS, ModelCheckpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
+        from nbdl.saving import check_saveable
+
         self.epoch = self.waited = 0
         if not self.save_weights_only:
             check_saveable(self.model)
@@ -135,6 +135,8 @@ class ModelCheckpoint(Monitor):
                 self._say(f"{self.monitor} did not improve from {before:.5f}")
                 return
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
+        from nbdl.saving import save_model, save_weights
+
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
         note = {"monitor": self.monitor, "value": self.best, "run": run_of(self.model)} if self.save_best_only else None
@@ -146,6 +148,8 @@ class ModelCheckpoint(Monitor):
 
     def _check_places(self) -> None:
         """Refuse, before the first epoch, what can be known by then."""
+        from nbdl.saving import is_weights_of
+
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None}
         except ValueError as error:
@@ -217,6 +221,8 @@ class ModelCheckpoint(Monitor):
 
 def run_of(model: Any) -> str:
     """A digest of layers, seed and loss, by which a training is known again when it goes on."""
+    import hashlib
+
     config = model.get_config()
     text = json.dumps([config["layers"], config["seed"], repr(model.loss)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -187,7 +187,8 @@ def _plain(given: Any) -> Any:
     return getattr(given, "py_func", given)
 
 
-def _is_function(given: Any) -> bool:
+def is_function(given: Any) -> bool:
+    """Whether it is a function rather than a unit or its class."""
     return callable(given) and not isinstance(given, type | Unit)
 
 
@@ -212,7 +213,7 @@ def _of_functions(kind: str, functions: tuple[Callable[..., Any], ...], where: s
 
 def _metric(given: Any) -> Metric:
     """A metric from what `compile` was given: a metric, a loss, or a scalar function f(y, p, ...)."""
-    if _is_function(given):
+    if is_function(given):
         return cast(Metric, _of_functions("metrics", (given,), "compile's metrics"))
     if given is None:
         raise ConfigError("compile's metrics: a metric is a name, a unit or a function f(y, p), got None")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import numbers
 from typing import TYPE_CHECKING, Any, cast
 
-from nbdl.compiled import Compiled, TrainingState, named_metrics, own_loss, unit_of
+from nbdl.compiled import Compiled, TrainingState, is_function, named_metrics, own_loss, unit_of
 from nbdl.errors import ConfigError, MissingError
 from nbdl.learnable import warn_of_outputs
 from nbdl.placing import Place
@@ -33,7 +32,7 @@ def _one_loss(given: Any) -> Any:
         ConfigError: there are several.
     """
     several = _by_output(given)
-    if several is None or (len(several) > 1 and any(map(inspect.isfunction, several))):
+    if several is None or (len(several) > 1 and any(map(is_function, several))):
         return given
     if len(several) > 1:
         raise ConfigError(f"compile's loss: a model has one output, so one loss is wanted, got {given!r}")
@@ -57,9 +56,14 @@ def _listed(given: Any, argument: str) -> list[Any]:
 
 def _holds_metrics(given: Any) -> bool:
     """Whether these are metrics rather than weights of losses."""
-    several = _by_output(given)
-    several = [given] if several is None else several
+    several = _each(given)
     return bool(several) and all(one is not None and not isinstance(one, numbers.Real) for one in several)
+
+
+def _each(given: Any) -> list[Any]:
+    """What is given for each output, or the one thing for all."""
+    several = _by_output(given)
+    return [given] if several is None else several
 
 
 class Compilable:
@@ -108,7 +112,7 @@ class Compilable:
             if metrics is not None:
                 raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
             metrics = loss_weights
-        elif loss_weights != 1 and any(one != 1 for one in _by_output(loss_weights) or ()):
+        elif any(one not in (None, 1) for one in _each(loss_weights)):
             raise TypeError(f"compile: loss_weights= is {INSTEAD['loss_weights']}")
         loss = _one_loss(loss)
         if loss is None:

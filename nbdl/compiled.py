@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.errors import ConfigError, PluginError, warn
@@ -108,7 +110,7 @@ def own_loss(given: Any) -> Any:
         return _registered_unit("losses", given) or _derived("losses", given, 1, "", "compile's loss", "loss=(f, df)")
     if isinstance(given, tuple | list):
         loss = _of_functions("losses", tuple(given), "compile's loss")
-        f, df = given
+        f, df = (_of_numbers(one, "compile's loss") for one in given)
         points = itertools.product((0.0, 1.0, 0.3), (0.11, 0.42, 0.87))
         slopes = ((lambda p, y=y: f(y, p), lambda p, y=y: df(y, p), p) for y, p in points)
         _compare_slopes(
@@ -135,7 +137,7 @@ def own_activation(given: Any, where: str, package: str) -> Any:
         return found or _derived("activations", given, 0, "y", where, "activation=(f, df)")
     if isinstance(given, tuple | list):
         unit = _of_functions("activations", tuple(given), where)
-        f, df = given
+        f, df = (_of_numbers(one, where) for one in given)
         slopes = ((f, lambda x: df(x, f(x)), x) for x in (-2.3, -0.7, -0.1, 0.2, 0.9, 3.1))
         _compare_slopes(slopes, f"{where}: {df.__name__}", f"{f.__name__} by x", package)
         return unit
@@ -164,6 +166,25 @@ def _derived(kind: str, function: Any, by: int, also: str, where: str, pair: str
     return _of_functions(kind, (function, slope), where)
 
 
+def _of_numbers(function: Any, where: str) -> Any:
+    """A function that is refused where it fails or returns no number."""
+
+    @functools.wraps(function)
+    def run(*numbers: float) -> Any:
+        must = f"{where}: {function.__name__} must return a number"
+        try:
+            value = function(*numbers)
+        except (ArithmeticError, ValueError):
+            raise
+        except Exception as error:
+            raise ConfigError(f"{must}, and fails: {error}") from None
+        if not isinstance(value, Number):
+            raise ConfigError(f"{must}, got {type(value).__name__}")
+        return value
+
+    return run
+
+
 def _compare_slopes(slopes: Iterable[tuple[Any, Any, float]], what: str, of: str, package: str = "nbdl") -> None:
     """Warn where a function is not the derivative of another, at most of some points: kinks may lie at a few.
 
@@ -175,6 +196,8 @@ def _compare_slopes(slopes: Iterable[tuple[Any, Any, float]], what: str, of: str
     for f, df, point in slopes:
         try:
             slope, wanted = df(point), (f(point + step) - f(point - step)) / (2.0 * step)
+        except ConfigError:
+            raise
         except (ArithmeticError, ValueError):  # outside of what the functions are for
             continue
         seen, right = seen + 1, right + (abs(slope - wanted) <= 1e-2 * max(abs(slope), abs(wanted)) + 1e-3)

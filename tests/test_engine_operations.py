@@ -21,7 +21,7 @@ from nbdl.engine.kernels import map_text
 from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.random import uniform
-from nbdl.engine.source import ScalarError
+from nbdl.engine.source import ScalarError, definition
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError, KernelError, NbdlError
 from nbdl.testing.numbers import DOUBLE, llvm_of
@@ -740,6 +740,12 @@ def positional(x: float, /, a: float = 2.0) -> float:
 
 def test_positional_only_arguments() -> None:
     np.testing.assert_allclose(compiled(positional, X), 2 * X)
+
+
+def test_lambdas_of_constants_on_one_line() -> None:
+    """Their places in the line are not in their code: they are told apart by the code itself."""
+    one, other = (lambda x, y: 1.0), (lambda x, y: 3.0)
+    assert [definition(each).body[0].value.value for each in (one, other)] == [1.0, 3.0]  # type: ignore[attr-defined]
 
 
 def test_two_lambdas_on_one_line() -> None:

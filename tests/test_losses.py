@@ -407,3 +407,28 @@ def test_a_metric_and_the_loss_want_the_same_targets() -> None:
     made = model(last="softmax", loss="categorical_crossentropy", metrics=["sparse_categorical_crossentropy"])
     with pytest.raises(ConfigError, match=r"'sparse_categorical_crossentropy' compares targets of shape \(1,\)"):
         made.evaluate(X, HOT)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda a: None, "got NoneType"),
+        (lambda a: "1", "got str"),
+        (lambda a: [a], "got list"),
+        (lambda a: (a, a), "got tuple"),
+        (lambda a: (b for b in (a,)), "got generator"),
+        (lambda a: undefined * a, "and fails: name 'undefined' is not defined"),  # type: ignore[name-defined]  # noqa: F821
+        (lambda a: a.missing, "and fails: .* has no attribute 'missing'"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_functions_that_return_no_number_are_refused_by_name(function: Any, said: str, place: int) -> None:
+    """Of a pair, as loss or as activation."""
+    pair: list[Any] = [lambda y, p: (p - y) ** 2, lambda y, p: 2.0 * (p - y)]
+    pair[place] = lambda y, p: function(p)
+    with pytest.raises(ConfigError, match=f"compile's loss: <lambda> must return a number, {said}"):
+        nbdl.Sequential([nbdl.layers.Dense(1)]).compile("sgd", tuple(pair))
+    pair = [lambda x: 2.0 * x, lambda x, y: 2.0]
+    pair[place] = function if place == 0 else lambda x, y: function(x)
+    with pytest.raises(ConfigError, match=f"Dense's activation: <lambda> must return a number, {said}"):
+        nbdl.layers.Dense(1, activation=tuple(pair))

@@ -62,18 +62,19 @@ def definition(function: Function) -> ast.FunctionDef:
             return node
         body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
         return ast.FunctionDef("function", node.args, body, [], lineno=node.lineno)
-    raise ScalarError(f"{describe(function)}: its source cannot be read; define it in a file or a notebook cell")
+    return _without_source(function, "several such functions stand on one line; give each a line of its own")
 
 
-def _without_source(function: Function) -> ast.FunctionDef:
+def _without_source(
+    function: Function, otherwise: str = "its source cannot be read; define it in a file or a notebook cell"
+) -> ast.FunctionDef:
+    """The syntax tree of a function by its bytecode."""
     from nbdl.engine import from_bytecode
 
     try:
         return from_bytecode.read(function)
     except from_bytecode.Unreadable as error:
-        raise ScalarError(
-            f"{describe(function)} {error}, and its source cannot be read; define it in a file or a notebook cell"
-        ) from None
+        raise ScalarError(f"{describe(function)} {error}, and {otherwise}") from None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -39,11 +39,13 @@ CUDA and the C export refuse these, and the compiler takes seconds for each: a l
 Literals such as 0.5 are float32. Integers are of 64 bits: `int(x[i, j])` makes one of a float, and an index is one. An
 integer and a float in one operation are float64, which GPUs are slow at and C refuses: write `float(i)`.
 
-Compiled code looks at no index: one out of range reads or writes what lies there. So the first run of a body in a
-process is tried in plain Python, on the first rows of its data, and what reaches outside an array is refused with its
-line. (It takes up to 0.05 s; a net in compiled code, a C export and a GPU try it on made-up numbers from 0 to below 1.)
-Later rows are not looked at: a body that takes an index from its data compares it with the size first. `NBDL_CHECK=1`
-runs bodies in Python at each step.
+An index is from 0 to below the array's size, and every element of an output is to be written. The first run of a body
+in a process is tried in plain Python, on the first rows of its data. What reaches outside an array, takes an index
+below 0, leaves an output unwritten or reads it before, is refused with its line. (It takes up to 0.05 s; a net in
+compiled code, a C export and a GPU try it on made-up numbers from 0 to below 1.) Where indices follow from sizes,
+numbers and tables, other data change nothing. Where a body takes an index, the end of a loop or the way to an element
+from its data, compiled code for CPUs looks at each index, and the run ends in an error. C and GPUs do not look:
+compare such an index with the size first. `NBDL_CHECK=1` runs bodies in Python at each step.
 
 **NaN.** 1/0 is infinity and log(-1) is NaN; nothing raises. A NaN that comes in must come out, for so divergence is
 found: `max(x, 0.0)` keeps a NaN of x, `max(0.0, x)` does not, here as in Python. `int` of a NaN is any number, so test

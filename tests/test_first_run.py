@@ -5,6 +5,7 @@ Each test makes functions of its own, since a body is tried once in a process.
 
 from __future__ import annotations
 
+import ctypes
 import textwrap
 import types
 from pathlib import Path
@@ -29,9 +30,11 @@ BODIES = {
     "writes beyond a narrow output": "for i in range(x.shape[0]):\n    for j in range(6):\n        y[i, j] = 1.0",
     "reads beyond": "for i in range(x.shape[0]):\n    y[i, 0] = x[i, 6]",
     "reads the next row": "for i in range(x.shape[0]):\n    y[i, 0] = x[i + 1, 0]",
-    "takes rows for columns": "for i in range(x.shape[0]):\n    for j in range(len(x)):\n        y[i, 0] = x[i, j]",
+    "takes rows for columns": "for i in range(x.shape[0]):\n"
+    "    y[i, 1] = y[i, 2] = 0.0\n    for j in range(len(x)):\n        y[i, 0] = x[i, j]",
     "takes columns for rows": "for i in range(x.shape[1]):\n    y[i, 0] = x[i, 0]",
-    "indexes by data": "for i in range(x.shape[0]):\n    y[i, int(x[i, 0])] = 1.0",
+    "indexes by data": "for i in range(x.shape[0]):\n"
+    "    for j in range(3):\n        y[i, j] = 0.0\n    y[i, int(x[i, 0])] = 1.0",
     "slices of two sizes": "for i in range(x.shape[0]):\n    y[i, :] = x[i, :4]",
     "product of other sizes": "gemm(x, x, y, transpose_b=True)",
 }
@@ -132,8 +135,8 @@ def test_a_body_of_the_backward_pass_is_looked_at(tmp_path: Path) -> None:
     "text",
     [
         "for i in range(x.shape[1]):\n    for j in range(3):\n        y[i, j] = 1.0",  # forgets that it has a part
-        "for i in range(y.shape[0]):\n    y[i, 0] = x[0, first + i + 1]",
-        "for i in range(x.shape[0]):\n    y[0, 0] += x[i, 0] * dy[i + 1, 0]",
+        "for i in range(y.shape[0]):\n    y[i, 1] = y[i, 2] = 0.0\n    y[i, 0] = x[0, first + i + 1]",
+        "for i in range(x.shape[0]):\n    y[0, 0] = x[i, 0] * dy[i + 1, 0]",
         "for i in range(y.shape[0]):\n    for j in range(4):\n        y[i, j] = 0.0",
     ],
 )
@@ -157,6 +160,122 @@ def test_cuda_bodies_are_looked_at(case: str, way: str, tmp_path: Path) -> None:
     cuda = made(CUDA[case], tmp_path, "cuda(row, thread, threads, x, y)")
     with pytest.raises(KernelError, match="cuda reaches outside an array"):
         WAYS[way](model_of(made(GOOD, tmp_path), None, cuda, device="cuda"))
+
+
+BY_DATA = {
+    "an index": "for j in range(3):\n    y[i, j] = 0.0\ny[i, int(x[i, 0])] = 1.0",
+    "an index read": "for j in range(3):\n    y[i, j] = x[i, int(x[i, 0])]",
+    "a branch": "for j in range(3):\n    y[i, j] = 0.0\nif x[i, 0] > 2.0:\n"
+    "    for k in range(9000):\n        y[i, k] = 5.0",
+    "a bound": "for j in range(3):\n    y[i, j] = 0.0\nfor k in range(int(x[i, 0])):\n    y[i, k] = 5.0",
+    "while": "for j in range(3):\n    y[i, j] = 0.0\nk = 0\nwhile float(k) < x[i, 0]:\n    y[i, k] = 5.0\n    k += 1",
+    "a way out": "k = 0\n"
+    "while k < 9000:\n    y[i, k] = 1.0\n    k += 1\n    if k == 3 and x[i, 0] < 2.0:\n        break",
+}
+
+
+def by_data(text: str, folder: Path) -> Any:
+    return made(f"for i in range(x.shape[0]):\n{textwrap.indent(text, '    ')}", folder)
+
+
+@pytest.mark.parametrize("case", BY_DATA)
+@pytest.mark.parametrize("way", ["fit", "call", "predict many", "train_on_batch", "evaluate"])
+def test_later_data_lead_no_body_outside_its_arrays(case: str, way: str, tmp_path: Path) -> None:
+    """The first rows are harmless, others are not: compiled code checks the indices of such a body."""
+    harmless, harmful = np.ones((40, 6), np.float32), np.ones((700, 6), np.float32)
+    harmful[600] = 8000.0
+    model = model_of(by_data(BY_DATA[case], tmp_path))
+    model.predict(harmless)
+    model.evaluate(harmless, Y, verbose=0)
+    model.train_on_batch(harmless, Y)
+    y = np.zeros((700, 3), np.float32)
+    run: Any = {
+        "fit": lambda: model.fit(harmful, y, epochs=1, batch_size=700, verbose=0, shuffle=False),
+        "call": lambda: model(harmful),
+        "predict many": lambda: model.predict(np.repeat(harmful, 100, axis=0)),
+        "train_on_batch": lambda: model.train_on_batch(harmful, y),
+        "evaluate": lambda: model.evaluate(harmful, y, verbose=0),
+    }
+    with pytest.raises(KernelError, match=r"body_0\.py:\d+, in body\n.*\n.*reaches outside an array"):
+        run[way]()
+    assert np.isfinite(model.predict(harmless)).all()
+
+
+def test_nets_in_compiled_code_check_such_bodies_too(tmp_path: Path) -> None:
+    net = model_of(by_data(BY_DATA["an index"], tmp_path)).as_njit()
+    assert np.isfinite(net(np.ones((4, 6), np.float32))).all()
+    for rows in (1, 300):
+        with pytest.raises(RuntimeError, match="reaches outside an array with these data"):
+            net(np.full((rows, 6), 1e6, np.float32))
+    assert np.isfinite(net(np.ones((4, 6), np.float32))).all()
+
+
+def test_a_c_function_gives_nan_where_a_body_reaches_outside(tmp_path: Path) -> None:
+    function = model_of(by_data(BY_DATA["an index"], tmp_path)).as_cfunc()
+    x, y = np.full(6, 1e6, np.float32), np.zeros(3, np.float32)
+    pointer = ctypes.POINTER(ctypes.c_float)
+    function.ctypes(x.ctypes.data_as(pointer), y.ctypes.data_as(pointer))
+    assert np.isnan(y).all()
+
+
+def test_helpers_of_such_a_body_are_checked(tmp_path: Path) -> None:
+    helped = by_data("for j in range(3):\n    y[i, j] = 0.0\nput(y, i, x[i, 0])", tmp_path)
+    helped.__globals__["put"] = made("y[i, int(at)] = 1.0", tmp_path, "put(y, i, at)", "helper")
+    model = model_of(helped)
+    model.predict(np.ones((2, 6), np.float32))
+    with pytest.raises(KernelError, match=r"helper_1\.py:\d+, in put"):
+        model.predict(np.full((9, 6), 1e6, np.float32))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for j in range(3):\n    y[i, j] = x[i, j] if x[i, j] > 0.0 else 0.0",
+        "for j in range(3):\n    y[i, j] = 0.0\n    if x[i, j] > 0.0:\n        y[i, j] = x[i, j]",
+        "for j in range(3):\n    a = x[i, j]\n    if a > 0.0:\n        a = 2.0 * a\n    y[i, j] = a",
+        "best = x[i, 0]\nfor j in range(3):\n    if x[i, j] > best:\n        best = x[i, j]\n    y[i, j] = best",
+    ],
+)
+def test_bodies_whose_indices_are_of_sizes_alone_are_compiled_without_checks(text: str, tmp_path: Path) -> None:
+    model = model_of(by_data(text, tmp_path))
+    assert not any(trial.unsure(one) for one in trial.foreign(model.program("predict")))
+
+
+UNWRITTEN = {
+    "a column": ("y[i, 0] = x[i, 0]", r"leaves y\[0, 1\] unwritten"),
+    "a row": ("if i > 0:\n    for j in range(3):\n        y[i, j] = 1.0", r"leaves y\[0, 0\] unwritten"),
+    "added up": ("for j in range(3):\n    y[i, j] += x[i, j]", "reads an output before it is written"),
+    "a row added up": ("y[i, :] += x[i, :3]", r"leaves y\[0, 0\] unwritten"),
+}
+
+
+@pytest.mark.parametrize("case", UNWRITTEN)
+@pytest.mark.parametrize("way", ["fit", "call"])
+def test_an_output_that_is_not_filled_is_refused(case: str, way: str, tmp_path: Path) -> None:
+    text, said = UNWRITTEN[case]
+    with pytest.raises(KernelError, match=said) as caught:
+        WAYS[way](model_of(by_data(text, tmp_path)))
+    assert caught.value.line > 4
+
+
+def test_an_output_of_fixed_shape_that_is_not_filled_is_refused(tmp_path: Path) -> None:
+    whole = made("for i in range(y.shape[0]):\n    y[i, 0] = 1.0", tmp_path, "whole(x, dy, y, first)")
+    with pytest.raises(KernelError, match=r"whole leaves y\[0, 1\] unwritten"):
+        WAYS["fit"](model_of(None, None, None, whole))
+
+
+def test_a_cuda_body_that_does_not_fill_its_output_is_refused(tmp_path: Path) -> None:
+    cuda = made("if thread == 0:\n    y[row * 3] = x[row * 6]", tmp_path, "cuda(row, thread, threads, x, y)")
+    with pytest.raises(KernelError, match=r"cuda leaves y\[1\] unwritten"):
+        WAYS["predict"](model_of(made(GOOD, tmp_path), None, cuda, device="cuda"))
+
+
+@pytest.mark.parametrize("text", ["y[i, j] = x[i, j - 1]", "y[i - 1, j] = x[i, j]", "y[i, j] = x[i][-1]"])
+@pytest.mark.parametrize("way", ["fit", "call"])
+def test_a_negative_index_is_refused(text: str, way: str, tmp_path: Path) -> None:
+    body = by_data(f"for j in range(3):\n    {text}", tmp_path)
+    with pytest.raises(KernelError, match=r"index -1 is negative\). An index is from 0 to below the array's size"):
+        WAYS[way](model_of(body))
 
 
 def test_values_and_weights_do_not_change_by_it(tmp_path: Path) -> None:
@@ -225,7 +344,7 @@ for i in range(x.shape[0]):
     a = 0.0
     y[i, 0] = 1.0 / a
     y[i, 1] = float(int(math.nan * x[i, 0]))
-    y[i, 2] = x[i, -1]
+    y[i, 2] = x[i, 5]
 """
     found = model_of(made(text, tmp_path)).predict(X)
     assert np.isinf(found[:, 0]).all()

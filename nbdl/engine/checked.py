@@ -15,11 +15,12 @@ from nbdl.engine import frame as words
 from nbdl.engine.batches import Batches, Finding, Report, Words
 from nbdl.engine.cpu import Executor
 from nbdl.engine.driver import serial_driver
+from nbdl.engine.kernel_errors import INDEX, Fault, author_of, first_line, kernel_of, told
 from nbdl.engine.program import Operation, Program, Tensor
 from nbdl.engine.reference import body_results
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import MOST_ROWS, attempt, author_error, untried
-from nbdl.errors import NbdlError
+from nbdl.errors import KernelError, NbdlError
 
 
 class CheckedExecutor(Executor):
@@ -150,17 +151,39 @@ def first_run(executor: Executor, batches: Batches) -> None:
     Raises:
         KernelError: a body reaches outside its arrays or writes to an input.
     """
-    program, rows = executor.program, int(batches.steps[0, 1])
-    chosen = untried(executor.foreign, program, rows)
+    rows = int(batches.steps[0, 1])
+    chosen = untried(executor.foreign, executor.program, rows)
     if not chosen:
         return
-    some = min(rows, MOST_ROWS)
-    store = copy.copy(executor.store)
+    trial, batches = _copies(executor, batches, 0, min(rows, MOST_ROWS))
+    trial.try_bodies(chosen, batches)
+
+
+def outside(executor: Executor, operation: Operation, batches: Batches, step: int) -> KernelError:
+    """What a body whose indices led outside of an array did, with its line: it is run again in Python.
+
+    Args:
+        step: in which it did.
+    """
+    checked, batches = _copies(executor, batches, step, int(batches.steps[step, 1]))
+    try:
+        checked.run(batches)
+    except KernelError as error:
+        return error
+    function = author_of([operation])
+    fault = Fault(function, first_line(function), "reaches outside an array with these data", INDEX)
+    return told(kernel_of(operation), fault, "fails")
+
+
+def _copies(executor: Executor, batches: Batches, step: int, rows: int) -> tuple[CheckedExecutor, Batches]:
+    """An executor and a step of a run on copies of all that it changes."""
+    store, one = copy.copy(executor.store), slice(step, step + 1)
     store.data = _copied(store.data)
-    steps, scalars = batches.steps[:1].copy(), batches.scalars[:1].copy()
-    steps[0, 1] = scalars[0, 0] = some
-    trial = CheckedExecutor(program, store, some, executor.gathered, _copied(executor.slots))
-    trial.try_bodies(chosen, replace(batches, steps=steps, scalars=scalars, log=batches.log[:1].copy()))
+    steps, scalars = batches.steps[one].copy(), batches.scalars[one].copy()
+    steps[0, 1] = scalars[0, 0] = rows
+    made = CheckedExecutor(executor.program, store, rows, executor.gathered, _copied(executor.slots))
+    output = None if batches.output is None else batches.output.copy()
+    return made, replace(batches, steps=steps, scalars=scalars, log=batches.log[one].copy(), output=output)
 
 
 def _copied(values: Floats) -> Floats:

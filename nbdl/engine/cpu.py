@@ -223,8 +223,17 @@ class Executor(HostMemory):
                 serial_driver()(*tables)
         finally:
             self._areas.append(work)
-        status = int(report[words.REPORT_STATUS])
-        return Report(int(report[words.REPORT_STEPS]), self.listing[status - 1] if status else None)
+        steps, status = int(report[words.REPORT_STEPS]), int(report[words.REPORT_STATUS])
+        stopped_by = self.listing[status - 1] if status else None
+        if stopped_by is not None and stopped_by.kind == "kernel":
+            self.raise_outside(stopped_by, batches, steps)
+        return Report(steps, stopped_by)
+
+    def raise_outside(self, operation: Operation, batches: Batches, step: int) -> None:
+        """Tell of a hand-written body whose indices led outside of an array at a step."""
+        from nbdl.engine.checked import outside
+
+        raise outside(self, operation, batches, step)
 
     def tuner(self, threads: int | None) -> Tuner | None:
         """What chooses the number of threads from slice to slice, where there is a choice."""

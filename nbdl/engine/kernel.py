@@ -61,6 +61,11 @@ def called(function: Callable[..., Any]) -> Any:
     return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
+def guarded(function: Callable[..., Any]) -> Any:
+    """A part whose indices are checked: one outside of an array raises, which its kernel turns into a status."""
+    return njit(nogil=True, boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """A kernel: called by address, returns a status, never raises."""
     return cfunc(KERNEL, cache=_has_file(function), nopython=True, **OPTIONS)(function)
@@ -189,6 +194,7 @@ __all__ = [
     "driver",
     "entry",
     "float32",
+    "guarded",
     "inlined",
     "kernel",
     "load",

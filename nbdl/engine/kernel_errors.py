@@ -50,6 +50,7 @@ TYPES = (
 )
 ELEMENTS = "elements are x[i, j] and take numbers, rows x[i] and slices x[:, a:b] take as much as they hold"
 SET_FIRST = "set it on every way that leads here"
+INDEX = "an index is from 0 to below the array's size"
 INTEGERS = "an index is an integer: make one of a float by int(...)"
 
 
@@ -61,6 +62,10 @@ class Fault:
     line: int
     why: str
     remedy: str
+
+
+class Unset(Exception):
+    """A body reads an element of an output that nobody set."""
 
 
 @dataclass
@@ -146,7 +151,9 @@ def failed(error: BaseException, kernel: str, place: Callable[[FrameType, int], 
     message = re.sub(r"^tid=\[.*?\] ctaid=\[.*?\]:? ?", "", str(error))  # the simulator's threads
     why, todo = "fails", "see help(nbdl.kernels)"
     if isinstance(error, IndexError):
-        why, todo = "reaches outside an array", "an index is from 0 to below the array's size"
+        why, todo = "reaches outside an array", INDEX
+    elif isinstance(error, Unset):
+        why, todo = "reads an output before it is written", "set each element before you add to it"
     elif isinstance(error, UnboundLocalError):
         name = re.search(r"local variable ('\w+')", message)
         why, todo = f"uses {name[1] if name else 'a variable'} before it is set", SET_FIRST

@@ -21,6 +21,7 @@ from nbdl.engine.frame import (
 from nbdl.engine.program import Operation
 from nbdl.engine.scalar import Emitter
 from nbdl.engine.source import Function
+from nbdl.engine.trial import unsure
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
 INTRINSICS = "nbdl.engine.intrinsics"
@@ -349,9 +350,11 @@ def kernel_text(operation: Operation) -> str:
     """The text around a hand-written body: an array for each operand, rows of the tile only; sizes are words.
 
     Of a body that fills a result of fixed shape the tile's rows are the result's: it gets all rows of a batch.
+    Where data decide which elements a body reaches, its indices are checked: one outside of an array gives status 1.
     """
     assert operation.function is not None
-    emitter = Emitter()
+    checked = unsure(operation)
+    emitter = Emitter(guarded=checked)
     emitter.imported(INTRINSICS, "view", "word")
     name = emitter.function(operation.function, scalar=False)
     fixed, count = operation.domain[0] is not None, len(operation.outputs)
@@ -366,7 +369,9 @@ def kernel_text(operation: Operation) -> str:
         lines.append(f"    x{number} = view({start}, {height}, w{number})")
     arguments = [f"x{number}" for number in (*range(count, len(operands)), *range(count))]
     arguments += ["r0"] if fixed else []
-    lines += [f"    {name}({', '.join(arguments)})", "    return 0"]
+    call = f"    {name}({', '.join(arguments)})"
+    lines += ["    try:", f"    {call}", "    except Exception:", "        return 1"] if checked else [call]
+    lines.append("    return 0")
     return emitter.text(f"kernel {operation.function.__name__}", "\n".join(lines) + "\n")
 
 

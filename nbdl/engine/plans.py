@@ -52,16 +52,16 @@ MOST_ROWS = 256
 MOST_FLOATS = 1 << 18
 
 
-def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None:
-    """Run a plan over all rows, as many at once as it was made for, in a work area of its own."""
+def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> int:
+    """Run a plan over all rows, as many at once as it was made for, in a work area of its own; return a status."""
     size, count = word(plan, PLAN_ROWS), word(plan, PLAN_COUNT)
     frame, scalars = area, area + 8 * FRAME_WORDS
     write_word(frame, STORE, word(plan, PLAN_STORE))
     write_word(frame, CONSTANTS, word(plan, PLAN_CONSTANTS))
     write_word(frame, WORK, scalars + 64)
     write_word(frame, SCALARS, scalars)
-    first, mode = 0, flush_denormals()
-    while first < rows:
+    first, status, mode = 0, 0, flush_denormals()
+    while first < rows and status == 0:
         now = min(size, rows - first)
         store_0(scalars, 0, np.float32(now))
         write_word(frame, ROWS, now)
@@ -73,10 +73,11 @@ def run_rows(area: int, plan: int, x: int, dy: int, rows: int, out: int) -> None
             height = word(op, OP_HEIGHT)
             if height < 0:
                 height = now
-            call(word(op, OP_KERNEL), frame, op, 0, height, 0, word(op, OP_WIDTH), 0, 1)
+            status |= call(word(op, OP_KERNEL), frame, op, 0, height, 0, word(op, OP_WIDTH), 0, 1)
             op += 8 * OP_WORDS
         first += now
     restore_denormals(mode)
+    return status
 
 
 setattr(run_rows, "policy", "called")  # noqa: B010
@@ -86,12 +87,12 @@ def run_plan(plan: int, x: int, dy: int, rows: int, out: int, _5: int, _6: int, 
     """A kernel: out = f(x), or f'(x)ᵀ·dy, for rows of float32 at these addresses."""
     size = word(plan, PLAN_WORK) + 2 * FRAME_WORDS + 32
     if size <= STACK_FLOATS:
-        run_rows(scratch(size), plan, x, dy, rows, out)
+        status = run_rows(scratch(size), plan, x, dy, rows, out)
     else:
         area = np.empty(size, np.float32)
-        run_rows((data_of(area) + 63) // 64 * 64, plan, x, dy, rows, out)
+        status = run_rows((data_of(area) + 63) // 64 * 64, plan, x, dy, rows, out)
         area[0] = 0.0  # lives until here
-    return 0
+    return status
 
 
 @functools.cache
@@ -125,11 +126,18 @@ def refuse_without_derivatives(net: int) -> None:
 
 
 @register_jitable
+def refuse_outside(status: int) -> None:
+    """Raise where a hand-written body did not keep to its arrays."""
+    if status != 0:
+        raise RuntimeError("a hand-written body reaches outside an array with these data: model.predict names the line")
+
+
+@register_jitable
 def predict(net: int, x: int, rows: int, features: int, out: int, out_rows: int, out_features: int) -> None:
     """out = f(x) for rows at addresses."""
     refuse(net, features, out_rows == rows and out_features == word(net, OUTPUTS))
     plan = word(net, FORWARD_ROW if rows == 1 else FORWARD_ROWS)
-    call(word(net, RUN), plan, x, 0, rows, out, 0, 0, 0)
+    refuse_outside(call(word(net, RUN), plan, x, 0, rows, out, 0, 0, 0))
 
 
 @register_jitable
@@ -138,7 +146,7 @@ def vjp(net: int, x: int, rows: int, features: int, dy: int, out: int, fits: boo
     refuse(net, features, fits)
     refuse_without_derivatives(net)
     plan = word(net, BACKWARD_ROW if rows == 1 else BACKWARD_ROWS)
-    call(word(net, RUN), plan, x, dy, rows, out, 0, 0, 0)
+    refuse_outside(call(word(net, RUN), plan, x, dy, rows, out, 0, 0, 0))
 
 
 @register_jitable

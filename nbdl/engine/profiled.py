@@ -129,7 +129,9 @@ def _timed(stages: Words, tasks: Words, ops: Words, frame: Words, batches: Batch
     last, ended = read(), time.perf_counter()
     status = int(report[words.REPORT_STATUS])
     if status:
-        raise NbdlError(f"profile: {listing[status - 1].title} found gradients that are not finite")
+        stopped = listing[status - 1]
+        what = "reaches outside an array" if stopped.kind == "kernel" else "found gradients that are not finite"
+        raise NbdlError(f"profile: {stopped.title} {what}")
     seconds = ended - began
     return Timing(seconds, seconds / max(1, last - first), timers[:, TICKS].copy(), timers[:, CALLS].copy())
 

@@ -26,11 +26,12 @@ class Emitter:
     """Collects the text of one kernel module: imports, constants, functions.
 
     Attributes:
+        guarded: whether indices are checked in authors' functions: one outside of an array raises.
         slow: names of `math` functions that are called as they are, which does not vectorise.
     """
 
-    def __init__(self, target: Target = CPU) -> None:
-        self.target = target
+    def __init__(self, target: Target = CPU, guarded: bool = False) -> None:
+        self.target, self.guarded = target, guarded
         self.slow: set[str] = set()
         self._imports: dict[str, set[str]] = {}
         self._constants: dict[str, str] = {}
@@ -42,13 +43,17 @@ class Emitter:
         With `scalar=False` (kernel bodies) integers stay integers, loops and NumPy are allowed.
         """
         part = part_of(function, scalar, self.target)
-        self._include(part, part.decorated())
+        self._include(part, self._decorated(part))
         return part.name
 
     def body(self, function: Any, decorator: str) -> None:
         """Emit a plain function as the module's `run`, decorated by a policy of `nbdl.engine.kernel`."""
         part = Rewriter(function, False, self.target).part()
         self._include(part, f"@{decorator}\n{part.text.replace(f'def {part.name}(', 'def run(', 1)}\n")
+
+    def _decorated(self, part: Part) -> str:
+        checked = self.guarded and "[" in part.text and not (part.function.__module__ or "").startswith("nbdl.")
+        return f"@guarded\n{part.text}\n" if checked else part.decorated()
 
     def text(self, title: str, body: str = "") -> str:
         """The whole module."""
@@ -65,6 +70,8 @@ class Emitter:
         policy = (
             "from nbdl.engine.kernel import called, driver, entry, float32, inlined, kernel, parallel_driver, scalar"
         )
+        if self.guarded:
+            policy = policy.replace("float32,", "float32, guarded,")
         return "\n".join([*head, *imports, policy, "\n", self.functions(), body])
 
     def functions(self) -> str:
@@ -80,7 +87,7 @@ class Emitter:
         if part.name in self._functions:
             return
         for callee in part.callees:
-            self._include(callee, callee.decorated())
+            self._include(callee, self._decorated(callee))
         for module, name in part.imports:
             self.imported(module, name)
         self._constants.update(part.constants)

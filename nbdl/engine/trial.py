@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.kernel_errors import failed, kernel_of, own, within
+from nbdl.engine.kernel_errors import Fault, Unset, failed, first_line, kernel_of, own, told, within
 from nbdl.engine.plain import reference_function
 from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.reach import reaches_by_data
 from nbdl.engine.store import Floats, Store
 from nbdl.errors import KernelError
 from nbdl.kernels import MOST_THREADS
@@ -43,8 +44,20 @@ _tried: weakref.WeakKeyDictionary[FunctionType, dict[Any, int]] = weakref.WeakKe
 
 def foreign(program: Program) -> list[Operation]:
     """The operations whose bodies do not come with nbdl."""
-    kernels = [one for one in program.operations if one.kind == "kernel"]
-    return [one for one in kernels if not _comes_with_nbdl(getattr(one.function, "__module__", "") or "")]
+    return [one for one in program.operations if one.kind == "kernel" and not _own_body(one)]
+
+
+def unsure(operation: Operation) -> bool:
+    """Whether trying a body says nothing of what it does with other data, so that its indices are to be checked."""
+    if _own_body(operation) or operation.function is None:
+        return False
+    inputs, count = operation.inputs, len(operation.inputs) + len(operation.outputs)
+    known = {at for at, one in enumerate(inputs) if one.storage.space == "constant"}
+    return reaches_by_data(operation.function, frozenset({*known, count}))  # the last: a part's first row
+
+
+def _own_body(operation: Operation) -> bool:
+    return _comes_with_nbdl(getattr(operation.function, "__module__", "") or "")
 
 
 def _comes_with_nbdl(module: str) -> bool:
@@ -138,9 +151,11 @@ def _run(
     inputs = [_array(one, values, rows) for one, values in zip(operation.inputs, operands, strict=True)]
     try:
         with np.errstate(all="ignore"):
-            (_run_cuda if cuda else _run_cpu)(operation, reference_function(body), inputs, rows[0])
+            (_run_cuda if cuda else _run_cpu)(operation, body, inputs, rows[0])
+    except KernelError:
+        raise
     except Exception as error:  # other errors are those of Python's rules alone, or the compiler reports them
-        memory = isinstance(error, IndexError | UnboundLocalError) or any(
+        memory = isinstance(error, IndexError | UnboundLocalError | Unset) or any(
             one in str(error) for one in (READ_ONLY, *(() if cuda else SHAPES))
         )
         told = author_error(operation, error) if memory else None
@@ -167,46 +182,81 @@ def _array(tensor: Tensor, values: Floats, rows: tuple[int, int]) -> Floats:
     return array
 
 
-def _run_cpu(operation: Operation, body: Any, inputs: Sequence[Floats], rows: int) -> None:
-    height, shapes = operation.domain[0], sizes(operation)[len(inputs) :]
-    if height is None:
-        body(*inputs, *(np.zeros((rows, width), np.float32) for _, width in shapes))
-        return
-    parts = [(0, min(2, height)), (max(0, height - 2), height)]  # tiles, as several threads have them
-    began = time.perf_counter()
-    for first, end in parts:
-        body(*inputs, *(np.zeros((end - first, width), np.float32) for _, width in shapes), first)
-    if (time.perf_counter() - began) * height < 4 * SECONDS:
-        body(*inputs, *(np.zeros((height, width), np.float32) for _, width in shapes), 0)
+MARK = 0x7FC5A5A5  # a NaN that no computation gives: what an output holds before a body writes to it
 
 
-class _Flat(np.ndarray[Any, Any]):
-    """A flat array that does not count from its end, as a GPU's does not."""
+class _Watched(np.ndarray[Any, Any]):
+    """An array that does not count from its end, as C and a GPU do not, and tells of elements that nobody set."""
 
     def __getitem__(self, index: Any) -> Any:
-        return super().__getitem__(_not_negative(index))
+        found = super().__getitem__(_not_negative(index))
+        if isinstance(found, np.float32) and found.view(np.int32) == MARK:
+            raise Unset("an output holds anything before a body writes to it")
+        return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(_not_negative(index), value)
 
 
 def _not_negative(index: Any) -> Any:
-    if isinstance(index, int | np.integer) and index < 0:
-        raise IndexError(f"index {index} is negative")
+    for one in index if type(index) is tuple else (index,):
+        if isinstance(one, int | np.integer) and one < 0:
+            raise IndexError(f"index {one} is negative")
     return index
 
 
-def _run_cuda(operation: Operation, body: Any, inputs: Sequence[Floats], rows: int) -> None:
+def _output(*shape: int) -> Floats:
+    return np.full(shape, MARK, np.int32).view(np.float32).view(_Watched)
+
+
+def _all_written(operation: Operation, body: FunctionType, outputs: Sequence[Floats]) -> None:
+    """Refuse a body that left an element of an output as it was."""
+    names = body.__code__.co_varnames[: body.__code__.co_argcount]
+    last = len(names) - int(operation.domain[0] is not None and outputs[0].ndim == 2)  # which is a part's first row
+    for name, output in zip(names[last - len(outputs) : last], outputs, strict=False):
+        left = np.argwhere(np.asarray(output).view(np.int32) == MARK)
+        if len(left):
+            place = ", ".join(map(str, left[0]))
+            fault = Fault(
+                body, first_line(body), f"leaves {name}[{place}] unwritten", "write all elements of an output"
+            )
+            raise told(kernel_of(operation), fault, "fails")
+
+
+def _run_cpu(operation: Operation, body: FunctionType, inputs: Sequence[Floats], rows: int) -> None:
+    height, shapes = operation.domain[0], sizes(operation)[len(inputs) :]
+    run, inputs = reference_function(body), [one.view(_Watched) for one in inputs]
+
+    def part(count: int, *first: int) -> None:
+        outputs = [_output(count, width) for _, width in shapes]
+        run(*inputs, *outputs, *first)
+        _all_written(operation, body, outputs)
+
+    if height is None:
+        part(rows)
+        return
+    began = time.perf_counter()
+    for first, end in [(0, min(2, height)), (max(0, height - 2), height)]:  # tiles, as several threads have them
+        part(end - first, first)
+    if (time.perf_counter() - began) * height < 4 * SECONDS:
+        part(height, 0)
+
+
+def _run_cuda(operation: Operation, body: FunctionType, inputs: Sequence[Floats], rows: int) -> None:
     """Run a CUDA body: by one thread, and by several where they do not wait for one another."""
     height, shapes = operation.domain[0], sizes(operation)[len(inputs) :]
-    outputs = [np.zeros((rows if tall < 0 else tall) * width, np.float32) for tall, width in shapes]
-    arrays = [array.reshape(-1).view(_Flat) for array in (*inputs, *outputs)]
+    run, written = reference_function(body), []
     for threads in (1,) if _meets(operation) else (1, MOST_THREADS):
+        outputs = [_output((rows if tall < 0 else tall) * width) for tall, width in shapes]
+        arrays = [*(one.reshape(-1).view(_Watched) for one in inputs), *outputs]
         for thread in range(threads):
             if height is not None:
-                body(0, height, rows, thread, threads, *arrays)
+                run(0, height, rows, thread, threads, *arrays)
             for row in range(rows if height is None else 0):
-                body(row, thread, threads, *arrays)
+                run(row, thread, threads, *arrays)
+        written.append(outputs)
+    for outputs in written:
+        _all_written(operation, body, outputs)
 
 
 def _meets(operation: Operation) -> bool:

@@ -38,7 +38,10 @@ def as_cfunc(net: Net, form: str) -> Any:
         if word(word(address_of(net), STALE), 0) != 0:
             result[:] = np.nan  # C knows no exceptions
         else:
-            plans.predict_row(address_of(net), row, result)
+            try:
+                plans.predict_row(address_of(net), row, result)
+            except Exception:
+                result[:] = np.nan
         for i in range(outputs):
             y[i] = result[i]
 

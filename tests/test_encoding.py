@@ -71,6 +71,36 @@ def test_a_slip_among_numbers_is_no_class() -> None:
     assert guess_task(numbers([*range(10), "x"]), "y")[0] == "classification"
 
 
+@pytest.mark.parametrize("unit", [" kg", "kg", " km/h", "°C", " m2", "m²", " µg", " percent"])
+@pytest.mark.parametrize("sign", ["", "\N{MINUS SIGN}", "1."])
+def test_numbers_with_a_unit_are_no_classes(unit: str, sign: str) -> None:
+    data = table("a,y\n" + "".join(f"{row},{sign}{row % 7 + 1}{unit}\n" for row in range(70)))
+    number = f"{sign}1".replace("\N{MINUS SIGN}", "-")
+    message = rf"line 2, column 'y': .* write the number alone, without '{unit.strip()}', as in {number}\. 70 of 70"
+    with pytest.raises(DataError, match=message):
+        guess_task(data, "y")
+    with pytest.raises(DataError, match="write the number alone"):
+        Encoding.fit(data, "y", task="regression")
+    assert len(Encoding.fit(data, "y", task="classification").classes) == 7
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("2D", "3D"), ("1st", "2nd", "3rd"), ("1 star", "2 stars", "3 stars"), ("Q1", "Q2", "Q3"), ("10am", "11am", "1pm"),
+     ("0-9 kg", "10-19 kg", "20-29 kg"), ("36", "38", "40", "2XL"), ("kg", "g", "t")],
+)  # fmt: skip
+def test_classes_that_begin_like_numbers_are_classes(cells: tuple[str, ...]) -> None:
+    task, reason = guess_task(table("a,y\n" + "".join(f"1,{cell}\n" for cell in cells * 10)), "y")
+    assert task == "classification"
+    assert reason.startswith(f"target 'y' is text with {len(cells)} classes")
+
+
+def test_classes_of_which_some_are_numbers_are_noted() -> None:
+    sizes = table("a,y\n" + "".join(f"1,{cell}\n" for cell in ("36", "38", "40", "XL") * 10))
+    noted = "text with 4 classes; 30 of 40 cells are numbers, but not 'XL' (10)"
+    assert guess_task(sizes, "y") == ("classification", f"target 'y' is {noted}")
+
+
 @pytest.mark.parametrize("mark", ["NA", "N/A", "#N/A", "?", "-", "--", "null", "None", "<NA>", "#DIV/0!"])
 @pytest.mark.parametrize("distinct", [2, 6, 60])
 def test_a_missing_value_makes_no_class_of_numbers(mark: str, distinct: int) -> None:

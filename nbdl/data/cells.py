@@ -26,6 +26,7 @@ THOUSANDS = re.compile(
 DECIMAL_COMMA = re.compile(
     rf"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?|[+-]?[1-9]\d{{0,2}}(?:[{SPACE}]\d{{3}}|\.\d{{3}})+,\d*"
 )
+UNIT = re.compile(r"([+-]?\d[\d.,']*(?: \d{3})*)\s*((?:[^\W\d_]|°)[^\s\d]{0,9}[23]?)")  # 1.5 kg, 30km/h, 4 m2
 SIGNS = "$€£¥%‰ \t\u00a0\u2009\u202f"
 
 
@@ -72,6 +73,16 @@ def undecorated(cell: str) -> str:
     return sign + cell[len(sign) :].lstrip(SIGNS)
 
 
+def with_unit(cell: str) -> tuple[str, str] | None:
+    """Return the number and the unit after it, or None where a cell is not made so.
+
+    >>> [with_unit(cell) for cell in ("1.5 kg", "30km/h", "Q1", "kg")]
+    [('1.5', 'kg'), ('30', 'km/h'), None, None]
+    """
+    found = UNIT.fullmatch(cell.replace("\N{MINUS SIGN}", "-").strip())
+    return (found[1], found[2]) if found and looks_like_number(kind_of(found[1])) else None
+
+
 def looks_like_number(kind: Kind) -> bool:
     """Return whether such a cell is a number, however it is written."""
     return kind in ("number", "decimal comma", "thousands", "comma", "decorated")
@@ -111,6 +122,11 @@ def not_a_number(cell: str, others: Collection[str] = ()) -> str:
         return f"{shown} is not a number: write the number alone{example}."
     if kind == "truth":
         return f"{shown} is not a number: write 1 and 0 in the place of true and false."
+    if parts := with_unit(cell):
+        number, unit = parts
+        inner = kind_of(number)
+        example = "" if inner == "comma" else f", as in {plain(number, inner)}"
+        return f"{shown} is not a number: write the number alone, without {unit!r}{example}."
     how = "" if len(others) > MOST_VALUES else " (one 0/1 column for each value)"
     return f"{shown} is not a number. Leave out the column or the line, or turn its text into numbers{how}."
 

@@ -16,6 +16,7 @@ from nbdl.data.cells import (
     not_finite,
     tally,
     to_number,
+    with_unit,
 )
 from nbdl.data.table import Table, listed
 from nbdl.errors import DataError
@@ -56,7 +57,7 @@ def guess_task(data: Data, target: str | None = None) -> tuple[Task, str]:
     if isinstance(values, list):
         refuse_slips(data, target, values)
         refuse_names(data, target, values)
-        return "classification", f"{label} is text with {len(set(values))} classes"
+        return "classification", text_reason(label, values)
     if values.ndim == 2:
         if one_hot(values):
             return "classification", f"{label} is one-hot with {values.shape[1]} classes"
@@ -79,6 +80,8 @@ def refuse_slips(data: Data, target: str | None, values: list[str]) -> None:
     """
     counts = Counter(values)
     kinds = {cell: kind_of(cell) for cell in counts}
+    if share_unit(counts, kinds):
+        kinds = {cell: "decorated" if kind == "text" else kind for cell, kind in kinds.items()}
     rows: Counter[Kind] = Counter()
     for cell, count in counts.items():
         rows[kinds[cell]] += count
@@ -100,6 +103,29 @@ def refuse_slips(data: Data, target: str | None, values: list[str]) -> None:
         f"{place_of(data, target, row)}: {reason} {tally(bad, len(values))} "
         "If these are classes, give task='classification'."
     )
+
+
+def share_unit(counts: Counter[str], kinds: dict[str, Kind]) -> bool:
+    """Whether a target's text is numbers with one unit: such are rather values than classes.
+
+    Two different ones are taken for classes, 2D and 3D, and so are a few among other cells.
+    """
+    texts = [cell for cell, kind in kinds.items() if kind == "text"]
+    units = {parts and parts[1] for parts in map(with_unit, texts)}
+    many = len(texts) > 2 and 2 * sum(counts[cell] for cell in texts) > counts.total()
+    return many and len(units) == 1 and None not in units
+
+
+def text_reason(label: str, values: list[str]) -> str:
+    """Why a target of text is classes; of a mixed one, how many of its cells are numbers all the same."""
+    counts = Counter(values)
+    text = Counter({cell: count for cell, count in counts.items() if not looks_like_number(kind_of(cell))})
+    reason = f"{label} is text with {len(counts)} classes"
+    if not text or len(text) == len(counts):
+        return reason
+    few = ", ".join(f"{cell!r} ({count})" for cell, count in text.most_common(MOST_SHOWN))
+    more = ", ..." if len(text) > MOST_SHOWN else ""
+    return f"{reason}; {len(values) - text.total()} of {len(values)} cells are numbers, but not {few}{more}"
 
 
 def refuse_names(data: Data, target: str | None, values: list[str]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nbdl.arguments import is_bool, is_number
+from nbdl.errors import ConfigError
 from nbdl.units import Unit
 
 if TYPE_CHECKING:
@@ -220,5 +223,24 @@ class CallbackList:
             raise first
 
     def call(self, name: str, *arguments: Any) -> list[Any]:
-        """Call a method of every callback; return what each returned."""
-        return [getattr(callback, name)(*arguments) for callback in self.callbacks]
+        """Call a method of every callback; return what each returned.
+
+        Raises:
+            ConfigError: a callback put something among an epoch's figures that is no number.
+        """
+        results = []
+        for callback in self.callbacks:
+            results.append(getattr(callback, name)(*arguments))
+            if name == "on_epoch_end":
+                _check_figures(callback, arguments[-1])
+        return results
+
+
+def _check_figures(callback: Callback, logs: Logs) -> None:
+    """Refuse what is no number as soon as it is there: the callbacks after this one write figures to files."""
+    for name, value in logs.items():
+        if not (is_number(value) or is_bool(value) or getattr(value, "ndim", False)):
+            raise ConfigError(
+                f"{type(callback).__name__}: logs hold numbers, and logs[{name!r}] is now {reprlib.repr(value)}; keep "
+                "it in an attribute of the callback"
+            )

@@ -163,6 +163,8 @@ def rows_of(array: Array, shape: Shape, what: str, owner: str = "the model") -> 
     """Rows × features, C-contiguous and aligned, for rows of that shape; raises DataError with what to do."""
     if array.shape[1:] == shape or (array.ndim == 1 and shape == (1,)):
         return np.require(array, requirements=["C", "A"]).reshape(len(array), math.prod(shape))
+    if array.shape == (0,):
+        raise DataError(f"{what} has no rows")
     wanted = f"(rows, {', '.join(map(str, shape))})"
     text = f"{owner} takes {what} of shape {wanted}, got {array.shape}"
     if len(shape) == 1 and array.ndim == 2 and array.shape[0] == shape[0]:

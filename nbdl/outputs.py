@@ -33,7 +33,10 @@ def as_path(value: Any, argument: str) -> Path:
     if not isinstance(value, str | bytes | os.PathLike):
         raise ConfigError(f"{argument} is a path, a text such as 'folder/name', got {value!r}")
     text = os.fsdecode(value)
-    if not text.strip() or "\0" in text:
+    if not text.strip():
+        what = "folder" if "FOLDER" in argument or "folder" in argument else "file"
+        raise ConfigError(f"{argument} is empty: give the name of a {what}, a text such as 'folder/name'")
+    if "\0" in text:
         raise ConfigError(f"{argument} is a path, a text such as 'folder/name', got {text!r}")
     return Path(text)
 

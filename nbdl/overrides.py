@@ -8,6 +8,7 @@ STEP = (
     "fit, evaluate and predict run a compiled program of the layers, the loss and the optimizer; write those as units "
     "(nbdl.Layer, nbdl.Loss, nbdl.Optimizer), or a loop of your own over train_on_batch"
 )
+STATELESS = "layers keep nothing from one batch to the next, and metrics start again in each epoch: leave the call out"
 CHAIN = "a model is the chain of its layers: write what it computes as a layer, with forward and backward"
 FORWARD = "write forward and backward, which record operations: see help(nbdl.Layer)"
 BUILD = "build(b, shape) returns the shape of the outputs"
@@ -22,11 +23,12 @@ UNCALLED: dict[str, dict[str, str]] = {
                 "train_step", "test_step", "predict_step", "make_train_function", "make_test_function",
                 "make_predict_function", "train_function", "test_function", "predict_function", "compute_loss",
                 "compute_metrics", "compute_loss_and_updates", "stateless_compute_loss", "get_metrics_result",
-                "metrics", "reset_states", "add_loss", "add_metric", "compiled_loss",
+                "metrics", "add_loss", "add_metric", "compiled_loss",
                 "compiled_metrics",
             ),
             STEP,
         ),
+        **dict.fromkeys(("reset_states", "reset_state"), STATELESS),
         **dict.fromkeys(
             ("call", "compute_mask", "compute_output_spec", "stateless_call", "symbolic_call", "add_weight"), CHAIN
         ),

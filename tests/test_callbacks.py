@@ -322,7 +322,7 @@ def test_a_model_that_cannot_be_saved_is_noticed_before_the_first_epoch(tmp_path
 @pytest.mark.parametrize("value", [None, "", " ", 3, True, b""])
 @pytest.mark.parametrize("kind", [ModelCheckpoint, CSVLogger, BackupAndRestore, TensorBoard])
 def test_paths_of_callbacks_are_paths(kind: Any, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"{kind.__name__}: \w+ is a path"):
+    with pytest.raises(ConfigError, match=rf"{kind.__name__}: \w+ is (a path|empty: give)"):
         kind(value)
 
 
@@ -504,6 +504,8 @@ def test_divergence_ends_quietly_where_that_is_asked_for(capsys: pytest.CaptureF
         fit(diverging(), TerminateOnNaN(raise_error=True), epochs=99)
     model = diverging()
     history = fit(model, TerminateOnNaN(), epochs=99)
+    assert capsys.readouterr().out == ""
+    fit(diverging(), TerminateOnNaN(), epochs=99, verbose=2)
     assert "diverged in epoch" in capsys.readouterr().out
     assert model.stop_training
     assert 0 < len(history["loss"]) < 99
@@ -870,3 +872,23 @@ def test_a_callback_that_fails_at_the_beginning_leaves_the_others_their_end() ->
     with pytest.raises(ValueError, match="no"):
         fit(net(), LambdaCallback(on_train_end=lambda logs: seen.append("end")), Fails())
     assert seen == ["end"]
+
+
+@pytest.mark.parametrize("value", ["x", "0.5", None, [1.0]])
+def test_what_is_no_number_stays_out_of_the_logs(value: Any, tmp_path: Path) -> None:
+    class Adds(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["lr"] = value
+
+    with pytest.raises(ConfigError, match=r"Adds: logs hold numbers, and logs\['lr'\] is now "):
+        fit(net(), Adds(), CSVLogger(tmp_path / "log.csv"))
+    assert not (tmp_path / "log.csv").exists() or "lr" not in (tmp_path / "log.csv").read_text()
+
+
+@pytest.mark.parametrize("value", [1, True, np.float32(0.5), np.array(2.0), np.ones(3)])
+def test_numbers_are_put_into_the_logs(value: Any) -> None:
+    class Adds(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["lr"] = value
+
+    assert np.array_equal(fit(net(), Adds(), epochs=1)["lr"][0], value)

@@ -170,3 +170,15 @@ def test_what_is_kept_is_checked(reading: Any) -> None:
     assert Encoding.from_config(config).reading == {"delimiter": "|"}
     with pytest.raises(DataError, match="not an encoding"):
         Encoding.from_config({**config, "reading": reading})
+
+
+def test_an_error_about_a_column_of_two_lines_is_one_line(tmp_path: Path) -> None:
+    Path("two.csv").write_text('a,"y\nz"\n1,2\n3,4\n')
+    said = run("train", "two.csv", "--target", "q", code=3).stderr
+    assert said.strip() == r"Error: two.csv: no column 'q'. Columns: a, 'y\nz'."
+
+
+def test_one_row_of_one_class_is_too_few(tmp_path: Path) -> None:
+    Path("one.csv").write_text("a,y\n1,2\n")
+    said = run("train", "one.csv", "--target", "y", code=3).stderr
+    assert "the only class keeps a row, and 1 row is too few to hold out 0.2 of them" in " ".join(said.split())

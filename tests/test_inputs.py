@@ -652,3 +652,11 @@ def test_rectifiers_of_infinity_and_nan() -> None:
     other = relu(negative_slope=0.5, max_value=2.0, threshold=-2.0)
     y = Probe("relu", lambda r, t: other.forward(r, t[0])[0], [x]).run("compiled").output
     np.testing.assert_array_equal(y[0], np.array([-np.inf, -5e29, -1, 0, 0, 1, 2, np.nan], np.float32))
+
+
+@pytest.mark.parametrize("way", ["fit", "evaluate", "predict", "train_on_batch"])
+def test_no_rows_are_called_so(way: str) -> None:
+    model = nbdl.Sequential([Dense(1, input_dim=2)])
+    model.compile("sgd", "mse")
+    with pytest.raises(DataError, match="x has no rows"):
+        getattr(model, way)(*([[]] if way == "predict" else [[], []]))

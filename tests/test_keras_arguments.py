@@ -84,6 +84,7 @@ REFUSED: list[tuple[Callable[[Sequential], Any], type[Exception], str]] = [
     (lambda m: Dense(784, 128), ConfigError, r"Dense\(128, input_dim=784\)"),
     (lambda m: Dense(3, weights=[X]), TypeError, "set_weights"),
     (lambda m: m.train_step, AttributeError, "train_on_batch"),
+    (lambda m: m.reset_states(), AttributeError, "leave the call out"),
     (lambda m: m.layers[0].add_weight, AttributeError, r"b\.weight"),
     (lambda m: m.optimizer.apply_gradients, AttributeError, "per_step and update"),
     (lambda m: m.summary(show_trainable=True), TypeError, r"show_trainable= is not there: layer\.trainable"),

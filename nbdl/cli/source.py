@@ -231,7 +231,8 @@ def hold_out(data: Data, target: str | None, task: str, fraction: float, seed: i
     held[candidates[taken]] = True
     if not held.any():
         classes = int(stays.sum())
-        each = f"each of the {classes} classes keeps a row, and " if classes else ""
+        of_each = "the only class" if classes == 1 else f"each of the {classes} classes"
+        each = f"{of_each} keeps a row, and " if classes else ""
         raise DataError(
             f"{data.source}: {each}{counted(len(data), 'row is', 'rows are')} too few to hold out {fraction:g} of "
             "them. Hold out a larger share, or none: --validation-split 0 --test-split 0."

@@ -142,6 +142,5 @@ def unusable_cells(column: Column) -> dict[int, str]:
 
 def listed(names: Sequence[str], most: int = 20) -> str:
     """Return names separated by commas; of a long list only the first ones and how many there are."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])}, ... ({len(names)} in all)"
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"

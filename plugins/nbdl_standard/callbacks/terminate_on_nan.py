@@ -33,7 +33,7 @@ class TerminateOnNaN(Callback):
         self.raise_error = bool(raise_error)
 
     def on_divergence(self, error: DivergenceError) -> bool:
-        if not self.raise_error:
+        if not self.raise_error and vars(self).get("params", {}).get("verbose", 1):
             print(error)
         return not self.raise_error
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_ROWS = 10  # below this, rising numbers are a coincidence
+HEAD = 100  # rows to look at first
 ID_NAME = re.compile(r"(.*[^a-z])?(id|idx|index|key|nr|no|row|rownum|row_number)|.*[a-z](ID|Id)|unnamed: 0")
 
 
@@ -68,7 +69,9 @@ def is_id(name: str, column: NDArray[np.float64]) -> bool:
     """
     import numpy as np
 
-    if len(column) < FEWEST_ROWS or not (column == np.round(column)).all():
+    if len(column) < FEWEST_ROWS or len(np.unique(column[:HEAD])) < len(column[:HEAD]):
+        return False  # which most columns show at once
+    if not (column == np.round(column)).all():
         return False
     steps = np.diff(np.sort(column))
     if not (steps > 0).all():

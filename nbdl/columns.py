@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nbdl.data.table import listed
 from nbdl.errors import DataError, warn
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def check_names(known: Names | None, x: Any, what: str = "x") -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:MOST_SHOWN])
-    return shown if len(names) <= MOST_SHOWN else f"{shown}, ... ({len(names)} in all)"
+    return listed([repr(name) for name in names], MOST_SHOWN)
 
 
 @contextmanager

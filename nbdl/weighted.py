@@ -74,16 +74,10 @@ class Weighted:
         Raises:
             ConfigError: the weights do not exist yet, or the number of arrays or a shape differs.
         """
-        import numpy as np
-
-        own, arrays = self.existing_weights(), [np.asarray(array) for array in weights]
-        if len(arrays) != len(own):
-            raise ConfigError(f"{self._shown()} has {len(own)} weights, {len(arrays)} were given")
-        for weight, array in zip(own, arrays, strict=True):
-            if array.shape != weight.shape:
-                raise ConfigError(f"{weight.name} has shape {weight.shape}, the given array {array.shape}")
-            if not np.issubdtype(array.dtype, np.number):
-                raise ConfigError(f"{weight.name}: weights are numbers, the given array holds {array.dtype}")
+        own, given = self.existing_weights(), list(weights)
+        if len(given) != len(own):
+            raise ConfigError(f"{self._shown()} has {len(own)} weights, {len(given)} were given")
+        arrays = [weight.checked(array) for weight, array in zip(own, given, strict=True)]
         for weight, array in zip(own, arrays, strict=True):
             weight.value[...] = array
 

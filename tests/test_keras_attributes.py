@@ -233,3 +233,12 @@ def test_metrics_are_the_units() -> None:
     model.compile("sgd", "mse", metrics=["mae", nbdl.metrics.Accuracy(name="hits")])
     assert [metric.unit_name for metric in model.metrics] == ["mean_absolute_error", "accuracy"]
     assert model.metrics_names == ["loss", "mae", "hits"]
+
+
+def test_a_weight_is_set_to_numbers_of_its_shape() -> None:
+    weight = Sequential([Dense(2, input_dim=1)]).weights[0]
+    weight.assign([[1, 2]])
+    for wrong in ([1.0, 2.0], [["a", "b"]], None):
+        with pytest.raises(ConfigError, match=weight.name):
+            weight.assign(wrong)
+    np.testing.assert_array_equal(weight.numpy(), [[1.0, 2.0]])

@@ -78,12 +78,22 @@ class Weight:
         """Set the value.
 
         Raises:
-            ConfigError: it has another shape.
+            ConfigError: it has another shape, or holds something else than numbers.
+        """
+        self.value[...] = self.checked(value)
+
+    def checked(self, value: Any) -> NDArray[Any]:
+        """Return a value as an array that the weight can be set to.
+
+        Raises:
+            ConfigError: it has another shape, or holds something else than numbers.
         """
         array = np.asarray(value)
         if array.shape != self.shape:
             raise ConfigError(f"{self.name} has shape {self.shape}, the given array {array.shape}")
-        self.value[...] = array
+        if not np.issubdtype(array.dtype, np.number):
+            raise ConfigError(f"{self.name}: weights are numbers, the given array holds {array.dtype}")
+        return array
 
     def __repr__(self) -> str:
         return f"<Weight {self.name}, shape={self.shape}>"

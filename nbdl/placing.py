@@ -68,7 +68,7 @@ class Place:
                 place = replace(self, device="cpu", auto=False)
         if place.precision == "tf32" and not _plain():
             if place.device == "cpu":
-                warn("precision 'tf32' has no effect on the CPU, which computes in float32", DeviceWarning)
+                warn("precision='tf32' has no effect on the CPU, which computes in float32", DeviceWarning)
             elif not _cublas():
                 raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
         return place

@@ -422,8 +422,8 @@ def test_rows_must_be_vectors(name: str) -> None:
         (lambda: activations.relu(max_value=-1.0), "relu: max_value is the largest y"),
         (lambda: ReLU(max_value=-1.0), "max_value is the largest y"),
         (lambda: ReLU(negative_slope=-0.1), "ReLU: negative_slope must be 0 or more, got -0.1"),
-        (lambda: ReLU(threshold=None), "ReLU: threshold must be 0 or more, got None"),
-        (lambda: LeakyReLU(None), "LeakyReLU: negative_slope must be 0 or more, got None"),
+        (lambda: ReLU(threshold=None), "ReLU: threshold is a number, got None"),
+        (lambda: LeakyReLU(None), "LeakyReLU: negative_slope is a number, got None"),
         (
             lambda: Sequential([PReLU(shared_axes=[1], input_shape=(2, 3))]).build(),
             r"PReLU '.*': shared_axes of rows of shape \(2, 3\) are None or \[1, 2\], all of them, got \[1\]",

@@ -105,7 +105,10 @@ def test_what_the_machine_leaves_without_effect_is_said() -> None:
     fast = ("train", "digits", "--epochs", "1", "--progress", "none", "-q")
     assert run(*fast).stderr == ""
     assert run(*fast, "--threads", "1").stderr == ""
-    assert "--precision tf32 is for a GPU; the CPU computes in float32" in run(*fast, "--precision", "tf32").stderr
+    assert (
+        "--precision tf32 has no effect on the CPU, which computes in float32"
+        in run(*fast, "--precision", "tf32").stderr
+    )
     assert "--threads 100000: " in run(*fast, "--threads", "100000").stderr
 
 

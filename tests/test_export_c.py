@@ -702,7 +702,7 @@ def test_the_name_comes_from_the_files(stem: str, name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["", "1net", "a-b", "a b", "é", "_x", "double", "class", "tanh", "x; int y"])
 def test_names_that_c_does_not_take_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="name "):
+    with pytest.raises(ConfigError, match=r"name[ =]"):
         NETS["one weight"]().export(tmp_path / "net.c", name=name)
     assert list(tmp_path.iterdir()) == []
 

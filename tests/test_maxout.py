@@ -126,7 +126,7 @@ def test_it_goes_wherever_nets_go(pieces: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [{"units": 0}, {"units": 2, "nb_feature": 0}, {"units": 2, "nb_feature": 1.5}])
 def test_sizes_are_positive_integers(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="positive integer"):
+    with pytest.raises(ConfigError, match="integer"):
         MaxoutDense(**arguments)
 
 

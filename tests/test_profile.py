@@ -437,7 +437,7 @@ def test_the_command_prints_json() -> None:
         (("--arch", "4-"), "character 3"),
         (("--arch", "4-2", "--optimizer", "adm"), "Did you mean 'Adam'"),
         (("--arch", "4-2", "--rows", "8"), "--rows 8 is less than a step's --batch-size 32"),
-        (("nothing.nbdl",), "does not exist"),
+        (("nothing.nbdl",), "there is no file nothing.nbdl"),
     ],
 )
 def test_wrong_use_of_the_command(arguments: tuple[str, ...], message: str) -> None:

@@ -32,9 +32,8 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         with self.speaking():
-            asked = {name: ctx.params[name] for name in ("threads", "device", "precision") if ctx.params.get(name)}
-            if asked.keys() & {"threads", "precision"}:
-                say_unused(**asked)
+            if ctx.params.get("threads"):
+                say_unused(ctx.params["threads"], ctx.params.get("device") or "cpu")
             return super().invoke(ctx)
 
     @contextmanager

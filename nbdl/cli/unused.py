@@ -51,20 +51,14 @@ def refuse_dropout(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> None:
         raise ConfigError("--dropout drops hidden units, and this net has none: add a layer to --arch, or leave it out")
 
 
-def say_unused(threads: int | None = None, device: str = "cpu", precision: str = "float32") -> None:
-    """Say on standard error what a machine makes of these options where it is not what was asked for."""
+def say_unused(threads: int, device: str) -> None:
+    """Say on standard error where a number of threads is not what will be used."""
+    from nbdl.engine.threads import usable_threads
     from nbdl.placing import resolve
 
-    on_cpu = resolve(device) == "cpu"
-    if precision == "tf32" and on_cpu:
-        echo("--precision tf32 is for a GPU; the CPU computes in float32", err=True)
-    if threads is None:
-        return
-    if not on_cpu:
+    if resolve(device) != "cpu":
         echo(f"--threads {threads} is for the CPU; {device} does not use it", err=True)
         return
-    from nbdl.engine.threads import usable_threads
-
     most = usable_threads(threads)
     if most < threads:
         echo(f"--threads {threads}: {most} can be used here, and {most} will be", err=True)

@@ -95,6 +95,11 @@ def cases() -> Iterator[Case]:
         ("ReLU", {}), ("ReLU", {"max_value": 3.0, "negative_slope": 0.2, "threshold": 1.0}),
     ):  # fmt: skip
         yield case(name, settings)
+    yield Training("Identity, a layer", ("layers/Identity",), between("Identity"))
+    yield Training("ThresholdedReLU(0.5)", ("layers/ThresholdedReLU",), lambda side: [
+        side.layers.Dense(16), side.layers.ThresholdedReLU(0.5) if side.name == "nbdl"
+        else side.layers.ReLU(threshold=0.5), side.layers.Dense(3)], optimizer=descent(0.01),
+        task=tasks.regression(2.0))  # fmt: skip
     yield shaped("PReLU", shared_axes=[1, 2])
     yield maxout()
 

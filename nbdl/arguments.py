@@ -7,6 +7,7 @@ A unit's constructor takes its own arguments in Keras's order. Where Keras has a
 from __future__ import annotations
 
 import inspect
+import math
 import numbers
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,11 @@ Checks = dict[str, tuple[Sequence[str], Any]]  # of each argument that is checke
 
 KEYWORD, ANYWHERE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+Factor = float  # as an annotation: a finite number of at least 0
 WANTED = {
-    "bool": "True or False", "int": "an integer", "float": "a number", "str": "text", "None": "None",
-    "Sequence[int]": "a list of integers", "Sequence[float]": "a list of numbers", "Sequence[str]": "a list of texts",
+    "bool": "True or False", "int": "an integer", "float": "a number", "Factor": "a number of at least 0",
+    "str": "text", "None": "None", "Sequence[int]": "a list of integers", "Sequence[float]": "a list of numbers",
+    "Sequence[str]": "a list of texts",
 }  # fmt: skip
 
 
@@ -54,6 +57,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "bool": is_bool,
     "int": lambda value: hasattr(value, "__index__") and not is_bool(value) and not getattr(value, "shape", ()),
     "float": is_number,
+    "Factor": lambda value: is_number(value) and 0.0 <= float(value) < math.inf,
     "str": lambda value: isinstance(value, str),
     "None": lambda value: value is None,
     "Sequence[int]": lambda value: is_sequence(value, "int"),

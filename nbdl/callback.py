@@ -109,10 +109,10 @@ def made(callbacks: Any, where: str) -> list[Callback]:
     return [registry.make("callbacks", one, where) for one in listed]
 
 
-class Record(dict[str, list[float]]):
+class Record(dict[str, list[Any]]):
     """A history's lists by name; a metric's aliases answer for one another, since versions of Keras differ in them."""
 
-    def __missing__(self, key: str) -> list[float]:
+    def __missing__(self, key: str) -> list[Any]:
         known = spelling(key, self)
         if known is None:
             raise KeyError(key)
@@ -138,7 +138,10 @@ def _other_spellings(name: str) -> list[str]:
 
 
 class History(Callback):
-    """The figures of every epoch: `history` is a dict of lists of floats, `epoch` the epochs' numbers."""
+    """The figures of every epoch: `history` is a dict of lists, `epoch` the epochs' numbers.
+
+    A figure is a float, one of several numbers a list of floats: JSON can hold them, and `np.asarray` takes them.
+    """
 
     adds = ()
 
@@ -149,7 +152,7 @@ class History(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value if getattr(value, "ndim", 0) else float(value))
+            self.history.setdefault(name, []).append(value.tolist() if getattr(value, "ndim", 0) else float(value))
 
     def __repr__(self) -> str:
         """How many epochs, and their last figures: short, for it is what a notebook shows below a cell with `fit`."""

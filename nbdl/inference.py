@@ -273,6 +273,19 @@ class Evaluation:
         return tally
 
 
+def several(model: Sequential) -> dict[str, np.ndarray]:
+    """The metrics whose figure is several numbers, by name, with that of one row of zeros as an example."""
+    found = {}
+    widths = dict(recorded(model, "evaluate").log) if model._compiled().metrics else {}
+    for name, metric in model._compiled().metrics:
+        one, nothing = np.ones(1), np.zeros((1, widths[f"metric {name}"]))
+        with np.errstate(all="ignore"):
+            figure = metric.result(metric.add(None, nothing, one, one), 1.0)
+        if np.size(figure) > 1:
+            found[name] = np.asarray(figure)
+    return found
+
+
 class Tally:
     """Adds up the log's rows, in float64, into the figures of an epoch."""
 

@@ -62,7 +62,7 @@ class Layer(Unit, Weighted):
     activation: Activation | None = None
     renamed: ClassVar[dict[str, str]] = {}
     name: str = ""
-    input_shape: Shape | None = None
+    input_shape: Shape | None
     feature_names: tuple[str, ...] | None = None  # of the columns that it took statistics of
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
@@ -77,6 +77,7 @@ class Layer(Unit, Weighted):
     _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built
     _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
     _output_shape: Shape | None = None  # of one row, once it is built
+    _taken_shape: Shape | None = None  # that of its inputs
     _made: dict[str, Any] = {}  # the units that the constructor set
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -104,6 +105,8 @@ class Layer(Unit, Weighted):
                 if self._output_shape is None:
                     raise MissingError(f"{self._shown()} has no output shape yet: it is known in a model that is built")
                 return self._output_shape
+            if name == "input_shape":  # none was given
+                return self._taken_shape
             return super().__getattr__(name)
 
     def __copy__(self) -> Self:
@@ -160,6 +163,11 @@ class Layer(Unit, Weighted):
             package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
             return own_activation(given, f"{who}'s activation", package)
         return given
+
+    @property
+    def given_shape(self) -> Shape | None:
+        """The shape of one row of inputs, if it was given; `input_shape` is that of a built model, too."""
+        return vars(self).get("input_shape", getattr(type(self), "input_shape", None))
 
     def set_input_shape(self, shape: Any) -> None:
         """Say what one row of inputs looks like."""
@@ -224,8 +232,8 @@ class Layer(Unit, Weighted):
         config = super().get_config()
         config["name"] = self.name
         config.pop("input_shape", None)
-        if self.input_shape is not None:
-            config["input_shape"] = list(self.input_shape)
+        if self.given_shape is not None:
+            config["input_shape"] = list(self.given_shape)
         if "input_dim" not in vars(self):  # else it is an argument of the layer's own
             config.pop("input_dim", None)
         if "trainable" in config:
@@ -261,7 +269,7 @@ def _apply_common(
     if input_dim is not None:
         input_shape = (input_dim,)
     if input_shape is not None:
-        own = layer.input_shape  # from an argument of the layer's own, such as Embedding's input_length
+        own = layer.given_shape  # from an argument of the layer's own, such as Embedding's input_length
         layer.set_input_shape(input_shape)
         if own is not None and own != layer.input_shape:
             raise ConfigError(

@@ -81,7 +81,7 @@ class Sequential(Trainer, Savable, Weighted):
                 self.add(layer)
         except BaseException:
             for layer in self._layers:  # there will be no such model
-                layer._model = layer._weights = layer._output_shape = None
+                layer._model = layer._weights = layer._output_shape = layer._taken_shape = None
             raise
         if not trainable:
             self.trainable = False
@@ -124,9 +124,9 @@ class Sequential(Trainer, Savable, Weighted):
         if layer.declares_input:
             self._declare_input(layer)
             return
-        if self._layers and layer.input_shape is not None and self._shapes and layer.input_shape != self._shapes[-1]:
+        if self._layers and layer.given_shape is not None and self._shapes and layer.given_shape != self._shapes[-1]:
             raise ConfigError(
-                f"{type(layer).__name__} {layer.name!r} says input_shape={layer.input_shape}, but layer "
+                f"{type(layer).__name__} {layer.name!r} says input_shape={layer.given_shape}, but layer "
                 f"{self._layers[-1].name!r} outputs (None, {', '.join(map(str, self._shapes[-1]))})"
             )
         self._layers.append(layer)
@@ -213,8 +213,8 @@ class Sequential(Trainer, Savable, Weighted):
     def input_shape(self) -> Shape | None:
         """The shape of one row of inputs, once known."""
         for layer in self._entries()[:1]:
-            if layer.input_shape is not None:
-                return layer.input_shape
+            if layer.given_shape is not None:
+                return layer.given_shape
         return self._input_shape
 
     @property
@@ -292,6 +292,7 @@ class Sequential(Trainer, Savable, Weighted):
         self._shapes = shapes
         for layer, shape in zip(self._layers, shapes, strict=True):
             layer._model, layer._output_shape = weakref.ref(self), shape
+            layer._taken_shape = done[id(layer)][0]
             layer._weights = [weight for weight in weights if weight.layer is layer]
         if self.device != "cpu":
             self._place = self._place.suited(self)

@@ -47,8 +47,9 @@ def figures(logs: Logs) -> str:
 
 def shown(value: Any) -> str:
     """A figure, or several in brackets."""
-    if hasattr(value, "tolist"):
-        return f"[{' '.join(shown(one) for one in value.reshape(-1).tolist())}]"
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return f"[{' '.join(map(shown, value))}]"
     return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
 
 

@@ -173,6 +173,10 @@ class Loss(Unit):
         return f"loss {self.unit_name!r} takes targets {wanted}, y goes from {low:g} to {high:g}{hint}"
 
 
+class Made(type):
+    """The type of classes that nbdl makes, which are in no module: pickle finds them by name."""
+
+
 @functools.cache
 def metric_form(loss: type[Loss]) -> type[Loss]:
     """The loss as `nbdl.metrics` offers it: with the order of arguments that metrics have, the name first."""
@@ -182,7 +186,7 @@ def metric_form(loss: type[Loss]) -> type[Loss]:
         "positions": (*Metric.last_positions, *own, *lacking), "stands_for": loss, "__reduce__": _as_loss,
         "__module__": loss.__module__, "__doc__": loss.__doc__,
     }  # fmt: skip
-    return cast("type[Loss]", type(loss.__name__, (loss,), members))
+    return cast("type[Loss]", Made(loss.__name__, (loss,), members))
 
 
 def _as_loss(unit: Loss) -> tuple[Any, ...]:
@@ -480,7 +484,7 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
                 f"{name!r}: the arguments' defaults are {_defaults(parameters)} in {role}, and "
                 f"{_defaults(own[0] or {})} in {roles[0][0]}"
             )
-    return cast("type[Unit]", type(name, (base,), _members(functions, own[0] or {})))
+    return cast("type[Unit]", Made(name, (base,), _members(functions, own[0] or {})))
 
 
 def unregistered(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Unit]:
@@ -577,21 +581,42 @@ def _members(functions: tuple[Scalar, ...], own: dict[str, inspect.Parameter]) -
 
 
 def _reduced(unit: Unit) -> Any:
-    """How pickle finds the class of a unit of functions, which is in no module: by its name, or by its functions."""
-    from nbdl.registry import registry
-
+    """How pickle finds the class of a unit of functions, which is in no module."""
     cls: Any = type(unit)
     if "functions" not in vars(cls):  # a subclass is in a module
         return copyreg.__newobj__, (cls,), vars(unit)  # type: ignore[attr-defined]
-    entry = registry.entry_of(unit)
-    installed = entry is not None and entry.owner.installed
+    return _blank, _found_by(cls), vars(unit)
+
+
+def _found_by(cls: Any) -> tuple[str, str, tuple[Any, ...]]:
+    """What `_class_of` finds a class of functions by: its name, or its functions."""
+    from nbdl.registry import registry
+
+    entry = registry.find(cls.kind, cls.unit_name) if cls.unit_name else None
+    installed = entry is not None and entry.target is cls and entry.owner.installed
     # A derivative that nbdl made is in no module: it is made again from its function.
     functions = tuple(getattr(one, "derived_from", one) for one in cls.functions)
-    return _blank, (cls.kind, cls.__name__, () if installed else functions), vars(unit)
+    return cls.kind, cls.__name__, () if installed else functions
+
+
+def _class_reduced(cls: Any) -> Any:
+    """How pickle finds a class that nbdl made; a subclass is in a module."""
+    if "stands_for" in vars(cls):
+        return metric_form, (cls.stands_for,)
+    return (_class_of, _found_by(cls)) if "functions" in vars(cls) else cls.__qualname__
+
+
+copyreg.pickle(Made, _class_reduced)
 
 
 def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
     """A unit of functions without its attributes, which pickle sets."""
+    cls = _class_of(kind, name, functions)
+    return cls.__new__(cls)
+
+
+def _class_of(kind: str, name: str, functions: tuple[Any, ...]) -> type[Unit]:
+    """The registered class of that name, or that of these functions."""
     from nbdl.registry import registry
 
     if not functions:
@@ -601,4 +626,4 @@ def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
 
         functions = tuple(derivative(*one) if isinstance(one, tuple) else one for one in functions)
         cls = unregistered(kind, name, functions)
-    return cast(Unit, cls.__new__(cls))
+    return cast("type[Unit]", cls)

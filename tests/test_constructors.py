@@ -341,3 +341,14 @@ def test_a_subclass_of_a_loss_among_the_metrics_is_copied() -> None:
 
 class Squares(metrics.MeanSquaredError):
     """A subclass of what `nbdl.metrics` offers of a loss."""
+
+
+@pytest.mark.parametrize("wrong", [-1, -1e-9, float("nan"), float("inf"), "a", True])
+def test_factors_of_penalties_are_not_negative(wrong: Any) -> None:
+    kinds = nbdl.regularizers
+    for unit, name in ((kinds.L1, "l1"), (kinds.L2, "l2"), (kinds.L1L2, "l1"), (kinds.L1L2, "l2")):
+        with pytest.raises(ConfigError, match=f"{name} is a number of at least 0, got"):
+            unit(**{name: wrong})
+    with pytest.raises(ConfigError, match="factor is a number of at least 0, got"):
+        kinds.OrthogonalRegularizer(wrong)
+    assert kinds.L1L2(0, np.float32(0.5)).get_config() == {"l1": 0, "l2": 0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +243,18 @@ def test_a_weight_is_set_to_numbers_of_its_shape() -> None:
         with pytest.raises(ConfigError, match=weight.name):
             weight.assign(wrong)
     np.testing.assert_array_equal(weight.numpy(), [[1.0, 2.0]])
+
+
+def test_layers_of_a_built_model_tell_the_shape_of_their_inputs() -> None:
+    model = Sequential([Dense(3), Dense(2)])
+    assert [layer.input_shape for layer in model.layers] == [None, None]
+    model.build((None, 4))
+    assert [layer.input_shape for layer in model.layers] == [(4,), (3,)]
+    assert [layer.input_shape for layer in copy.deepcopy(model).layers] == [(4,), (3,)]
+    for layer in model.layers:  # it was not given, so neither configs nor files have it
+        assert "input_shape" not in layer.get_config()
+        assert type(layer).from_config(layer.get_config()).input_shape is None
+    assert Sequential.from_config(model.get_config()).layers[0].get_config() == model.layers[0].get_config()
+    model.pop()
+    model.add(Dense(5))
+    assert model.layers[1].input_shape == (3,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import nbdl
 from nbdl import Metric, Sequential, losses, metrics
-from nbdl.callbacks import CSVLogger, EarlyStopping
+from nbdl.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
 from nbdl.registry import registry
@@ -151,16 +152,57 @@ def test_several_figures_are_an_array_as_in_keras() -> None:
     assert found["r2_score"].shape == found["weighted"].shape == (3,)
     assert figures("reals", metrics.R2Score(None))["r2_score"].mean() == pytest.approx(0.8280405, rel=1e-6)
     history = made.fit(p, y, batch_size=2, epochs=2, verbose=0, validation_data=(p, y)).history
-    assert [figure.shape for figure in history["val_f1_score"]] == [(3,), (3,)]
+    assert np.asarray(history["val_f1_score"]).shape == (2, 3)
+    assert json.loads(json.dumps(history)) == history
 
 
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_a_list_of_thresholds_gives_a_figure_each(batch_size: int | None) -> None:
     chosen = [metrics.Precision([0.3, 0.5]), metrics.TrueNegatives(np.array([0.5, 0.05])), metrics.Recall([0.5])]
     found: Any = figures("binary", *chosen, batch_size=batch_size)
-    assert found["precision"].tolist() == [0.625, 0.8]
-    assert found["true_negatives"].tolist() == [4.0, 1.0]
+    assert np.asarray(found["precision"]).tolist() == [0.625, 0.8]
+    assert np.asarray(found["true_negatives"]).tolist() == [4.0, 1.0]
     assert found["recall"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("{val_f1_score}", ""),
+        ("{f1_score:.2f}", ""),
+        ("{mine}", ""),
+        ("{mine[1]:.2f}", "1-0.57.nbdl"),
+        ("{val_f1_score[0]:.2f}", "1-0.67.nbdl"),
+        ("{loss:.0e}", "1-2e-01.nbdl"),
+    ],
+)
+def test_names_of_files_hold_single_figures(field: str, written: str, tmp_path: Path) -> None:
+    made = Sequential([Dense(3, input_dim=3, trainable=False)], seed=1)
+    made.compile("sgd", "mse", metrics=["f1_score"], weighted_metrics=[metrics.F1Score(name="mine")])
+    made.set_weights([np.eye(3), np.zeros(3)])
+    y, p = ARRAYS["classes"]
+    checkpoint = ModelCheckpoint(tmp_path / f"{{epoch}}-{field}.nbdl")
+    if written:
+        made.fit(p, y, verbose=0, validation_data=(p, y), callbacks=[checkpoint])
+        assert [path.name for path in tmp_path.iterdir()] == [written]
+        return
+    with pytest.raises(ConfigError, match=r"which is 3 numbers: name one of them, as in \{\w+\[0\]:.2f\}, or let"):
+        made.fit(p, y, verbose=0, validation_data=(p, y), callbacks=[checkpoint])
+    assert made.optimizer.iterations == 0
+
+
+def test_a_figure_of_one_column_is_a_number_in_a_name(tmp_path: Path) -> None:
+    made = model("binary", metrics.F1Score(threshold=0.5))
+    made.fit(*ARRAYS["binary"][::-1], verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{f1_score:.2f}.nbdl")])
+    assert [path.name for path in tmp_path.iterdir()] == ["0.80.nbdl"]
+
+
+def test_one_of_several_figures_is_not_watched_from_the_start() -> None:
+    made = model("classes", "f1_score")
+    for callback in (EarlyStopping("f1"), ModelCheckpoint("m.nbdl", "f1_score", save_best_only=True)):
+        with pytest.raises(ConfigError, match="watches one figure"):
+            made.fit(*ARRAYS["classes"][::-1], epochs=9, verbose=0, callbacks=[callback])
+        assert made.optimizer.iterations == 0
 
 
 def test_several_figures_are_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,3 +266,23 @@ def test_serialize_in_keras_forms() -> None:
     assert nbdl.layers.serialize(None) is None
     with pytest.raises(ConfigError, match=r"nbdl\.register"):
         losses.deserialize("mse", custom_objects={"mse": square})
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        nbdl.losses.MeanSquaredError, nbdl.losses.mean_squared_error, nbdl.losses.BinaryCrossentropy,
+        nbdl.metrics.MeanSquaredError, nbdl.metrics.BinaryCrossentropy, nbdl.activations.relu, nbdl.layers.Dense,
+        type(nbdl.regularizers.L2(0.1)), type(nbdl.activations.get("gelu")), Doubled,
+    ],
+)  # fmt: skip
+def test_classes_of_units_are_pickled_by_name(unit: Any) -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(unit, protocol)) is unit
+    assert copy.copy(unit) is copy.deepcopy(unit) is unit
+    assert pickle.loads(pickle.dumps({unit: [unit]})) == {unit: [unit]}
+
+
+def test_classes_of_this_sessions_functions_are_pickled_by_these() -> None:
+    unit = type(Dense(2, activation=(f, df)).activation)
+    assert pickle.loads(pickle.dumps(unit)).functions == (f, df)

@@ -126,13 +126,14 @@ def notes_on_classes(encoding: Encoding, labels: NDArray[Any], answers: NDArray[
 
 
 def number(value: Any) -> str:
-    """Write a figure, or each of an array, with four decimals, or in scientific notation if these would show nothing.
+    """Write a figure, or each of several, with four decimals, or in scientific notation if these would show nothing.
 
-    >>> number(0.98333), number(0.0000123), number(4844.1419), number(0)
-    ('0.9833', '1.23e-05', '4844.14', '0.0000')
+    >>> number(0.98333), number(0.0000123), number(4844.1419), number(0), number([0.5, 1.0])
+    ('0.9833', '1.23e-05', '4844.14', '0.0000', '[0.5000 1.0000]')
     """
-    if hasattr(value, "tolist"):
-        return f"[{' '.join(map(number, value.reshape(-1).tolist()))}]"
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return f"[{' '.join(map(number, value))}]"
     if abs(value) >= 100:
         return f"{value:.6g}"
     return f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"

@@ -186,10 +186,11 @@ def target_name(target: Any) -> str:
 
 
 def annotation_text(annotation: Any) -> str:
-    """An annotation as it is written in the source; "" for none."""
+    """An annotation as it is written in the source; "" for none. The range of a `Factor` is told in words."""
     if annotation is inspect.Signature.empty:
         return ""
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return "float" if text == "Factor" else text
 
 
 def default_text(value: Any) -> str:

@@ -160,7 +160,7 @@ def with_unit(subject: Subject) -> Sequential:
     if subject.kind == "layers":
         layer, shape, _, _ = built(subject, 3)
         layer.name = ""
-        if layer.input_shape is None:
+        if layer.given_shape is None:
             layer.set_input_shape(shape)
         model.add(layer)
         if layer.declares_input:

@@ -110,7 +110,7 @@ def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[
         layer, weights = subject.make(), list[Weight]()
         layer.name = layer.name or "layer"
         try:
-            shape = layer.input_shape or shape
+            shape = layer.given_shape or shape
             return layer, shape, layer.outputs(Builder(layer, weights), shape), weights
         except ConfigError as error:
             problem = error

@@ -11,6 +11,7 @@ from typing import Any
 from nbdl import hookimpl, schema
 from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError, warn
+from nbdl.inference import several
 from nbdl.notes import read_note
 from nbdl.outputs import as_path, check_file, check_folder, is_model
 from nbdl_standard.callbacks.monitor import Monitor
@@ -160,10 +161,11 @@ class ModelCheckpoint(Monitor):
             check_folder(fixed.parent)
             params = vars(self).get("params", {})
             if fields != {"epoch"}:
+                of_several = self._figures_of_several(fields)
                 figures = params.get("figures")
                 if figures is not None:
                     steps = {} if self.save_freq == "epoch" else {"batch": 0}
-                    self._path({**dict.fromkeys(figures, 0.0), **steps})
+                    self._path({**{name: of_several.get(name, 0.0) for name in figures}, **steps})
                 return
             epochs = range(params.get("initial_epoch", 0), params.get("epochs", 0))
             places = [self._path({"epoch": epoch + 1}) for epoch in epochs]
@@ -173,6 +175,16 @@ class ModelCheckpoint(Monitor):
                 if not self.save_weights_only:
                     what, known = "a saved model", is_model
                 check_file(place, what, known, make_folders=True)
+
+    def _figures_of_several(self, fields: set[str]) -> dict[str, Any]:
+        """Examples of the figures that are several numbers; refuse fields that name all of them."""
+        found = {val + name: one for name, one in several(self.model).items() for val in ("", "val_")}
+        for name in sorted(fields & found.keys()):
+            raise ConfigError(
+                f"ModelCheckpoint: filepath {self.filepath!r} names {name!r}, which is {found[name].size} numbers: "
+                f"name one of them, as in {{{name}[0]:.2f}}, or let the metric average over the columns"
+            )
+        return found
 
     def _look_at_files(self) -> None:
         """Go on from the best figure in the notes of files of this training; warn of a file of another."""
@@ -205,7 +217,8 @@ class ModelCheckpoint(Monitor):
         return sorted(path for path in root.glob(str(inner)) if path.is_file())
 
     def _path(self, logs: dict[str, Any]) -> Path:
-        known = {"epoch": self.epoch + 1, **logs}
+        single = {name: one.item() for name, one in logs.items() if getattr(one, "size", 0) == 1}
+        known = {"epoch": self.epoch + 1, **logs, **single}
         try:
             return Path(self.filepath.format(**known))
         except (KeyError, IndexError, ValueError, TypeError) as error:

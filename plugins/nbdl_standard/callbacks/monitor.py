@@ -9,6 +9,7 @@ from typing import Any
 from nbdl import Callback
 from nbdl.callback import Logs, spelling
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.inference import several
 
 
 class Monitor(Callback):
@@ -43,6 +44,11 @@ class Monitor(Callback):
         known = vars(self).get("params", {}).get("figures")
         if known is not None and spelling(self.monitor, dict.fromkeys(known)) is None:
             raise self._unknown(known)
+        name = self.monitor.removeprefix("val_")
+        if self.model.compiled and spelling(name, dict(self.model.compiled.metrics)):
+            found = several(self.model)
+            if own := spelling(name, found):
+                raise self._of_several(self.monitor, found[own].size)
         self.sign = -1.0 if self._maximise() else 1.0
         self._best = math.inf if best is None else self.sign * best
 
@@ -73,15 +79,18 @@ class Monitor(Callback):
         if name is not None:
             figure: Any = logs[name]
             if getattr(figure, "size", 1) != 1:
-                raise ConfigError(
-                    f"{type(self).__name__} watches one figure, and {name!r} is {figure.size} of them: watch a metric "
-                    "that gives one, such as an average over the columns"
-                )
+                raise self._of_several(name, figure.size)
             return float(figure.item() if hasattr(figure, "item") else figure)
         waits = self.params.get("do_validation") and not any(other.startswith("val_") for other in logs)
         if self.monitor.startswith("val_") and waits:  # validation_freq
             return None
         raise self._unknown(logs)
+
+    def _of_several(self, name: str, size: int) -> ConfigError:
+        return ConfigError(
+            f"{type(self).__name__} watches one figure, and {name!r} is {size} of them: watch a metric that gives one, "
+            "such as an average over the columns"
+        )
 
     def _unknown(self, figures: Iterable[str]) -> ConfigError:
         """An error that says which figures there are."""

@@ -52,7 +52,7 @@ class Input(Layer):
         return arguments
 
     def set_input_shape(self, shape: Any) -> None:
-        known = self.input_shape
+        known = self.given_shape
         super().set_input_shape(shape)
         if known is not None and known != self.input_shape:
             raise ConfigError(f"Input: two shapes are given, {known} and {self.input_shape}")

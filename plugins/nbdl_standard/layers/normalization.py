@@ -147,10 +147,10 @@ class Normalization(Layer):
             check_names(names, part, "adapt's data")
             names = names or names_of(part)
             check_order(None if model is None else model._feature_names, names, "adapt's data")
-            shape = self._shape or self.input_shape or rows.shape[1:]
+            shape = self._shape or self.given_shape or rows.shape[1:]
             if rows.shape[1:] != shape:
                 raise DataError(f"adapt: Normalization {self.name!r} takes rows of shape {shape}, got {rows.shape[1:]}")
-            if self.input_shape is None and self._shape is None:
+            if self.given_shape is None and self._shape is None:
                 self.set_input_shape(shape)
             apart = self._apart(shape)
             others = tuple(axis for axis in range(rows.ndim) if axis - 1 not in apart)

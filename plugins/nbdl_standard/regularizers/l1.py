@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
+from nbdl.arguments import Factor
 
 
-def penalty(w: float, l1: float = 0.01) -> float:
+def penalty(w: float, l1: Factor = 0.01) -> float:
     return l1 * abs(w)
 
 
-def gradient(w: float, l1: float = 0.01) -> float:
+def gradient(w: float, l1: Factor = 0.01) -> float:
     return l1 * ((1.0 if w > 0.0 else 0.0) - (1.0 if w < 0.0 else 0.0))
 
 

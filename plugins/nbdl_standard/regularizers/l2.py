@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
+from nbdl.arguments import Factor
 
 
-def penalty(w: float, l2: float = 0.01) -> float:
+def penalty(w: float, l2: Factor = 0.01) -> float:
     return l2 * w * w
 
 
-def gradient(w: float, l2: float = 0.01) -> float:
+def gradient(w: float, l2: Factor = 0.01) -> float:
     return 2.0 * l2 * w
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Regularizer, hookimpl
+from nbdl.arguments import Factor
 from nbdl.engine.functions import same, square, times
 from nbdl.errors import ConfigError
 from nbdl_standard.numbers import numbers
@@ -58,9 +59,7 @@ class OrthogonalRegularizer(Regularizer):
     OrthogonalRegularizer(mode='columns')
     """
 
-    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
-        if not 0.0 <= factor < math.inf:
-            raise ConfigError(f"OrthogonalRegularizer: factor is a number of at least 0, got {factor!r}")
+    def __init__(self, factor: Factor = 0.01, mode: str = "rows") -> None:
         if mode not in ("rows", "columns"):
             raise ConfigError(f"OrthogonalRegularizer: mode is 'rows' or 'columns', got {mode!r}")
         self.factor, self.mode = float(factor), mode

@@ -75,6 +75,9 @@ class WeightedMetric(Metric):
     def decides(self) -> bool:
         return self.metric.decides
 
+    def counts_classes(self, outputs: int) -> bool:
+        return self.metric.counts_classes(outputs)
+
     def log(self, r: Any, name: str, y: Any, p: Any, weights: Any = None) -> tuple[Any, ...]:
         return self.sums(r, name, (*self.metric.recorded(r, y, p, weights), weights))
 

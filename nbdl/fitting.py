@@ -27,6 +27,7 @@ from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, DivergenceError, warn
 from nbdl.inference import Evaluation, Tally, check_threads, evaluation, limited, tables
 from nbdl.inputs import checked_data, count
+from nbdl.learnable import warn_of_values
 from nbdl.progress import ProgressLine
 from nbdl.streams import Slices, Stream, in_batches, is_stream, on_disk, refuse_beside
 from nbdl.training import Training, alone, fetch, kinds_of
@@ -160,6 +161,7 @@ class Data:
             stream = Stream(model, self.source, self.steps, self.shuffle, trains=True)
             first = stream.first()
             self.names = stream.names
+            warn_of_values(model, first[1])
             weights = None if class_weight is None else ClassWeights(class_weight, model.output_shape)
             if weights is not None and weights.balanced:
                 raise ConfigError(
@@ -168,6 +170,7 @@ class Data:
                 )
             stream.class_weights = weights
             return BatchesFit(Training(model, threads), stream, first)
+        warn_of_values(model, self.checked[1])
         train = [array[:kept] for array in self.checked] if self.rest else self.checked
         if self.rest:
             warn_of_sorted(train[1], self.checked[1][kept:], model.output_shape)

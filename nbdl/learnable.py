@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import CannotLearnWarning, warn
 from nbdl.specs import SLACK
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from nbdl.layer import Layer
     from nbdl.model import Sequential
     from nbdl.specs import Loss
@@ -141,4 +143,22 @@ def warn_of_frozen(model: Sequential) -> None:
             "This model cannot learn as it should: none of its weights is trainable. Set layer.trainable = True where "
             "one is to be trained",
             CannotLearnWarning,
+        )
+
+
+def warn_of_values(model: Sequential, y: NDArray[Any]) -> None:
+    """Warn of metrics that take each target for one of two classes, where targets are other values."""
+    assert model.compiled is not None
+    outputs = math.prod(model.output_shape)
+    names = [name for name, metric in model.compiled.metrics if metric.counts_classes(outputs)]
+    if not names or math.prod(y.shape[1:]) != outputs:  # labels count as one-hot rows
+        return
+    others = y[(y != 0) & (y != 1) & (y != -1)]
+    if others.size:
+        shown = ", ".join(repr(name) for name in names)
+        who = f"the metric {shown} is" if len(names) == 1 else f"the metrics {shown} are"
+        warn(
+            f"{who} for targets of two classes, 0 and 1, and {others.size} of {y.size} numbers of y are neither, such "
+            f"as {float(others[0]):g}. The figures do not tell how close predictions are; 'mae', 'r2_score' and other "
+            "metrics of values do"
         )

@@ -284,6 +284,10 @@ class Metric(Unit):
         """Whether the metric looks at decisions: it then gets targets and predictions as `Loss.decided` gives them."""
         return False
 
+    def counts_classes(self, outputs: int) -> bool:
+        """Whether it takes each target for one of two classes, for a net with that many outputs."""
+        return False
+
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in cls.__dict__:
             cls.__init__ = with_common_arguments(cls.__init__, NAMED, _set_name)  # type: ignore[method-assign]

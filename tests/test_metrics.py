@@ -151,7 +151,8 @@ def test_several_figures_are_an_array_as_in_keras() -> None:
     np.testing.assert_allclose(found["f1_score"], [0.0, 0.48275855, 0.7499998], rtol=1e-6)  # Keras 3.15.1
     assert found["r2_score"].shape == found["weighted"].shape == (3,)
     assert figures("reals", metrics.R2Score(None))["r2_score"].mean() == pytest.approx(0.8280405, rel=1e-6)
-    history = made.fit(p, y, batch_size=2, epochs=2, verbose=0, validation_data=(p, y)).history
+    with pytest.warns(UserWarning, match="'f1_score', 'weighted' are for targets of two classes"):
+        history = made.fit(p, y, batch_size=2, epochs=2, verbose=0, validation_data=(p, y)).history
     assert np.asarray(history["val_f1_score"]).shape == (2, 3)
     assert json.loads(json.dumps(history)) == history
 
@@ -287,8 +288,32 @@ def test_no_prediction_of_a_regression_is_accurate() -> None:
     for width in (1, 4):
         made = Sequential([Dense(width, input_dim=4)], seed=1)
         made.compile("sgd", "mse", ["binary_accuracy", *(["accuracy"] if width == 1 else [])])
-        history = made.fit(x, x.sum(axis=1) if width == 1 else x, epochs=2, verbose=0).history
+        with pytest.warns(UserWarning, match="is for targets of two classes|are for targets of two classes"):
+            history = made.fit(x, x.sum(axis=1) if width == 1 else x, epochs=2, verbose=0).history
         assert all(history[name] == [0.0, 0.0] for name in made.metrics_names[1:])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "precision", "auc", "f1_score", "recall_at_precision", "true_positives"])
+@pytest.mark.parametrize("batches", [False, True])
+def test_metrics_of_classes_warn_of_values(name: str, batches: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    chosen: Any = metrics.RecallAtPrecision(0.5) if name == "recall_at_precision" else name
+
+    def fitted(y: np.ndarray, loss: str, outputs: int) -> None:
+        made = Sequential([Dense(outputs, activation="sigmoid", input_dim=3)], seed=1)
+        made.compile("sgd", loss, [chosen])
+        made.fit(*([iter([(x, y)])] if batches else [x, y]), verbose=0)
+
+    for y, loss in ((x[:, :1], "mse"), (1 / (1 + np.exp(-x[:, :1])), "binary_crossentropy")):
+        with pytest.warns(
+            UserWarning, match=rf"the metric '{name}' is for targets .* and 64 of 64 numbers of y are neither"
+        ):
+            fitted(y, loss, 1)
+    fitted((x[:, :1] > 0).astype(float), "binary_crossentropy", 1)
+    fitted(np.sign(x[:, :1]), "mse", 1)
+    fitted(np.arange(64) % 3, "sparse_categorical_crossentropy", 3)
+    if name == "accuracy":
+        fitted(np.full((64, 3), 1 / 3), "categorical_crossentropy", 3)
 
 
 def test_labels_of_minus_1_are_the_other_class() -> None:

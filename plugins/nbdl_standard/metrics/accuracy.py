@@ -26,6 +26,9 @@ class Accuracy(Metric):
 
     greater_is_better = True
 
+    def counts_classes(self, outputs: int) -> bool:
+        return outputs == 1
+
     @property
     def decides(self) -> bool:
         return True

@@ -37,6 +37,9 @@ class BinaryAccuracy(Metric):
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = float(threshold)
 
+    def counts_classes(self, outputs: int) -> bool:
+        return True
+
     @property
     def decides(self) -> bool:
         return self.threshold == 0.5

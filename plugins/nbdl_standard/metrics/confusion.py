@@ -86,6 +86,9 @@ class ConfusionMetric(Metric):
     def __init__(self, thresholds: float | Sequence[float] | None = None) -> None:
         self.cuts = cuts(thresholds, type(self).__name__, 0.5)
 
+    def counts_classes(self, outputs: int) -> bool:
+        return True
+
     @property
     def decides(self) -> bool:
         return self.cuts == (0.5,)

@@ -85,6 +85,9 @@ class CurveMetric(Metric):
     num_thresholds = 200
     class_id: int | None = None
 
+    def counts_classes(self, outputs: int) -> bool:
+        return True
+
     @property
     def decides(self) -> bool:
         return True

@@ -64,6 +64,9 @@ class FBetaScore(Metric):
             raise ConfigError(f"{who}: threshold is above 0 and at most 1, got {threshold!r}")
         self.average, self.beta, self.threshold = average, float(beta), threshold
 
+    def counts_classes(self, outputs: int) -> bool:
+        return True
+
     @property
     def decides(self) -> bool:
         return self.threshold in (None, 0.5)

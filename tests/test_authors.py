@@ -208,7 +208,8 @@ def set_on_one_way(x: Any, y: Any) -> None:
 def printing(x: Any, y: Any) -> None:
     for i in range(x.shape[0]):
         print(x[i, 0])
-        y[i, 0] = 1.0
+        for j in range(y.shape[1]):
+            y[i, j] = 1.0
 
 
 def colours(x: Any, y: Any) -> None:

@@ -270,6 +270,12 @@ def test_a_cuda_body_that_does_not_fill_its_output_is_refused(tmp_path: Path) ->
         WAYS["predict"](model_of(made(GOOD, tmp_path), None, cuda, device="cuda"))
 
 
+def test_a_cuda_body_of_threads_that_meet_may_leave_parts_to_others(tmp_path: Path) -> None:
+    text = "if thread < 3:\n    y[row * 3 + thread] = x[row * 6 + thread]\nbarrier()"
+    model = model_of(made(GOOD, tmp_path), None, made(text, tmp_path, "cuda(row, thread, threads, x, y)"))
+    trial.rehearse(model.program("predict"), model.store, cuda=True)
+
+
 @pytest.mark.parametrize("text", ["y[i, j] = x[i, j - 1]", "y[i - 1, j] = x[i, j]", "y[i, j] = x[i][-1]"])
 @pytest.mark.parametrize("way", ["fit", "call"])
 def test_a_negative_index_is_refused(text: str, way: str, tmp_path: Path) -> None:

@@ -246,8 +246,11 @@ def _run_cuda(operation: Operation, body: FunctionType, inputs: Sequence[Floats]
     """Run a CUDA body: by one thread, and by several where they do not wait for one another."""
     height, shapes = operation.domain[0], sizes(operation)[len(inputs) :]
     run, written = reference_function(body), []
-    for threads in (1,) if _meets(operation) else (1, MOST_THREADS):
+    meets = _meets(operation)
+    for threads in (1,) if meets else (1, MOST_THREADS):
         outputs = [_output((rows if tall < 0 else tall) * width) for tall, width in shapes]
+        for output in outputs if meets else ():
+            output[...] = 0.0  # one thread writes its own part alone
         arrays = [*(one.reshape(-1).view(_Watched) for one in inputs), *outputs]
         for thread in range(threads):
             if height is not None:

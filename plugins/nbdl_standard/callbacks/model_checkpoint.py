@@ -167,14 +167,16 @@ class ModelCheckpoint(Monitor):
                     steps = {} if self.save_freq == "epoch" else {"batch": 0}
                     self._path({**{name: of_several.get(name, 0.0) for name in figures}, **steps})
                 return
-            epochs = range(params.get("initial_epoch", 0), params.get("epochs", 0))
-            places = [self._path({"epoch": epoch + 1}) for epoch in epochs]
+            first, last = params.get("initial_epoch", 0), params.get("epochs", 0)
+            self._path({"epoch": first + 1})
+            there = set(self._files())  # there may be very many epochs
+            paths = (self._path({"epoch": epoch + 1}) for epoch in range(first, last if there else first))
+            places = [path for path in paths if path in there]
         for place in places:
-            if not fields or place.exists():
-                what, known = "a file of weights alone", is_weights_of(self.model)
-                if not self.save_weights_only:
-                    what, known = "a saved model", is_model
-                check_file(place, what, known, make_folders=True)
+            what, known = "a file of weights alone", is_weights_of(self.model)
+            if not self.save_weights_only:
+                what, known = "a saved model", is_model
+            check_file(place, what, known, make_folders=True)
 
     def _figures_of_several(self, fields: set[str]) -> dict[str, Any]:
         """Examples of the figures that are several numbers; refuse fields that name all of them."""
@@ -214,7 +216,7 @@ class ModelCheckpoint(Monitor):
         parts = string.Formatter().parse(self.filepath)
         pattern = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in parts)
         inner = Path(pattern).relative_to(glob.escape(str(root))) if str(root) != "." else Path(pattern)
-        return sorted(path for path in root.glob(str(inner)) if path.is_file())
+        return sorted(root.glob(str(inner)))
 
     def _path(self, logs: dict[str, Any]) -> Path:
         single = {name: one.item() for name, one in logs.items() if getattr(one, "size", 0) == 1}

@@ -89,7 +89,12 @@ class WeightedMetric(Metric):
         return np.concatenate([added, in_order(total, steps[:, -1:])])
 
     def result(self, sums: Any, rows: float) -> Any:
-        return self.metric.result(sums[:-1], sums[-1]) if sums[-1] else 0.0 * self.metric.result(sums[:-1], 1.0)
+        import numpy as np
+
+        if sums[-1]:
+            return self.metric.result(sums[:-1], sums[-1])
+        with np.errstate(all="ignore"):
+            return np.zeros(np.shape(self.metric.result(sums[:-1], 1.0)))
 
 
 def unit_of(metric: Metric) -> Metric | Loss:

@@ -125,6 +125,20 @@ def test_figures_are_of_the_epoch_not_means_of_batches() -> None:
     assert float(np.mean(batches)) != pytest.approx(0.8)
 
 
+def test_weights_of_zero_give_zero_of_a_metric_of_third_parties() -> None:
+    class Share(Metric):
+        def update(self, r: Any, y: Any, p: Any) -> Any:
+            return r.mean(lambda y, p: y * p, y, p), r.mean(lambda y: y, y)
+
+        def result(self, sums: np.ndarray, rows: float) -> Any:
+            return sums[0] / sums[1]
+
+    model = Sequential([Dense(1, input_dim=2)], seed=1)
+    model.compile("sgd", "mse", weighted_metrics=[Share(name="share")])
+    x = np.ones((4, 2), np.float32)
+    assert model.evaluate(x, x[:, :1], sample_weight=np.zeros(4), return_dict=True)["share"] == 0.0
+
+
 def test_weights_of_zero_give_zero_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     model = Sequential([Dense(1, input_dim=2)], seed=1)
     model.compile("sgd", "mse", weighted_metrics=["r2_score"])

@@ -436,7 +436,9 @@ def _model_from(file: BinaryIO, name: str) -> Sequential:
             raise ConfigError(f"{name}: {error}. The file is whole: {hint}") from None
         if whose := changed_in_place(error):
             raise ConfigError(f"{name}: {error}. {whose}") from None
-        if isinstance(error, KernelError | KeptError) or (isinstance(error, NbdlError) and name in str(error)):
+        if isinstance(error, KernelError | KeptError) or (
+            isinstance(error, NbdlError) and str(error).startswith((f"{name} ", f"{name}: "))
+        ):
             raise
         what = "" if isinstance(error, NbdlError) else f"{type(error).__name__}: "
         raise FileFormatError(f"{name} is damaged: {what}{error}") from error

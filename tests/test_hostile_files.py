@@ -282,7 +282,7 @@ def test_reports_and_errors_steer_no_terminal(parts: dict[str, bytes], tmp_path:
     )
     report = shown("summary", str(model))
     assert printable(report) == report
-    assert r"a\x1b[2J\x1b]0;title\x07, b\u202e, c\x9b2J" in report
+    assert r"'a\x1b[2J\x1b]0;title\x07', 'b\u202e', 'c\x9b2J'" in report
     head = json.loads(parts["nbdl.json"])
     head.update(format=9, versions={"nbdl": STEERING})
     newer = written(tmp_path / "n.nbdl", {**parts, "nbdl.json": json.dumps(head).encode()})

@@ -11,6 +11,7 @@ import copyreg
 import functools
 import inspect
 import math
+from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -173,7 +174,7 @@ class Loss(Unit):
         return f"loss {self.unit_name!r} takes targets {wanted}, y goes from {low:g} to {high:g}{hint}"
 
 
-class Made(type):
+class Made(ABCMeta):
     """The type of classes that nbdl makes, which are in no module: pickle finds them by name."""
 
 
@@ -383,6 +384,8 @@ class ElementwiseActivation(Activation):
                 found.append(float(self.functions[0](x, *self.parameters.values())))
             except (ArithmeticError, ValueError, TypeError):  # outside the domain: Python raises, or gives a complex
                 continue
+            except Exception:  # the compiler says what is wrong with the function, and where
+                return None
         found = [y for y in found if not math.isnan(y)]
         return (min(found), max(found)) if found else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+import operator
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,6 +34,14 @@ def is_bool(value: Any) -> bool:
     return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
 
 
+def _has_index(value: Any) -> bool:
+    try:
+        operator.index(value)  # every array has __index__, and few can use it
+    except TypeError:
+        return False
+    return True
+
+
 def is_number(value: Any) -> bool:
     """Whether it is one number, of any library, and no bool."""
     if is_bool(value) or isinstance(value, str | bytes | complex):
@@ -55,7 +64,7 @@ def truth(value: Any) -> bool | None:
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "bool": is_bool,
-    "int": lambda value: hasattr(value, "__index__") and not is_bool(value) and not getattr(value, "shape", ()),
+    "int": lambda value: _has_index(value) and not is_bool(value),
     "float": is_number,
     "Factor": lambda value: is_number(value) and 0.0 <= float(value) < math.inf,
     "str": lambda value: isinstance(value, str),

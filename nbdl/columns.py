@@ -38,7 +38,7 @@ def check_names(known: Names | None, x: Any, what: str = "x") -> None:
     """Refuse a data frame whose columns are others than those known, or in another order.
 
     Raises:
-        DataError: they are; the message names them and says what to do.
+        DataError: the columns differ; the message names them and says what to do.
     """
     given = None if known is None else names_of(x)
     if known is None or given is None or given == known:

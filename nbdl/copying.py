@@ -131,6 +131,7 @@ def clone_model(
 
     make = clone_function or _again
     clone = Sequential(name=model.name, seed=new_seed())
+    clone.encoding = model.encoding
     made: dict[int, Layer] = {}
     for layer in model._entries():
         if id(layer) not in made:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nbdl.engine.batches import Finding
     from nbdl.model import Sequential
 
-LARGE = 1e4  # data beyond it is worth a word
+LARGE = 1e4  # data beyond it is mentioned in the error
 DATA = ("inputs", "targets", "weights of rows or classes")  # in the order of a batch
 DOMAINS = {"positive": "values above 0", "probabilities": "probabilities, values from 0 to 1"}
 

@@ -1,4 +1,4 @@
-"""Files: one zip with a format number, JSON for what is said and npz for numbers. Loading never runs code.
+"""Files: one zip with a format number, JSON for settings, npz for numbers. Loading never runs code.
 
     nbdl.json        format number, versions, plugins needed
     config.json      layers, seed, names of columns

@@ -206,8 +206,8 @@ class Trainer(Compilable):
         Args:
             x, y, sample_weight, class_weight: as for `fit`; "balanced" by the classes of this batch.
             return_dict: a dict by name rather than a list.
-            reset_metrics: whether to begin anew; else the figures are those of all batches since that was done, as in
-                Keras 2.
+            reset_metrics: whether to start the figures from zero; else they are those of all batches since that was
+                done, as in Keras 2.
             encoded: as for `fit`.
 
         Returns:
@@ -243,7 +243,7 @@ class Trainer(Compilable):
         return _returned(test_on_batch(self._model(), x, y, sample_weight, reset_metrics), return_dict)
 
     def reset_metrics(self) -> None:
-        """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False begin anew."""
+        """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False start from zero."""
         training = self._executors.get("training")
         if training is not None:
             training.running = None

@@ -1,4 +1,4 @@
-"""Steps of training: what each reads and counts, and what is said of a value that is not finite.
+"""Steps of training: what each reads and counts, and the error for a value that is not finite.
 
 The engine runs slices of about 50 ms of steps; between them Python gets its signals. One step is one row of three
 tables: which rows, which scalars, which results. Weights live on the model's device while steps run.
@@ -69,8 +69,8 @@ def _signals_afterwards() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-    for number in asked:
-        former[number](number, None)
+        for number in asked:  # also where the block raised: what was asked for is not lost
+            former[number](number, None)
 
 
 def fetch(executor: executors.Executor) -> None:

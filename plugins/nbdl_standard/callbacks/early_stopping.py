@@ -21,7 +21,7 @@ class EarlyStopping(Monitor):
         verbose: 1 says when it stops. Default 0.
         mode: "min", "max", or "auto": by the metric's own direction; losses are minimised.
         baseline: what the figure must be better than, too, for the count of epochs to start anew. Default None.
-        restore_best_weights: at the end of training, whoever ended it, give back the weights of the best epoch.
+        restore_best_weights: at the end of training, however it ended, give back the weights of the best epoch.
             Default False.
         start_from_epoch: epochs to wait before watching. Default 0.
 

@@ -7,9 +7,8 @@ Importing this package loads neither Numba nor NumPy; what needs them loads them
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
-
-from nbdl import paths
 
 if TYPE_CHECKING:
     from nbdl import activations as activations
@@ -99,12 +98,26 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
                 entry = registry.find("layers", name)  # Keras has its first layer at the top
                 if entry is not None and name in (entry.name, *entry.aliases):
                     return entry.target
-                raise paths.missing("nbdl", name) from None
+                from nbdl.paths import missing
+
+                raise missing("nbdl", name) from None
         globals()[name] = value
         return value
 
 
-paths.install()
+class _KerasPaths:
+    """Finds Keras's module paths. Python asks it after all else, so `nbdl.paths` is loaded only where it is needed."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
+        if not fullname.startswith("nbdl."):
+            return None
+        from nbdl.paths import Finder
+
+        return Finder.find_spec(fullname)
+
+
+sys.meta_path.append(_KerasPaths)
 
 
 def __dir__() -> list[str]:

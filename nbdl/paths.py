@@ -187,12 +187,12 @@ def _home(path: str) -> Any:
     return found.__getattr__(name) if name else found  # once imported, its attribute is the path's own module
 
 
-class _Finder:
+class Finder:
     """Finds the modules of `PATHS`, and datasets as the modules that they are in Keras."""
 
     @classmethod
-    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """What Python's import system asks; None: there is no such module.
+    def find_spec(cls, fullname: str) -> ModuleSpec | None:
+        """Return how to make a module; None where there is no such module.
 
         Raises:
             ImportError: there is none, and the text says what to do.
@@ -264,9 +264,3 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: contents are looked up when they are asked for."""
-
-
-def install() -> None:
-    """Let Python's import system ask for Keras's paths, after all else."""
-    if _Finder not in sys.meta_path:
-        sys.meta_path.append(_Finder)

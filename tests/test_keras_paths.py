@@ -149,7 +149,7 @@ def test_a_module_that_is_nowhere_is_not_found() -> None:
 
 
 def test_no_path_hides_a_module_of_nbdl() -> None:
-    code = "import sys, nbdl.paths as paths; sys.meta_path.remove(paths._Finder); import importlib.util as u\n"
+    code = "import sys, nbdl, nbdl.paths as paths; sys.meta_path.remove(nbdl._KerasPaths); import importlib.util as u\n"
     code += "print([p for p in (*paths.PATHS, *paths.MISSING) if '.' not in p and u.find_spec('nbdl.' + p)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

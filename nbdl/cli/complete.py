@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbdl.entries import Entry
     from nbdl.registry import Registry
 
-Items: TypeAlias = list[CompletionItem[str]]
+Items: TypeAlias = "list[CompletionItem[str]]"
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], Items]
 
 VARIABLE = "_NBDL_COMPLETE"

@@ -11,7 +11,6 @@ from typing import Any
 from nbdl import hookimpl, schema
 from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError, warn
-from nbdl.inference import several
 from nbdl.notes import read_note
 from nbdl.outputs import as_path, check_file, check_folder, is_model
 from nbdl_standard.callbacks.monitor import Monitor
@@ -180,6 +179,8 @@ class ModelCheckpoint(Monitor):
 
     def _figures_of_several(self, fields: set[str]) -> dict[str, Any]:
         """Examples of the figures that are several numbers; refuse fields that name all of them."""
+        from nbdl.inference import several  # it loads NumPy
+
         found = {val + name: one for name, one in several(self.model).items() for val in ("", "val_")}
         for name in sorted(fields & found.keys()):
             raise ConfigError(

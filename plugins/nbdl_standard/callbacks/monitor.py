@@ -9,7 +9,6 @@ from typing import Any
 from nbdl import Callback
 from nbdl.callback import Logs, spelling
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.inference import several
 
 
 class Monitor(Callback):
@@ -46,6 +45,8 @@ class Monitor(Callback):
             raise self._unknown(known)
         name = self.monitor.removeprefix("val_")
         if self.model.compiled and spelling(name, dict(self.model.compiled.metrics)):
+            from nbdl.inference import several  # it loads NumPy
+
             found = several(self.model)
             if own := spelling(name, found):
                 raise self._of_several(self.monitor, found[own].size)

@@ -166,7 +166,7 @@ def npz(content: bytes, where: str) -> Npz:
     """Return the arrays of a file that nbdl wrote.
 
     Raises:
-        FileFormatError: it is no such file.
+        FileFormatError: the file is not of this format.
     """
     return Npz(Archive(io.BytesIO(content), where, f"{where} is damaged or not made of plain arrays"))
 
@@ -176,7 +176,7 @@ def header(file: Any, size: int, where: str, error: Refusal) -> tuple[int, ...]:
 
     Raises:
         FileFormatError, DataError: it holds Python objects, whose reading could run code.
-        ValueError, or whatever NumPy does: it is no such file, or of another size.
+        ValueError, or another error of NumPy's: the file is not of this format, or has another size.
     """
     from numpy.lib import format as arrays
 

@@ -229,7 +229,7 @@ class CallbackList:
         """Call a method of every callback; return what each returned.
 
         Raises:
-            ConfigError: a callback put something among an epoch's figures that is no number.
+            ConfigError: a callback added a value to an epoch's figures that is not a number.
         """
         results = []
         for callback in self.callbacks:
@@ -240,7 +240,7 @@ class CallbackList:
 
 
 def _check_figures(callback: Callback, logs: Logs) -> None:
-    """Refuse what is no number as soon as it is there: the callbacks after this one write figures to files."""
+    """Refuse values that are not numbers at once: the callbacks after this one write figures to files."""
     for name, value in logs.items():
         if not (is_number(value) or is_bool(value) or getattr(value, "ndim", False)):
             raise ConfigError(

@@ -24,18 +24,16 @@ if TYPE_CHECKING:
     from nbdl import regularizers as regularizers
     from nbdl import schedules as schedules
     from nbdl import utils as utils
-    from nbdl.building import Builder
-    from nbdl.callback import Callback, History
-    from nbdl.engine.program import Recorder
-    from nbdl.engine.tensor import Tensor
     from nbdl.hookspecs import hookimpl
-    from nbdl.layer import Layer
-    from nbdl.model import Sequential
-    from nbdl.optimizer import Optimizer, Schedule
-    from nbdl.saving import load_model, model_from_json
-    from nbdl.seeding import set_random_seed
-    from nbdl.session import register
-    from nbdl.specs import (
+    from nbdl.model.model_file import load_model, model_from_json
+    from nbdl.model.sequential import Sequential
+    from nbdl.network.seeds import set_random_seed
+    from nbdl.plugins.session import register
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.callback import Callback, History
+    from nbdl.units.elementwise import (
         Activation,
         Constraint,
         Initializer,
@@ -45,32 +43,34 @@ if TYPE_CHECKING:
         Regularizer,
         elementwise_pair,
     )
+    from nbdl.units.layer import Layer
+    from nbdl.units.optimizer import Optimizer, Schedule
 
     __version__: str
 
 _HOME = {
-    "Activation": "specs",
-    "Builder": "building",
-    "Callback": "callback",
-    "Constraint": "specs",
-    "History": "callback",
-    "Initializer": "specs",
-    "Layer": "layer",
-    "Loss": "specs",
-    "Metric": "specs",
-    "Optimizer": "optimizer",
-    "Pair": "specs",
-    "Recorder": "engine.program",
-    "Regularizer": "specs",
-    "Schedule": "optimizer",
-    "Sequential": "model",
-    "Tensor": "engine.tensor",
-    "elementwise_pair": "specs",
+    "Activation": "units.elementwise",
+    "Builder": "units.builder",
+    "Callback": "units.callback",
+    "Constraint": "units.elementwise",
+    "History": "units.callback",
+    "Initializer": "units.elementwise",
+    "Layer": "units.layer",
+    "Loss": "units.elementwise",
+    "Metric": "units.elementwise",
+    "Optimizer": "units.optimizer",
+    "Pair": "units.elementwise",
+    "Recorder": "program.recorder",
+    "Regularizer": "units.elementwise",
+    "Schedule": "units.optimizer",
+    "Sequential": "model.sequential",
+    "Tensor": "program.tensor",
+    "elementwise_pair": "units.elementwise",
     "hookimpl": "hookspecs",
-    "load_model": "saving",
-    "model_from_json": "saving",
-    "register": "session",
-    "set_random_seed": "seeding",
+    "load_model": "model.model_file",
+    "model_from_json": "model.model_file",
+    "register": "plugins.session",
+    "set_random_seed": "network.seeds",
 }
 
 __all__ = [
@@ -93,12 +93,12 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
             except ImportError as error:
                 if error.name != f"nbdl.{name}":
                     raise
-                from nbdl.registry import registry
+                from nbdl.plugins.registry import registry
 
                 entry = registry.find("layers", name)  # Keras has its first layer at the top
                 if entry is not None and name in (entry.name, *entry.aliases):
                     return entry.target
-                from nbdl.paths import missing
+                from nbdl.plugins.keras_paths import missing
 
                 raise missing("nbdl", name) from None
         globals()[name] = value
@@ -106,13 +106,13 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
 
 
 class _KerasPaths:
-    """Finds Keras's module paths. Python asks it after all else, so `nbdl.paths` is loaded only where it is needed."""
+    """Finds Keras's module paths. Python asks it last, so their table is loaded only where needed."""
 
     @staticmethod
     def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
         if not fullname.startswith("nbdl."):
             return None
-        from nbdl.paths import Finder
+        from nbdl.plugins.keras_paths import Finder
 
         return Finder.find_spec(fullname)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
-from nbdl.paths import missing
+from nbdl.plugins.keras_paths import missing
 
 if TYPE_CHECKING:
     import numpy as np

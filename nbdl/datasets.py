@@ -1,5 +1,5 @@
 """Every registered dataset, by name: `from nbdl.datasets import mnist; mnist.load_data()`."""
 
-from nbdl.namespace import namespace
+from nbdl.plugins.namespace import namespace
 
 __getattr__, __dir__ = namespace("datasets", __name__)

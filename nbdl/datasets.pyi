@@ -3,7 +3,7 @@
 from nbdl_standard.datasets.digits import load_data as _digits
 from nbdl_standard.datasets.mnist import load_data as _mnist
 
-from nbdl.namespace import Dataset
+from nbdl.plugins.namespace import Dataset
 
 class _Digits(Dataset):
     load_data = staticmethod(_digits)

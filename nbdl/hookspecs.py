@@ -131,7 +131,7 @@ def register_recipes(register: Register) -> None:
 def register_templates(register: Register) -> None:
     """`register("activation", write, description="...")`: a package for `nbdl plugins new --kind activation`.
 
-    `write(request)` takes a `nbdl.scaffold.Request` and returns the texts of files by their relative names."""
+    `write(request)` takes a `nbdl.plugins.scaffold.Request` and returns the texts of files by their relative names."""
 
 
 @hookspec(since="1.0")

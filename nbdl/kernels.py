@@ -120,8 +120,8 @@ def shared(size: int) -> Any:
     return np.zeros(size, np.float32)  # in plain Python, where there is one thread
 
 
-# How they are spelt in the text that is compiled. `nbdl.engine.rewriting` refuses them where they have no spelling.
-setattr(gemm, "primitive", "nbdl.engine.views:product")  # noqa: B010
+# How they are spelt in the text that is compiled. Where they have no spelling, they are refused.
+setattr(gemm, "primitive", "nbdl.engine.cpu.views:product")  # noqa: B010
 setattr(gemm, "c_name", "gemm")  # noqa: B010
 setattr(barrier, "cuda_name", "cuda.syncthreads")  # noqa: B010
 setattr(shared, "cuda_name", "cuda.shared.array")  # noqa: B010

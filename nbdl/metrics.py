@@ -1,5 +1,5 @@
 """Every registered metric, by name, third parties' included."""
 
-from nbdl.namespace import namespace
+from nbdl.plugins.namespace import namespace
 
 __getattr__, __dir__ = namespace("metrics", __name__)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from nbdl.entries import Entry
     from nbdl.testing import Check
+    from nbdl.units.entry import Entry
 
 FIXTURE, OPTION = "nbdl_check", "nbdl_distribution"
 

@@ -13,8 +13,8 @@ from documents.own import REFERENCE, ROOT, in_repository, own_commands, own_entr
 from documents.stubs import stubs
 from documents.vocabulary import with_vocabulary
 
-from nbdl.reference.folder import left_over, remove, stale, write
-from nbdl.reference.pages import GENERATED, gaps, pages
+from nbdl.plugins.reference.folder import left_over, remove, stale, write
+from nbdl.plugins.reference.pages import GENERATED, gaps, pages
 
 README = "README.md"
 

@@ -119,7 +119,7 @@ class Check:
 
     def write(self) -> None:
         """The JSON and the Markdown, whole or not at all."""
-        from nbdl.files import write_atomically
+        from nbdl.storage.atomic import write_atomically
 
         content = self.content()
         self.options.out.parent.mkdir(parents=True, exist_ok=True)

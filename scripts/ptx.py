@@ -133,7 +133,7 @@ def _of_units() -> Iterator[tuple[str, KernelText]]:
 
 
 def _of_nets() -> Iterator[tuple[str, KernelText]]:
-    from nbdl.programs import record
+    from nbdl.network.programs import record
 
     for name, model, batches in nets():
         for rows in batches:
@@ -160,7 +160,7 @@ def nets() -> Iterator[tuple[str, Any, tuple[int, ...]]]:
 
 def _lowered(where: str, program: Any, rows: int, gradient_size: int) -> Iterator[tuple[str, KernelText]]:
     from nbdl.engine.cuda.lowering import Lowering
-    from nbdl.engine.cuda.words import GPU
+    from nbdl.engine.cuda.text import GPU
 
     lowering = Lowering(program, rows, ["float32"] * len(program.inputs), gradient_size, GPU)
     for launch in lowering.launches:
@@ -169,9 +169,9 @@ def _lowered(where: str, program: Any, rows: int, gradient_size: int) -> Iterato
 
 
 def _of_steps() -> Iterator[tuple[str, KernelText]]:
-    from nbdl.engine.cuda import steps
+    from nbdl.engine.cuda import step_text as steps
     from nbdl.engine.cuda.kernel_text import KernelText
-    from nbdl.engine.cuda.words import GPU
+    from nbdl.engine.cuda.text import GPU
 
     threads = GPU.elementwise
     yield "every graph", KernelText("open", steps.opening_text(threads), steps.OPENING_PARAMETERS, threads)

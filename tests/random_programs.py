@@ -11,11 +11,11 @@ import numpy as np
 
 from nbdl.engine.cuda.fusion import Fusion, Group
 from nbdl.engine.cuda.lowering import Lowering
-from nbdl.engine.cuda.words import STATUS
-from nbdl.engine.functions import same
-from nbdl.engine.program import Operation, Recorder, Tensor, pattern
+from nbdl.engine.cuda.text import STATUS
 from nbdl.engine.store import LINE, Weight
 from nbdl.kernels import barrier
+from nbdl.program.functions import same
+from nbdl.program.recorder import Operation, Recorder, Tensor, pattern
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.units import fixed, with_values
 

@@ -12,13 +12,13 @@ from naive.activations import ACTIVATIONS
 
 import nbdl
 from nbdl import Layer, Sequential, activations
-from nbdl.engine.program import Recorder
 from nbdl.errors import ConfigError
 from nbdl.layers import ELU, Activation, Dense, Flatten, Input, LeakyReLU, PReLU, ReLU, Softmax
 from nbdl.optimizers import SGD
-from nbdl.registry import registry
-from nbdl.specs import elementwise
+from nbdl.plugins.registry import registry
+from nbdl.program.recorder import Recorder
 from nbdl.testing.probe import Probe
+from nbdl.units.elementwise import elementwise
 
 POINTS = [-20.0, -3.001, -2.999, -1.001, -0.499, -0.001, 0.001, 0.501, 0.999, 1.501, 2.999, 6.001]
 

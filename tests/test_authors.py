@@ -15,11 +15,11 @@ from click.testing import CliRunner
 import nbdl
 from nbdl import Layer, Optimizer, Sequential, load_model
 from nbdl.cli.app import app
-from nbdl.engine.frame import OP_OPERANDS, OP_WORDS
+from nbdl.engine.cpu.layout import OP_OPERANDS, OP_WORDS
 from nbdl.errors import ConfigError, KernelError, PluginError
 from nbdl.layers import Dense
-from nbdl.reference.contract import WRITTEN_WITH, recorder_page
-from nbdl.registry import registry
+from nbdl.plugins.reference.contract import WRITTEN_WITH, recorder_page
+from nbdl.plugins.registry import registry
 from nbdl.testing import check_unit
 
 X, Y = np.ones((8, 4), np.float32), np.zeros((8, 2), np.float32)
@@ -172,7 +172,7 @@ def test_a_layer_that_makes_its_unit_is_saved(tmp_path: Path) -> None:
 def test_a_file_of_such_a_layer_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Earlier versions wrote such files."""
     nbdl.register("t_kept", Kept)
-    monkeypatch.setattr("nbdl.saving.check_remade", lambda layer: None)
+    monkeypatch.setattr("nbdl.model.model_file.check_remade", lambda layer: None)
     Sequential([Kept(Dense(3), input_dim=4)]).save(tmp_path / "m.nbdl")  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match=r'self\.inner = self\.unit\("layers", inner\)') as caught:
         load_model(tmp_path / "m.nbdl")
@@ -234,8 +234,8 @@ def test_mistakes_of_bodies_are_told_in_words(body: Any, said: str, line: int) -
 def test_no_colours_of_the_compiler_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core.errors import TypingError
 
-    from nbdl.engine.kernel_errors import found
-    from nbdl.engine.program import Operation
+    from nbdl.program.language.explain import found
+    from nbdl.program.recorder import Operation
 
     text = (
         "\x1b[1m\x1b[1mFailed in untyped mode pipeline (step: analyzing bytecode)\x1b[0m\n\x1b[1mSomething new\x1b[0m"
@@ -291,8 +291,8 @@ def test_a_unit_of_a_session_passes_the_suite_without_a_docstring() -> None:
 
 
 def test_what_layers_are_written_with_has_public_names() -> None:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
 
     assert (nbdl.Recorder, nbdl.Builder, nbdl.Tensor) == (Recorder, Builder, Tensor)
     assert {"Recorder", "Builder", "Tensor"} <= set(nbdl.__all__)

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl import training
-from nbdl.engine import cpu
+from nbdl.engine.cpu import executor as cpu
 from nbdl.layers import Activation, Dense, Dropout, Input
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.training import steps as training
 
 Model = nbdl.Sequential
 

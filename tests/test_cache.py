@@ -24,8 +24,9 @@ import pytest
 
 import nbdl
 from nbdl.engine import cache as kernel_cache
-from nbdl.engine import kernel, plans
-from nbdl.specs import elementwise
+from nbdl.engine import compiler as kernel
+from nbdl.engine.nets import plans
+from nbdl.units.elementwise import elementwise
 
 A = """
 import b
@@ -56,7 +57,7 @@ def deep(x):
     return math.tanh(x) + 1.0
 """
 ANOTHER = """
-from nbdl.engine.kernel import kernel
+from nbdl.engine.compiler import kernel
 @kernel
 def run(frame, op, r0, r1, c0, c1, chunk, first):
     return 7
@@ -68,7 +69,7 @@ nbdl.register(a)
 from nbdl.layers import Activation, Input
 model = nbdl.Sequential([Input((3,)), Activation("reaching")], seed=0)
 y = model.predict(np.array([[0.5, 1.0, 2.0]], np.float32))
-from nbdl.engine.kernel import statistics
+from nbdl.engine.compiler import statistics
 print(json.dumps([y[0].tolist(), statistics.compiled, statistics.loaded]))
 """
 TRAIN = """
@@ -78,7 +79,7 @@ x = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
 model = nbdl.Sequential([Dense(8, activation="relu", input_dim=6), Dropout(0.5), Dense(1)], seed=1)
 model.compile(loss="mse", optimizer="sgd")
 model.fit(x, x[:, :1], epochs=2, verbose=0, validation_split=0.2)
-from nbdl.engine.kernel import statistics
+from nbdl.engine.compiler import statistics
 print(json.dumps([model.predict(x)[:3, 0].tolist(), statistics.compiled, statistics.loaded]))
 """
 # What root may do to files whatever their mode; without it, root is an ordinary owner.
@@ -220,7 +221,7 @@ def test_an_edit_of_nbdl_itself_is_noticed(sources: Path, cache: Path, tmp_path:
     (engine / "maths.py").write_text(maths)
 
     # What emitted text imports by name is covered whole, so even a comment counts.
-    digest = "import json; from nbdl.engine.scalar import runtime_digest; print(json.dumps(runtime_digest()))"
+    digest = "import json; from nbdl.engine.emit import runtime_digest; print(json.dumps(runtime_digest()))"
     digests = [answer(digest, sources, cache, path)]
     for name in ("bits", "intrinsics", "kernel"):
         text = (engine / f"{name}.py").read_text()
@@ -534,7 +535,7 @@ def test_another_kernel_under_this_ones_name_is_noticed(process: Process) -> Non
 
 def test_a_formula_that_cannot_be_compiled_is_not_blamed_on_the_folder(process: Process) -> None:
     arguments = "frame, op, r0, r1, c0, c1, chunk, first"
-    text = f"from nbdl.engine.kernel import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
+    text = f"from nbdl.engine.compiler import kernel\n@kernel\ndef run({arguments}):\n    return frame.nonsense\n"
     with pytest.raises(numba.core.errors.NumbaError):
         kernel.load(text)
 

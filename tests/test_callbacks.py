@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from nbdl import Callback, Layer, Sequential, load_model
-from nbdl.callback import History
 from nbdl.callbacks import (
     BackupAndRestore,
     CSVLogger,
@@ -29,7 +28,8 @@ from nbdl.callbacks import (
 )
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense, Dropout
-from nbdl.notes import read_note
+from nbdl.model.notes import read_note
+from nbdl.units.callback import History
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 5)).astype(np.float32)

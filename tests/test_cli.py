@@ -35,8 +35,8 @@ from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.recipe import settle
-from nbdl.training import ENDING
+from nbdl.plugins.recipe import settle
+from nbdl.training.steps import ENDING
 
 COMMAND = (sys.executable, "-m", "nbdl")
 FAST = ("--epochs", "3", "--progress", "none")

@@ -19,14 +19,14 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Invocation
 
-from nbdl import words
 from nbdl.cli import arch
 from nbdl.cli.app import app
 from nbdl.cli.plugin_check import Report, tried
-from nbdl.entries import Entry
 from nbdl.errors import ConfigError, NbdlError
-from nbdl.registry import registry
+from nbdl.plugins import parsing as words
+from nbdl.plugins.registry import registry
 from nbdl.testing import Check, Result
+from nbdl.units.entry import Entry
 
 UNITS = '''
 """Cube: x times itself, twice.

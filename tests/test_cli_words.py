@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from nbdl.cli.app import app
 from nbdl.cli.spoken import in_options
 from nbdl.cli.train import train
-from nbdl.entries import SESSION
-from nbdl.files import write_atomically
-from nbdl.needs import remedy
+from nbdl.model.requirements import remedy
+from nbdl.storage.atomic import write_atomically
+from nbdl.units.entry import SESSION
 
 
 @pytest.fixture(autouse=True)

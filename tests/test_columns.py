@@ -18,10 +18,10 @@ import pytest
 from nbdl_standard.readers import csv
 
 import nbdl
-from nbdl.callback import Callback
 from nbdl.data.encoding import Encoding
 from nbdl.errors import ConfigError, DataError, EncodedRowsWarning, FileFormatError
 from nbdl.layers import Dense
+from nbdl.units.callback import Callback
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(50, 9, (24, 2)), columns=["a", "b"])
 SWAPPED = FRAME[["b", "a"]]

@@ -18,7 +18,7 @@ from naive.training import TwoLayers
 from nbdl import Optimizer, Sequential
 from nbdl.hookspecs import KINDS
 from nbdl.layers import Dense
-from nbdl.registry import Entry, Owner, registry
+from nbdl.plugins.registry import Entry, Owner, registry
 from nbdl.testing import Check, parametrize_with_checks
 from nbdl.testing.probe import forced
 from nbdl.testing.suite import checks, entries, select
@@ -105,8 +105,8 @@ def train_and_compare(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("name", ["accuracy"])
 def test_accuracy_takes_what_the_targets_ask_for(name: str) -> None:
-    from nbdl.engine.functions import same
-    from nbdl.engine.program import Recorder
+    from nbdl.program.functions import same
+    from nbdl.program.recorder import Recorder
     from nbdl.testing.probe import Probe
 
     rng = np.random.default_rng(5)

@@ -9,10 +9,10 @@ import pytest
 
 from nbdl import Sequential
 from nbdl.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
-from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.regularizers import OrthogonalRegularizer
 from nbdl.testing.probe import Probe, logged
 from nbdl.testing.units import fixed, with_values

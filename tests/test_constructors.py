@@ -19,7 +19,7 @@ from nbdl import Layer, Metric, Sequential, initializers, layers, losses, metric
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.optimizers import schedules
-from nbdl.registry import Entry, registry
+from nbdl.plugins.registry import Entry, registry
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,7 +10,7 @@ import pytest
 from distributions import answer, written
 
 import nbdl
-from nbdl.registry import normalise, registry
+from nbdl.plugins.registry import normalise, registry
 
 CORE = Path(nbdl.__file__).parent
 UNITS = {
@@ -46,19 +46,19 @@ IDENTIFIERS = {
 }
 # The same, in one file only.
 IN_FILE = {
-    ("engine/differentiation.py", "tanh"): "a function of `math`",
-    ("engine/maths.py", "sigmoid"): "mathematics of the scalar language",
-    ("engine/maths.py", "cosine"): "mathematics of the scalar language",
-    ("initializing.py", "truncatednormal"): "what initializers draw from",
+    ("program/language/derivative.py", "tanh"): "a function of `math`",
+    ("program/language/maths.py", "sigmoid"): "mathematics of the scalar language",
+    ("program/language/maths.py", "cosine"): "mathematics of the scalar language",
+    ("units/random.py", "truncatednormal"): "what initializers draw from",
     ("cli/figures.py", "r2"): "what `nbdl evaluate` prints, in the data's own units",
     ("cli/figures.py", "rmse"): "what `nbdl evaluate` prints, in the data's own units",
-    ("recipe.py", "maxtime"): "an option of the command line, for recipes to understand",
+    ("plugins/recipe.py", "maxtime"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "maxtime"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "dropout"): "an option of the command line, for recipes to understand",
     ("cli/train.py", "l2"): "an option of the command line, for recipes to understand",
     ("engine/cuda/dialect.py", "tanh"): "one of the names of libdevice's functions",
 }
-COMPILER = "engine/kernel.py"
+COMPILER = "engine/compiler.py"
 
 
 def core_files() -> list[Path]:
@@ -244,7 +244,7 @@ def test_nbdl_trains_without_the_standard_units(tmp_path: Path) -> None:
         import json, sys, warnings
         warnings.simplefilter("error")
         import numpy as np, nbdl
-        from nbdl.registry import registry
+        from nbdl.plugins.registry import registry
         assert not registry.broken, registry.broken
         from nbdl.layers import Scaled
         x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")

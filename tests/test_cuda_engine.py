@@ -28,18 +28,21 @@ if not availability.simulated():
     pytest.skip("kernels run in the simulator: set NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
 from nbdl import Sequential
-from nbdl.engine.cuda import columns, feed, lowering, open_runtime, product, rows
+from nbdl.engine.cuda import column_text as columns
+from nbdl.engine.cuda import feed, lowering, open_runtime
+from nbdl.engine.cuda import product_text as product
+from nbdl.engine.cuda import row_text as rows
 from nbdl.engine.cuda.executor import Executor, row_indices
 from nbdl.engine.cuda.fusion import MOST_OPERATIONS, Fusion, Group, accepts
 from nbdl.engine.cuda.lowering import Lowering
-from nbdl.engine.cuda.words import GPU, SIMULATOR, Launch, Sizes
-from nbdl.engine.functions import add, same, times
-from nbdl.engine.program import Operation, Recorder, Tensor
+from nbdl.engine.cuda.text import GPU, SIMULATOR, Launch, Sizes
 from nbdl.engine.random import uniform
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.programs import recorded
+from nbdl.network.programs import recorded
+from nbdl.program.functions import add, same, times
+from nbdl.program.recorder import Operation, Recorder, Tensor
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import SEED, Array, Outcome, Probe, Record, assert_close, logged
 from nbdl.testing.units import fixed, generator, reals, with_values

@@ -31,7 +31,7 @@ from fake_cuda.cublas import Library
 import nbdl
 from nbdl.engine.cuda import executor, feed, simulated
 from nbdl.engine.cuda import runtime as cuda_runtime
-from nbdl.engine.cuda.words import SIMULATOR
+from nbdl.engine.cuda.text import SIMULATOR
 from nbdl.layers import Dense, Dropout
 
 SCALED = KernelText(

@@ -23,10 +23,10 @@ if not availability.simulated():
 from test_divergence import Fragile
 
 import nbdl
-from nbdl import training
 from nbdl.engine.cuda import executor, feed, fusion, mirror, open_runtime
 from nbdl.errors import DataError, DeviceError, DivergenceError, NbdlError
 from nbdl.layers import Dense, Dropout
+from nbdl.training import steps as training
 
 ROWS, BATCH = 7, 2  # an epoch is a graph of the simulator's, three steps, and a short last batch
 RNG = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_predictions_and_figures_of_any_number_of_rows(monkeypatch: pytest.Monke
         gpu, cpu = ([model.predict(X[:rows]), model.evaluate(X[:rows], Y[:rows])] for model in models)
         np.testing.assert_allclose(gpu[0], cpu[0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(gpu[1], cpu[1], rtol=1e-5)
-    monkeypatch.setattr("nbdl.inference.rows_at_once", lambda *given: 3)
+    monkeypatch.setattr("nbdl.training.evaluate.rows_at_once", lambda *given: 3)
     np.testing.assert_allclose(models[0].predict(X), models[1].predict(X), rtol=1e-5, atol=1e-6)
     assert models[0].predict(X[:0]).shape == (0, 2)
 

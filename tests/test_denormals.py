@@ -20,17 +20,17 @@ from numba import njit, prange
 
 import nbdl
 from nbdl import Layer, Sequential
-from nbdl.engine import frame as words
+from nbdl.engine.compiler import address, load
+from nbdl.engine.cpu import layout as words
+from nbdl.engine.cpu.driver import parallel_driver
+from nbdl.engine.cpu.intrinsics import flush_denormals, restore_denormals
+from nbdl.engine.cpu.texts import HEAD, INTRINSICS
+from nbdl.engine.cpu.threads import parallel_region
 from nbdl.engine.denormals import flushed, module
-from nbdl.engine.driver import parallel_driver
-from nbdl.engine.intrinsics import flush_denormals, restore_denormals
-from nbdl.engine.kernel import address, load
-from nbdl.engine.kernels import HEAD, INTRINSICS
-from nbdl.engine.scalar import Emitter
-from nbdl.engine.threads import parallel_region
+from nbdl.engine.emit import Emitter
 from nbdl.errors import DivergenceError
-from nbdl.inference import run_rows
 from nbdl.layers import Dense
+from nbdl.training.evaluate import run_rows
 
 pytestmark = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"), reason="other processors keep denormals"

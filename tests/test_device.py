@@ -28,16 +28,20 @@ from click.testing import CliRunner, Result
 from test_divergence import Fragile
 
 import nbdl
-from nbdl import inference, placing, training
 from nbdl.cli import doctor, warmup
 from nbdl.cli.app import app
-from nbdl.engine import cpu, cuda, executors
-from nbdl.engine.checked import CheckedExecutor
+from nbdl.engine import cuda
+from nbdl.engine import select as executors
+from nbdl.engine.cpu import executor as cpu
+from nbdl.engine.cpu.checked import CheckedExecutor
 from nbdl.engine.cuda import availability
 from nbdl.engine.store import aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, DeviceLostError, DivergenceError
 from nbdl.layers import Dense, Dropout
-from nbdl.placing import DeviceWarning
+from nbdl.network import device as placing
+from nbdl.network.device import DeviceWarning
+from nbdl.training import evaluate as inference
+from nbdl.training import steps as training
 
 ROWS, BATCH = 70, 16
 X = np.random.default_rng(0).normal(size=(ROWS, 6)).astype(np.float32)

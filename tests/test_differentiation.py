@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from nbdl.engine.differentiation import derivative
-from nbdl.engine.source import ScalarError
+from nbdl.program.language.derivative import derivative
+from nbdl.program.language.source import ScalarError
 
 
 def helper(z: float, k: float = 2.0) -> float:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl import Layer, training
-from nbdl.engine.checked import CheckedExecutor
+from nbdl import Layer
+from nbdl.engine.cpu.checked import CheckedExecutor
 from nbdl.errors import ConfigError, DivergenceError, NbdlError
 from nbdl.layers import Activation, Dense, Dropout
-from nbdl.registry import registry
-from nbdl.specs import elementwise
+from nbdl.plugins.registry import registry
+from nbdl.training import steps as training
+from nbdl.units.elementwise import elementwise
 
 Array = Any
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nbdl import Activation, Layer
-from nbdl.entries import SESSION, Entry
-from nbdl.reference.description import describe, signature_of
-from nbdl.reference.docstrings import parse
-from nbdl.registry import registry
+from nbdl.plugins.reference.description import describe, signature_of
+from nbdl.plugins.reference.docstrings import parse
+from nbdl.plugins.registry import registry
+from nbdl.units.entry import SESSION, Entry
 
 OWN = """
 Cube: x times itself,

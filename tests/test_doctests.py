@@ -28,7 +28,7 @@ ran: dict[str, int] = {}
 
 @pytest.mark.parametrize("name", FOUND)
 def test_the_examples_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbdl import seeding
+    from nbdl.network import seeds as seeding
 
     monkeypatch.setattr(seeding, "_state", {})  # an example may call set_random_seed
     try:
@@ -43,7 +43,7 @@ def test_the_examples_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert "nbdl.model" in FOUND
+    assert "nbdl.model.sequential" in FOUND
     assert "nbdl_standard.layers.dense" in FOUND
     if len(ran) == len(FOUND):
         assert sum(ran.values()) > 20

@@ -11,9 +11,9 @@ import pytest
 from numba import njit
 
 import nbdl
-from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense, Embedding, Flatten, Input, Permute, Reshape
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import Probe, forced, logged
 from nbdl.testing.units import fixed, with_values

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbdl import Layer, Sequential
-from nbdl.engine.functions import add, same, times
-from nbdl.engine.kernels import map_text
-from nbdl.engine.plain import reference_function
-from nbdl.engine.program import Recorder, Tensor
+from nbdl.engine.cpu.texts import map_text
 from nbdl.engine.random import uniform
-from nbdl.engine.source import ScalarError, definition
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError, KernelError, NbdlError
+from nbdl.program.functions import add, same, times
+from nbdl.program.language.plain import reference_function
+from nbdl.program.language.source import ScalarError, definition
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.numbers import DOUBLE, llvm_of
 from nbdl.testing.probe import SEED, Array, Probe, assert_close, forced, logged
 from nbdl.testing.units import fixed, generator, reals, with_values

@@ -26,16 +26,16 @@ from nbdl import Layer, Sequential, activations
 from nbdl.cli.app import app
 from nbdl.data.encoding import Encoding
 from nbdl.data.table import Table
-from nbdl.engine import maths
-from nbdl.engine.c_program import planned
-from nbdl.engine.c_source import CFunctions, literal
-from nbdl.engine.functions import add, same, times
-from nbdl.engine.plain import reference_function
-from nbdl.engine.program import Tensor
-from nbdl.engine.source import ScalarError
+from nbdl.engine.c.program import planned
+from nbdl.engine.c.scalar import CFunctions, literal
 from nbdl.errors import ConfigError, UnknownNameError
 from nbdl.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, PReLU
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.program.functions import add, same, times
+from nbdl.program.language import maths
+from nbdl.program.language.plain import reference_function
+from nbdl.program.language.source import ScalarError
+from nbdl.program.recorder import Tensor
 
 COMPILER = shutil.which("gcc") or shutil.which("cc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
@@ -136,7 +136,9 @@ NETS: dict[str, Callable[[], Sequential]] = {
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize("which", NETS)
 def test_c_agrees_with_python(which: str, flags: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbdl.inputs.check_finite", lambda *_: (0.0, 0.0))  # `predict` refuses NaN; C takes all rows
+    monkeypatch.setattr(
+        "nbdl.training.inputs.check_finite", lambda *_: (0.0, 0.0)
+    )  # `predict` refuses NaN; C takes all rows
     model, source = NETS[which](), tmp_path / "net.c"
     model.export(source, name="the_net")
     done = self_test(source, *FLAGS[flags])
@@ -427,7 +429,7 @@ COLUMN = Tensor((2,), False, "index", "column")
 
 
 def test_maxima_with_ties_and_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbdl.inputs.check_finite", lambda *_: (0.0, 0.0))
+    monkeypatch.setattr("nbdl.training.inputs.check_finite", lambda *_: (0.0, 0.0))
     model, source = net(Largest(input_shape=(3,))), tmp_path / "net.c"
     model.export(source)
     values = [1.0, 2.0, -np.inf, np.inf, np.nan]
@@ -610,7 +612,7 @@ def change_encoding(model: Sequential) -> None:
 
 @pytest.mark.parametrize("change", [change_weight, change_encoding, lambda model: model.add(Activation("relu"))])
 def test_an_export_of_another_state_is_told_apart(change: Callable[[Sequential], None], tmp_path: Path) -> None:
-    from nbdl.exporting import is_export_of
+    from nbdl.model.export import is_export_of
 
     model, path = NETS["tanh"](), tmp_path / "net.c"
     model.export(path)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nbdl import files
 from nbdl.errors import ConfigError
-from nbdl.files import sweep, write_atomically, write_own
+from nbdl.storage import atomic as files
+from nbdl.storage.atomic import sweep, write_atomically, write_own
 
 POSIX = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has access lists in the place of modes")
 KILLED = """

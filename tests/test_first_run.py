@@ -19,7 +19,7 @@ from nbdl import Layer, Sequential
 from nbdl.engine import trial
 from nbdl.errors import KernelError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
 
 GOOD = """
     for i in range(x.shape[0]):
@@ -296,7 +296,7 @@ def test_values_and_weights_do_not_change_by_it(tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patched:
             if not tried:
                 patched.setattr(trial, "foreign", lambda program: [])
-                patched.setattr("nbdl.engine.cpu.foreign", lambda program: [])
+                patched.setattr("nbdl.engine.cpu.executor.foreign", lambda program: [])
             history = model.fit(X / 240.0, Y, epochs=2, batch_size=16, verbose=0).history
             outcomes.append((model.predict(X), history["loss"], *model.get_weights()))
         assert bool(trial._tried.get(body)) == tried

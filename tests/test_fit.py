@@ -167,7 +167,7 @@ def test_going_on_with_a_sequence_is_one_long_run() -> None:
 
 
 def test_smaller_batches_need_no_executor_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbdl import training
+    from nbdl.training import steps as training
 
     looked: list[int] = []
     executor = training.executor
@@ -780,7 +780,7 @@ def test_one_batch_that_does_not_fit() -> None:
 
 
 def test_each_epoch_looks_its_program_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbdl import training
+    from nbdl.training import steps as training
 
     looked: list[Any] = []
     executor = training.executor
@@ -897,7 +897,7 @@ def test_train_on_batch_sees_an_optimizer_that_needs_other_slots() -> None:
 
 
 def test_long_epochs_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("nbdl.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("nbdl.training.progress.LINE_SECONDS", 0.0)
     model = Sequential([Dense(1, input_dim=2)], seed=1)
     model.compile("sgd", "mse")
     x = np.ones((50_000, 2), np.float32)

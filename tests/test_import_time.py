@@ -44,6 +44,6 @@ def test_nothing_heavy_is_imported(case: str) -> None:
 
 
 def test_the_check_would_notice() -> None:
-    report = "import nbdl.engine.kernel, sys\nprint([name for name in ('numba',) if name in sys.modules])"
+    report = "import nbdl.engine.compiler, sys\nprint([name for name in ('numba',) if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['numba']"

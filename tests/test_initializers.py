@@ -14,9 +14,9 @@ from nbdl import Sequential
 from nbdl.engine import random
 from nbdl.errors import ConfigError
 from nbdl.initializers import Identity, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling
-from nbdl.initializing import Stream, fans
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.units.random import Stream, fans
 
 SHAPE = (300, 200)
 CUT = 0.87962566103423978  # the deviation left of a normal distribution cut at two of its own

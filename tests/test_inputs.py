@@ -15,9 +15,9 @@ import pytest
 
 import nbdl
 from nbdl.errors import ConfigError, DataError, FileFormatError, NbdlError
-from nbdl.fitting import kept_rows
 from nbdl.layers import Activation, Dense, Flatten, Input
-from nbdl.streams import is_stream
+from nbdl.training.batches import is_stream
+from nbdl.training.fit import kept_rows
 from nbdl.utils import confusion_matrix, to_categorical
 
 X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
@@ -596,7 +596,7 @@ def shifted(x: Any, by: int) -> Any:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("by", [1, 4])
 def test_rows_are_aligned_for_their_own_type(dtype: str, by: int) -> None:
-    from nbdl import inputs
+    from nbdl.training import inputs
 
     values = shifted(X.astype(dtype), by)
     rows = inputs.rows_of(values, (4,), "x")

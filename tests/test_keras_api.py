@@ -1158,7 +1158,7 @@ class HalvingPlugin:
 @pytest.fixture
 def halving() -> Any:
     """A schedule that is registered for one test."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     plugin = HalvingPlugin()
     nbdl.register(plugin)

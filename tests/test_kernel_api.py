@@ -21,12 +21,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nbdl
+from nbdl.engine.cpu.texts import kernel_text, map_text
 from nbdl.engine.cuda import availability
-from nbdl.engine.kernel_errors import author_line, explained, found, plugin_of, readable
-from nbdl.engine.kernels import kernel_text, map_text
-from nbdl.engine.program import Operation, Recorder, Tensor
 from nbdl.errors import ConfigError, KernelError
 from nbdl.kernels import barrier, gemm, shared
+from nbdl.program.language.explain import author_line, explained, found, plugin_of, readable
+from nbdl.program.recorder import Operation, Recorder, Tensor
 from nbdl.testing.probe import Array, Probe, forced
 from nbdl.testing.units import fixed, with_values
 
@@ -507,7 +507,7 @@ def test_a_faulty_derivative_is_found_within_what_the_engine_composed(faulty: Mo
 def test_units_of_every_kind_are_named(faulty: ModuleType) -> None:
     """What training compiles: a function of an activation, of its derivative, of a regularizer, of a loss."""
     from nbdl.layers import Dense
-    from nbdl.specs import ELEMENTWISE, elementwise
+    from nbdl.units.elementwise import ELEMENTWISE, elementwise
 
     one, two = faulty.s_attribute, faulty.s_attribute_of_two
     cases = [
@@ -726,8 +726,8 @@ import nbdl
 import test_kernel_api as tests
 from nbdl.engine.cuda.compiler import compile_ptx
 from nbdl.engine.cuda.lowering import Lowering
-from nbdl.engine.cuda.words import GPU
-from nbdl.engine.kernel_errors import naming
+from nbdl.engine.cuda.text import GPU
+from nbdl.program.language.explain import naming
 from nbdl.errors import KernelError
 
 

@@ -27,7 +27,7 @@ from nbdl.layers import (
     Softmax,
     UnitNormalization,
 )
-from nbdl.specs import elementwise
+from nbdl.units.elementwise import elementwise
 
 X = np.random.default_rng(0).normal(size=(12, 4))
 ONE = (X[:, 0] > 0.0).astype(float)

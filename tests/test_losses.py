@@ -16,7 +16,7 @@ import nbdl
 from nbdl import Sequential, hookimpl
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
 from nbdl.testing.probe import Probe
 
 DATA = {

@@ -16,10 +16,10 @@ import pytest
 from numba import boolean, float32, njit
 from scipy import special
 
-from nbdl.engine import maths
-from nbdl.engine.bits import multiply_add, nearest, scale2
 from nbdl.engine.denormals import flushed
-from nbdl.engine.maths import exp, log
+from nbdl.program.language import maths
+from nbdl.program.language.bits import multiply_add, nearest, scale2
+from nbdl.program.language.maths import exp, log
 
 Function = Callable[..., Any]
 OPTIONS: dict[str, Any] = {

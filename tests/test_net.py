@@ -25,14 +25,14 @@ from numba.core.errors import NumbaWarning, TypingError
 from numba.experimental import jitclass
 
 from nbdl import Layer, Sequential
-from nbdl.engine import plans
-from nbdl.engine.functions import add
+from nbdl.engine.nets import plans
+from nbdl.engine.nets.net import Net
+from nbdl.engine.nets.numba_type import net_type
 from nbdl.errors import ConfigError, DataError
-from nbdl.inference import run_rows
 from nbdl.layers import Activation, Dense, Dropout, Flatten
-from nbdl.nets.net import Net
-from nbdl.nets.numba_type import net_type
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.program.functions import add
+from nbdl.training.evaluate import run_rows
 
 BY_NAME = sorted(ACTIVATIONS.keys() - {"glu", "threshold"})  # which need an even number of features, and arguments
 SMOOTH = [name for name in BY_NAME if not registry.get("activations", name).options.get("kinks")]
@@ -645,7 +645,7 @@ import numpy as np
 from numba.core import event
 from nbdl import Sequential
 from nbdl.layers import Dense
-from nbdl.engine.kernel import statistics
+from nbdl.engine.compiler import statistics
 import user
 
 model = Sequential([Dense(hidden, activation="tanh", input_dim=6), Dense(6)], seed=seed)

@@ -14,7 +14,6 @@ from nbdl_standard.layers import batch_normalization
 
 import nbdl
 from nbdl import Layer, Sequential, load_model
-from nbdl.building import Builder
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import (
@@ -29,6 +28,7 @@ from nbdl.layers import (
 )
 from nbdl.testing.probe import Probe
 from nbdl.testing.units import layer_backward, layer_forward, with_values
+from nbdl.units.builder import Builder
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(2.0, 3.0, size=(40, 6)).astype(np.float32)

@@ -15,11 +15,11 @@ from numpy.testing import assert_allclose
 
 import nbdl
 from nbdl import Layer, Regularizer, Sequential
-from nbdl.engine.functions import add, same, square, times
-from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.program.functions import add, same, square, times
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.probe import Probe, logged
 from nbdl.testing.units import fixed, generator, reals, with_values
 

@@ -13,13 +13,13 @@ import nbdl
 from nbdl import Optimizer, Sequential
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense
-from nbdl.optimizer import COMMON
+from nbdl.model.model_file import load_model
+from nbdl.network.programs import recorded
+from nbdl.network.update import new_slots
 from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Ftrl, Lion
-from nbdl.programs import recorded
-from nbdl.registry import registry
-from nbdl.saving import load_model
+from nbdl.plugins.registry import registry
 from nbdl.testing.devices import cuda_is_there
-from nbdl.updating import new_slots
+from nbdl.units.optimizer import COMMON
 
 NAMES = [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"]
 Array = np.ndarray[Any, Any]

@@ -17,8 +17,8 @@ from nbdl import Sequential
 from nbdl.cli.app import app
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.outputs import as_path
-from nbdl.session import register_file
+from nbdl.plugins.session import register_file
+from nbdl.storage.outputs import as_path
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 posix_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -202,11 +202,11 @@ def test_an_error_of_writing_names_the_file_itself(folder: Path, monkeypatch: py
     def refuse(path: Any, *rest: Any) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("nbdl.files.os.open", refuse)
+    monkeypatch.setattr("nbdl.storage.atomic.os.open", refuse)
     with pytest.raises(ConfigError, match=r"^m\.nbdl cannot be written: Permission denied"):
         net().save("m.nbdl")
     with pytest.raises(PermissionError) as caught:
-        nbdl.files.write_atomically(folder / "other", b"")
+        nbdl.storage.atomic.write_atomically(folder / "other", b"")
     assert caught.value.filename == str(folder / "other")
 
 
@@ -215,7 +215,7 @@ def test_an_error_in_the_middle_names_the_file_itself(what: str, folder: Path, m
     def fails(*arguments: Any) -> None:
         raise OSError(28, "No space left on device", *map(str, arguments[:1]))
 
-    monkeypatch.setattr(f"nbdl.files.os.{what}", fails)
+    monkeypatch.setattr(f"nbdl.storage.atomic.os.{what}", fails)
     with pytest.raises(OSError, match="No space") as caught:
         net().save("m.nbdl")
     assert caught.value.filename == str(folder / "m.nbdl")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nbdl import Optimizer
-from nbdl.registry import Entry, Owner, registry
+from nbdl.plugins.registry import Entry, Owner, registry
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))

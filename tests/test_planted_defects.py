@@ -15,9 +15,9 @@ from planted import DEFECTS, HEALTHY, Defect, named
 from planted.defect import entry
 from planted.training import unswapped, with_update
 
-from nbdl.engine import schedule
-from nbdl.engine.functions import add, times
-from nbdl.registry import Entry
+from nbdl.engine.cpu import schedule
+from nbdl.plugins.registry import Entry
+from nbdl.program.functions import add, times
 from nbdl.testing import check_unit
 from nbdl.testing.probe import Probe, forced
 from nbdl.testing.suite import checks

@@ -16,8 +16,8 @@ from distributions import THIRD_PARTY, answer, cli, pip_installed, run, written
 import nbdl
 from nbdl import hookimpl
 from nbdl.errors import PluginError, UnknownNameError
-from nbdl.registry import Registry, registry
-from nbdl.specs import elementwise
+from nbdl.plugins.registry import Registry, registry
+from nbdl.units.elementwise import elementwise
 
 UNITS = {
     "nbdl-calibration": {"PiecewiseLinear", "FactorizationMachine"},
@@ -42,7 +42,7 @@ TRAIN = """
 """
 SURVEY = """
     import json, os, traceback, warnings, nbdl
-    from nbdl.registry import Registry, registry
+    from nbdl.plugins.registry import Registry, registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         registry.load()
@@ -385,7 +385,7 @@ def test_what_a_plugin_prints_is_no_part_of_a_commands_output(site: Path, tmp_pa
     assert "hello from a plugin" in done.stderr
     code = """
         import json
-        from nbdl.registry import registry
+        from nbdl.plugins.registry import registry
         registry.load()
         print(json.dumps({str(owner): seconds for owner, seconds in registry.seconds.items()}))
     """
@@ -468,7 +468,7 @@ def test_two_threads_that_look_up_first_both_find_all(tmp_path: Path) -> None:
     site = written(tmp_path / "site", "nbdl-slow", modules, {"slow": "nbdl_slow"})
     code = """
         import json, threading, time
-        from nbdl.registry import registry
+        from nbdl.plugins.registry import registry
         found = []
         def look():
             found.append(registry.find("activations", "broken_first") is not None)
@@ -655,7 +655,7 @@ def test_a_third_partys_loss_declares_its_targets() -> None:
 
 
 def test_a_pair_is_no_loss() -> None:
-    from nbdl.units import BASES
+    from nbdl.units.unit import BASES
 
     assert BASES["losses"] is nbdl.Loss
     assert nbdl.Pair.kind == ""

@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import nbdl
-from nbdl import Sequential, profiling
+from nbdl import Sequential
 from nbdl.cli.app import app
-from nbdl.engine.profiled import ProfiledExecutor, Timing
+from nbdl.engine.cpu.profiled import ProfiledExecutor, Timing
 from nbdl.errors import ConfigError, DataError, NbdlError
+from nbdl.inspection import measure as profiling
+from nbdl.inspection.profile import OperationProfile, Profile
+from nbdl.inspection.roofline import Roofline, measure
 from nbdl.layers import Dense, Dropout
-from nbdl.profile import OperationProfile, Profile
-from nbdl.roofline import Roofline, measure
 
 SHORT = 0.01
 

@@ -13,7 +13,7 @@ import ptx
 from ptx import Made, Row
 
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.registry import Owner, registry
+from nbdl.plugins.registry import Owner, registry
 
 TARGET = ptx.TARGETS[-1]
 

@@ -14,7 +14,7 @@ from numba import float32, int64, njit
 from scipy import stats
 
 from nbdl.engine import random
-from nbdl.engine.intrinsics import wrapping_product
+from nbdl.engine.cpu.intrinsics import wrapping_product
 
 SEED = 0x0123456789ABCDEF
 KNOWN = [  # Random123's kat_vectors: counter, key, words

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import nbdl
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
 from nbdl.testing.suite import UNITS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

@@ -21,18 +21,19 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from nbdl import hookspecs, options
+from nbdl import hookspecs
 from nbdl.cli.app import COMMANDS, app, imported
-from nbdl.entries import Entry, singular
-from nbdl.options import OPTIONS, Option
-from nbdl.reference import contract
-from nbdl.reference.curves import Curve, Plot, plot_of
-from nbdl.reference.description import describe
-from nbdl.reference.folder import write
-from nbdl.reference.markdown import prose, table
-from nbdl.reference.pages import COMPUTING, gaps, mark, pages
-from nbdl.reference.plots import COLOURS, GREY, svg
-from nbdl.registry import registry
+from nbdl.plugins import options
+from nbdl.plugins.options import OPTIONS, Option
+from nbdl.plugins.reference import contract
+from nbdl.plugins.reference.curves import Curve, Plot, plot_of
+from nbdl.plugins.reference.description import describe
+from nbdl.plugins.reference.folder import write
+from nbdl.plugins.reference.markdown import prose, table
+from nbdl.plugins.reference.pages import COMPUTING, gaps, mark, pages
+from nbdl.plugins.reference.plots import COLOURS, GREY, svg
+from nbdl.plugins.registry import registry
+from nbdl.units.entry import Entry, singular
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "scripts" / "reference"

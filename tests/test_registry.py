@@ -18,10 +18,10 @@ from distributions import answer, run, written
 
 import nbdl
 from nbdl import hookimpl
-from nbdl.entries import Owner
 from nbdl.errors import ConfigError, PluginError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.units.entry import Owner
 
 THIEF = Owner("thief", "nbdl-thief", "1.0")
 UNITS = """
@@ -33,7 +33,7 @@ UNITS = """
 """
 NAMES = """
     import json, warnings
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         registry.load()
@@ -326,7 +326,7 @@ WAITING = """
 BOTH = """
     import faulthandler, json, threading, time
     faulthandler.dump_traceback_later(60, exit=True)
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
     def importing():
         import t_waiting
     first = threading.Thread(target={first})

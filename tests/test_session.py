@@ -19,10 +19,10 @@ import pytest
 
 import nbdl
 from nbdl import hookimpl
-from nbdl.engine import from_bytecode
 from nbdl.errors import ConfigError, PluginError, UnknownNameError
 from nbdl.layers import Dense
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
+from nbdl.program.language import bytecode as from_bytecode
 
 
 @pytest.fixture(autouse=True)
@@ -409,7 +409,7 @@ def test_a_pair_of_functions_may_have_older_spellings_of_its_arguments() -> None
 
 def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbdl import hookspecs
-    from nbdl.registry import Registry
+    from nbdl.plugins.registry import Registry
 
     def register_constraints(register: Any) -> None:
         """Older."""

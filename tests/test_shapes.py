@@ -13,12 +13,12 @@ from test_export_c import FLAGS, library, pointer, self_test
 
 import nbdl
 from nbdl.engine import trial
-from nbdl.engine.bodies import take
-from nbdl.engine.functions import add, times
-from nbdl.engine.kernels import kernel_text
-from nbdl.engine.program import Recorder, Tensor
+from nbdl.engine.cpu.texts import kernel_text
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense, Embedding, Flatten, Permute, RepeatVector, Reshape
+from nbdl.program.bodies import take
+from nbdl.program.functions import add, times
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import Probe, forced
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 

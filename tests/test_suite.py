@@ -20,9 +20,9 @@ from planted.layers import Dice, Plain, Unscaled
 
 import nbdl.testing
 from nbdl import options
-from nbdl.engine.functions import add
 from nbdl.hookspecs import KINDS
-from nbdl.registry import Owner, registry
+from nbdl.plugins.registry import Owner, registry
+from nbdl.program.functions import add
 from nbdl.testing import (
     Check,
     check_plugin,
@@ -311,7 +311,7 @@ def test_the_pytest_plugin_imports_nothing_until_it_is_used(tmp_path: Path) -> N
     said = run(tmp_path, "-s", site=tmp_path)
     loaded = next(line for line in said.splitlines() if ">" in line)
     assert "'nbdl.pytest_plugin'" in loaded
-    for module in ("numpy", "numba", "pluggy._nothing", "nbdl.testing", "nbdl.registry", "nbdl.hookspecs", "rich"):
+    for module in ("numpy", "numba", "pluggy._nothing", "nbdl.testing", "nbdl.plugins.registry", "rich"):
         assert f"'{module}'" not in loaded
 
 

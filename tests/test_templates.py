@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import nbdl
-from nbdl import scaffold
 from nbdl.cli.app import app
 from nbdl.errors import ConfigError, PluginError
-from nbdl.registry import registry
+from nbdl.plugins import scaffold
+from nbdl.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = [entry.name for entry in registry.entries("templates") if entry.owner.distribution == "nbdl"]
@@ -123,8 +123,8 @@ def own_tests(folder: Path, **environment: str) -> dict[str, dict[str, str]]:
 
 
 def test_there_is_a_template_for_every_kind() -> None:
-    from nbdl.entries import singular
     from nbdl.hookspecs import KINDS as HOOKS
+    from nbdl.units.entry import singular
 
     assert sorted(KINDS) == sorted(singular(kind) for kind in HOOKS)
     assert set(PLANTED) == set(KINDS)

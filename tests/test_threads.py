@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl.engine import cpu, driver
-from nbdl.engine.kernel import load
-from nbdl.engine.scalar import function_text
-from nbdl.engine.threads import Tuner, usable_threads
+from nbdl.engine.compiler import load
+from nbdl.engine.cpu import driver
+from nbdl.engine.cpu import executor as cpu
+from nbdl.engine.cpu.threads import Tuner, usable_threads
+from nbdl.engine.emit import function_text
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 
@@ -343,7 +344,7 @@ def test_a_child_that_is_forked_while_a_kernel_is_loaded_can_load_one(tmp_path: 
         import os, signal, threading, time
         from nbdl.engine import kernel, threads
 
-        head = "from nbdl.engine.kernel import kernel\\n@kernel\\n"
+        head = "from nbdl.engine.compiler import kernel\\n@kernel\\n"
         text = head + "def run(a, b, c, d, e, f, g, h):\\n    return NUMBER\\n"
         inside, imported = threading.Event(), kernel._imported
 

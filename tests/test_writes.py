@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nbdl.engine.program import Recorder
 from nbdl.errors import KernelError
 from nbdl.kernels import gemm
+from nbdl.program.recorder import Recorder
 
 HERE = Path(__file__)
 

@@ -26,7 +26,7 @@ from nbdl.errors import (
     PluginError,
     safe,
 )
-from nbdl.placing import DeviceWarning
+from nbdl.network.device import DeviceWarning
 
 COMMANDS = {
     "train": "nbdl.cli.train:train",
@@ -201,7 +201,7 @@ class PluginCommand(click.Command):
 
 def plugin_commands() -> dict[str, click.Command]:
     """Return the commands of plugins by name."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     with plain_warnings():
         registry.load()

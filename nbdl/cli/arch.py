@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbdl import words
 from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
-from nbdl.recipe import Stage
+from nbdl.plugins import parsing as words
+from nbdl.plugins.recipe import Stage
 
 EXAMPLE = "inputs-units[:activation]-units[:activation], such as 64-32:tanh-10"
 PART = re.compile(r"(?P<units>[0-9]*)(?P<activation>:[^:(]*(?:\(.*)?)?")
@@ -80,7 +80,7 @@ def _stage(text: str, start: int, part: str) -> Stage:
 
 def _activation(text: str, start: int, written: str) -> str:
     """The activation with its registered name; it can be made."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     try:
         found = words.entry("activations", written)

@@ -20,8 +20,8 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from nbdl.entries import Entry
-    from nbdl.registry import Registry
+    from nbdl.plugins.registry import Registry
+    from nbdl.units.entry import Entry
 
 Items: TypeAlias = "list[CompletionItem[str]]"
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], Items]
@@ -59,7 +59,7 @@ def complete(app: click.Command) -> None:
 
 def known_registry() -> Registry:
     """Return the registry; broken plugins are left out without a message."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     registry.load(quiet=True)
     return registry
@@ -150,7 +150,7 @@ def kinds(ctx: click.Context) -> Iterable[str]:
 
 def all_units(ctx: click.Context) -> Iterable[str]:
     """Return every unit: by its name, and by kind and name."""
-    from nbdl.entries import singular
+    from nbdl.units.entry import singular
 
     entries = known_registry().entries()
     return [*(entry.name for entry in entries), *(f"{singular(entry.kind)}/{entry.name}" for entry in entries)]
@@ -180,7 +180,7 @@ def or_files(words: Callable[[click.Context], Iterable[str]]) -> Completer:
 
 def devices(ctx: click.Context) -> Iterable[str]:
     """Return the names of devices."""
-    from nbdl.placing import DEVICES
+    from nbdl.network.device import DEVICES
 
     return DEVICES
 

@@ -77,7 +77,7 @@ def installed(package: str) -> str:
 
 def threads() -> dict[str, Any]:
     """Return how many threads are there and used."""
-    from nbdl.engine.threads import available, usable_threads
+    from nbdl.engine.cpu.threads import available, usable_threads
 
     return {"processors": os.cpu_count(), "allowed": available(), "used": usable_threads()}
 
@@ -86,7 +86,7 @@ def blas() -> dict[str, Any]:
     """Return what computes matrix products, and the BLAS that NumPy brings (which nbdl does not call)."""
     import numpy as np
 
-    from nbdl.engine.products import LANES
+    from nbdl.engine.cpu.matmul import LANES
 
     built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     return {
@@ -111,8 +111,8 @@ def cache() -> dict[str, Any]:
 def cuda() -> dict[str, Any]:
     """Return what there is to run on an NVIDIA GPU, and what is missing for that; nothing of it is needed."""
     from nbdl.engine.cuda.availability import problem
-    from nbdl.engine.executors import device
-    from nbdl.placing import stand_in
+    from nbdl.engine.select import device
+    from nbdl.network.device import stand_in
 
     def usable() -> str:
         if device() != "reference" and (why := problem()):
@@ -175,7 +175,7 @@ def ptx_cache() -> str:
 
 def plugins() -> dict[str, Any]:
     """Return how many plugins there are."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     entries = registry.entries()
     packages = sorted({str(entry.owner) for entry in entries})
@@ -189,8 +189,8 @@ def environment() -> dict[str, Any]:
 
 def self_test() -> dict[str, Any]:
     """Train a small net twice; raise if it does not learn, or if the number of threads shows in the bits."""
-    from nbdl.engine.executors import device
-    from nbdl.engine.kernel import statistics
+    from nbdl.engine.compiler import statistics
+    from nbdl.engine.select import device
     from nbdl.errors import NbdlError
 
     began = time.perf_counter()
@@ -214,7 +214,7 @@ def trained(threads: int | None) -> tuple[dict[str, list[float]], list[bytes]]:
     import numpy as np
 
     from nbdl import Sequential
-    from nbdl.recipe import Request, choose, settle
+    from nbdl.plugins.recipe import Request, choose, settle
 
     random = np.random.default_rng(0)
     x = random.normal(size=(256, 8)).astype(np.float32)

@@ -53,7 +53,7 @@ def export(
     nbdl export digits.nbdl -o net/digits.c --name digits_net --header
     nbdl export digits.nbdl --check digits.c
     """
-    from nbdl.exporting import export_model, exporter, is_export_of
+    from nbdl.model.export import export_model, exporter, is_export_of
 
     if check is not None:
         if format is not None or output is not None or name is not None or header:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nbdl.data.encoding import Encoding
     from nbdl.data.target import Data
-    from nbdl.model import Sequential
+    from nbdl.model.sequential import Sequential
 
 
 IMBALANCED = 0.8  # a share of the most frequent class from which on accuracy alone misleads

@@ -34,7 +34,7 @@ def resolved(ctx: click.Context, _: click.Parameter, name: str) -> str:
     """Return the device to ask for, before anything is read; say once why "auto" is the CPU, or what is no GPU."""
     if ctx.resilient_parsing:
         return name
-    from nbdl.placing import resolve, stand_in
+    from nbdl.network.device import resolve, stand_in
 
     device = resolve(name)
     if what := stand_in(device):
@@ -81,7 +81,7 @@ def load_files(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -
     """Register the units of files, before anything else is looked at."""
     if ctx.resilient_parsing:
         return
-    from nbdl.session import register_file
+    from nbdl.plugins.session import register_file
 
     for file in files:
         register_file(file)

@@ -89,7 +89,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from nbdl.duration import seconds_of
+        from nbdl.units.durations import seconds_of
 
         try:
             return seconds_of(value)

@@ -24,9 +24,9 @@ from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, counted, did_you_mean
 
 if TYPE_CHECKING:
-    from nbdl.entries import Entry, Owner
-    from nbdl.registry import Registry
+    from nbdl.plugins.registry import Registry
     from nbdl.testing import Check, Result
+    from nbdl.units.entry import Entry, Owner
 
 SIMULATOR = "NUMBA_ENABLE_CUDASIM"
 FAILED = "failed"
@@ -147,10 +147,10 @@ def units_of(registry: Registry, what: str) -> list[Entry]:
 
 def owner_of(registry: Registry, what: str) -> Owner | None:
     """Return the owner that a package's name, a plugin's name or a file stands for; None for anything else."""
-    from nbdl.entries import normalise
+    from nbdl.units.entry import normalise
 
     if what.endswith(".py") or (os.sep in what and Path(what).is_file()):
-        from nbdl.session import register_file
+        from nbdl.plugins.session import register_file
 
         return register_file(what)
     if Path(what).is_dir():

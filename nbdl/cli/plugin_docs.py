@@ -13,10 +13,10 @@ from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.outputs import as_path, check_folder
+from nbdl.storage.outputs import as_path, check_folder
 
 if TYPE_CHECKING:
-    from nbdl.entries import Entry, Owner
+    from nbdl.units.entry import Entry, Owner
 
 FAILED = 4  # as for anything that is wrong with a plugin
 
@@ -47,8 +47,8 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
     nbdl plugins docs nbdl-my-swish -o docs/reference
     nbdl plugins docs my_units.py -o reference --check
     """
-    from nbdl.reference.folder import foreign, left_over, remove, stale, write
-    from nbdl.reference.pages import gaps, mark, pages
+    from nbdl.plugins.reference.folder import foreign, left_over, remove, stale, write
+    from nbdl.plugins.reference.pages import gaps, mark, pages
 
     owner = chosen(package)
     entries = registered(owner)

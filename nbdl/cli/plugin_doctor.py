@@ -18,7 +18,7 @@ from nbdl.cli.plugin_info import WIDTH, wrapped
 from nbdl.cli.plugins import broken_json, broken_lines, counted, hidden_commands, loaded, numbers
 
 if TYPE_CHECKING:
-    from nbdl.registry import Registry
+    from nbdl.plugins.registry import Registry
 
 
 @click.command(cls=Command, short_help="What is loaded, how long it takes, what is broken or switched off.")
@@ -83,7 +83,7 @@ def versions() -> dict[str, str]:
 
 def found(registry: Registry) -> list[dict[str, Any]]:
     """Return a description of each plugin: those of packages first, then files and what was registered by hand."""
-    from nbdl.discovery import installed
+    from nbdl.plugins.discovery import installed
 
     units, modules = counted(registry), {plugin.owner: plugin.point.value for plugin in installed()}
     for entry in registry.entries():
@@ -102,7 +102,7 @@ def found(registry: Registry) -> list[dict[str, Any]]:
 
 def switched_off(registry: Registry) -> list[dict[str, str]]:
     """Return the plugins that the environment keeps from being loaded, each with the variable that does."""
-    from nbdl.discovery import DISABLE, LOAD, installed, listed
+    from nbdl.plugins.discovery import DISABLE, LOAD, installed, listed
 
     return [
         {**asdict(plugin.owner), "variable": DISABLE if plugin.answers_to(listed(DISABLE) or []) else LOAD}
@@ -113,7 +113,7 @@ def switched_off(registry: Registry) -> list[dict[str, str]]:
 
 def notes(registry: Registry) -> list[str]:
     """Say what is odd though nothing is broken."""
-    from nbdl.discovery import DISABLE, LOAD, STRICT, installed, listed
+    from nbdl.plugins.discovery import DISABLE, LOAD, STRICT, installed, listed
 
     text = []
     for name in registry.unmatched:

@@ -21,9 +21,9 @@ from nbdl.errors import UnknownNameError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbdl.entries import Entry
-    from nbdl.reference.description import Argument, Description
-    from nbdl.registry import Registry
+    from nbdl.plugins.reference.description import Argument, Description
+    from nbdl.plugins.registry import Registry
+    from nbdl.units.entry import Entry
 
 WIDTH = 100  # at most, and where there is no terminal
 LABEL = 12
@@ -48,7 +48,7 @@ def info(unit: str, kind: str | None, as_json: bool) -> None:
     nbdl plugins info loss/hinge
     nbdl plugins info cube --plugin-file my_units.py
     """
-    from nbdl.reference.description import describe
+    from nbdl.plugins.reference.description import describe
 
     registry = loaded()
     entries = units_named(registry, unit, kind)
@@ -68,7 +68,7 @@ def units_named(registry: Registry, unit: str, kind: str | None = None) -> list[
         UnknownNameError: There is none; the message says what is near.
     """
     from nbdl.hookspecs import KINDS
-    from nbdl.registry import kind_named
+    from nbdl.plugins.registry import kind_named
 
     before, slash, name = unit.rpartition("/")
     if slash:
@@ -82,7 +82,7 @@ def units_named(registry: Registry, unit: str, kind: str | None = None) -> list[
 
 def unknown(registry: Registry, name: str, kinds: tuple[str, ...]) -> str:
     """Say that no unit has that name in these kinds, and which have one like it."""
-    from nbdl.entries import singular
+    from nbdl.units.entry import singular
 
     known = {spelling: entry for entry in registry.entries() for spelling in (entry.name, *entry.aliases)}
     among = [spelling for spelling, entry in known.items() if entry.kind in kinds]

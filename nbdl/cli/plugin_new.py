@@ -13,10 +13,10 @@ from nbdl.cli.options import debug_option
 from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.outputs import as_path
+from nbdl.storage.outputs import as_path
 
 if TYPE_CHECKING:
-    from nbdl.registry import Entry
+    from nbdl.plugins.registry import Entry
 
 
 @click.command(cls=Command, short_help="Write a small plugin package to start from.")
@@ -46,7 +46,7 @@ def new(ctx: click.Context, name: str | None, kind: str | None, output: str | No
     nbdl plugins new my_activation --kind activation
     nbdl plugins new MyLayer --kind layer -o ~/my-layer
     """
-    from nbdl import scaffold
+    from nbdl.plugins import scaffold
 
     if name is None and kind is None:
         echo(f"nbdl plugins new NAME --kind KIND, with one of these kinds:\n{kinds()}")
@@ -74,7 +74,7 @@ def new(ctx: click.Context, name: str | None, kind: str | None, output: str | No
 
 def kinds() -> str:
     """Return the kinds of package that can be written, a line each."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     entries = registry.entries("templates")
     width = max((len(entry.name) for entry in entries), default=0)
@@ -87,8 +87,8 @@ def template(kind: str) -> Entry:
     Raises:
         ConfigError: There is none; the message says which there are.
     """
-    from nbdl.entries import singular
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
+    from nbdl.units.entry import singular
 
     entry = registry.find("templates", kind) or registry.find("templates", singular(kind))
     if entry is None:

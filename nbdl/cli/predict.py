@@ -29,14 +29,14 @@ from nbdl.cli.output import Answers, echo
 from nbdl.cli.parameters import Command
 from nbdl.cli.source import check_outputs, load, saying_how_read
 from nbdl.errors import ConfigError
-from nbdl.files import named, write_atomically
-from nbdl.outputs import as_path, check_file
+from nbdl.storage.atomic import named, write_atomically
+from nbdl.storage.outputs import as_path, check_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.data.encoding import Encoding
-    from nbdl.specs import Loss
+    from nbdl.units.elementwise import Loss
 
 ANSWER, PROBABILITY = "prediction", "probability"
 HEAD = 1 << 20  # characters of a file, among which its first line is looked for

@@ -17,7 +17,7 @@ from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command, ModelFile, Number, Whole
 from nbdl.cli.warmup import compiled
 from nbdl.errors import ConfigError
-from nbdl.recipe import Request, choose, defaults_of, settle
+from nbdl.plugins.recipe import Request, choose, defaults_of, settle
 
 WHAT = click.Choice(["train", "evaluate", "predict"])
 BY = click.Choice(["operation", "layer", "phase"])
@@ -120,7 +120,7 @@ def measured(net: Any, what: str, batch_size: int, rows: int | None, seconds: fl
     """Return the profile on random rows."""
     x = y = None
     if rows is not None:
-        from nbdl.profiling import random_data
+        from nbdl.inspection.measure import random_data
 
         x, y = random_data(net, what, batch_size, rows)
     return net.profile(x, y, batch_size=batch_size, what=what, seconds=seconds, threads=threads)

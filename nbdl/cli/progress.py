@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nbdl.callback import Callback, Logs
 from nbdl.cli.figures import number, plain, seconds
 from nbdl.cli.output import echo
+from nbdl.units.callback import Callback, Logs
 
 MODES = ("auto", "bar", "line", "json", "none")
 VALIDATED = "val_"

@@ -13,13 +13,13 @@ import click
 from nbdl.cli.figures import seconds, written
 from nbdl.cli.options import PLUGIN_FILES
 from nbdl.errors import counted
-from nbdl.placing import stand_in
+from nbdl.network.device import stand_in
 
 if TYPE_CHECKING:
     from nbdl.cli.run import Parts
     from nbdl.cli.source import Reading, Source
-    from nbdl.model import Sequential
-    from nbdl.recipe import Settings
+    from nbdl.model.sequential import Sequential
+    from nbdl.plugins.recipe import Settings
 
 
 def data_line(source: Source, parts: Parts) -> str:

@@ -16,13 +16,13 @@ from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
 from nbdl.cli.training import Training, train_and_save
 from nbdl.cli.unused import refuse_dropout, refuse_unused
 from nbdl.errors import ConfigError, DataError, counted
-from nbdl.outputs import as_path, check_file, is_model
-from nbdl.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
+from nbdl.plugins.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle
+from nbdl.storage.outputs import as_path, check_file, is_model
 
 if TYPE_CHECKING:
     from nbdl.data.encoding import Encoding
     from nbdl.data.target import Data, Task
-    from nbdl.model import Sequential
+    from nbdl.model.sequential import Sequential
 
 SUFFIX = ".nbdl"
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbdl import words
 from nbdl.cli import arch as nets
 from nbdl.cli.complete import among, column_names, files, sources, units
 from nbdl.cli.options import (
@@ -21,10 +20,11 @@ from nbdl.cli.options import (
 )
 from nbdl.cli.parameters import Command, Duration, Number, Whole
 from nbdl.cli.run import SUFFIX, Run, output_path, train_and_report
-from nbdl.recipe import defaults_of
+from nbdl.plugins import parsing as words
+from nbdl.plugins.recipe import defaults_of
 
 if TYPE_CHECKING:
-    from nbdl.registry import Entry
+    from nbdl.plugins.registry import Entry
 
 SEE_BELOW = "see below"
 SHARE = Number(0, 1, max_open=True)
@@ -48,7 +48,7 @@ class TrainCommand(Command):
 
 def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     """Return the settings of each dataset and of each recipe."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     found = [(entry, entry.options.get("recipe", {})) for entry in registry.entries("datasets")]
     found += [(entry, defaults_of(entry)) for entry in registry.entries("recipes")]

@@ -21,8 +21,8 @@ from nbdl.errors import DivergenceError, NbdlError, counted
 
 if TYPE_CHECKING:
     from nbdl.cli.run import Parts, Run
-    from nbdl.model import Sequential
-    from nbdl.recipe import Plan, Settings
+    from nbdl.model.sequential import Sequential
+    from nbdl.plugins.recipe import Plan, Settings
 
 
 def train_and_save(run: Run, trained: Training) -> None:
@@ -64,7 +64,7 @@ class Training:
     """
 
     def __init__(self, run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Settings) -> None:
-        from nbdl.saving import check_saveable
+        from nbdl.model.model_file import check_saveable
 
         def encoded(data: Any) -> tuple[Any, Any]:
             return parts.encoding.encode(data), targets_for(model.loss, parts.encoding, data, model.output_shape[-1])
@@ -152,5 +152,5 @@ def save(model: Sequential, path: Path) -> NbdlError | None:
 
 def compiled_kernels() -> int:
     """Return how many kernels this process has compiled."""
-    module = sys.modules.get("nbdl.engine.kernel")
+    module = sys.modules.get("nbdl.engine.compiler")
     return 0 if module is None else int(module.statistics.compiled)

@@ -11,7 +11,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     from nbdl.cli.run import Run
     from nbdl.cli.source import Source
-    from nbdl.recipe import Settings, Stage
+    from nbdl.plugins.recipe import Settings, Stage
 
 
 def refuse_unused(run: Run, source: Source, given: Mapping[str, Any], settings: Settings) -> None:
@@ -53,8 +53,8 @@ def refuse_dropout(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> None:
 
 def say_unused(threads: int, device: str) -> None:
     """Say on standard error where a number of threads is not what will be used."""
-    from nbdl.engine.threads import usable_threads
-    from nbdl.placing import resolve
+    from nbdl.engine.cpu.threads import usable_threads
+    from nbdl.network.device import resolve
 
     if resolve(device) != "cpu":
         echo(f"--threads {threads} is for the CPU; {device} does not use it", err=True)

@@ -20,12 +20,12 @@ from nbdl.cli.output import echo, echo_over
 from nbdl.cli.parameters import Command
 from nbdl.cli.screen import flowed
 from nbdl.errors import ConfigError, counted
-from nbdl.recipe import Plan, Recipe, Request, Settings, Stage, settle
+from nbdl.plugins.recipe import Plan, Recipe, Request, Settings, Stage, settle
 
 if TYPE_CHECKING:
-    from nbdl.engine.kernel import Statistics
-    from nbdl.model import Sequential
-    from nbdl.registry import Entry
+    from nbdl.engine.compiler import Statistics
+    from nbdl.model.sequential import Sequential
+    from nbdl.plugins.registry import Entry
 
 INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 
@@ -42,7 +42,7 @@ def warmup(verbose: bool, device: str) -> None:
     depend on what is next to what in a net: one that has a unit in new company still compiles some. Run it
     once after installing or updating; `nbdl doctor` names the folders.
     """
-    from nbdl.engine import executors
+    from nbdl.engine import select as executors
 
     if executors.device() != "cpu":
         raise ConfigError("NUMBA_DISABLE_JIT is set: programs run in plain Python, there is nothing to compile")
@@ -95,7 +95,7 @@ def cache(device: str) -> tuple[Statistics, Path | None]:
     """Return what was compiled for a device, and where it is kept."""
     if device == "cpu":
         from nbdl.engine.cache import cache_folder
-        from nbdl.engine.kernel import statistics
+        from nbdl.engine.compiler import statistics
 
         return statistics, cache_folder()
     from nbdl.engine.cuda import compiler
@@ -147,7 +147,7 @@ def toy_encoding() -> Any:
 
 def all_trials() -> Iterator[Trial]:
     """Yield a trial for every unit of every kind that compiles anything."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     for recipe in registry.entries("recipes"):
         yield Trial(f"recipe {recipe.name}", partial(net, recipe))

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from nbdl import schema
 from nbdl.data.arrays import BLOCK_ROWS, Arrays
 from nbdl.data.cells import not_finite, tally
 from nbdl.data.given import as_data, as_targets
@@ -16,6 +15,7 @@ from nbdl.data.statistics import Scale, column_scale, moments, neutral
 from nbdl.data.table import Table, listed
 from nbdl.data.target import Data, Task, class_indices, class_names, guess_task, target_values
 from nbdl.errors import DataError, did_you_mean
+from nbdl.storage import schema
 
 if TYPE_CHECKING:
     import numpy as np

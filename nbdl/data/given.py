@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbdl.columns import names_of
 from nbdl.data.arrays import Arrays
+from nbdl.data.columns import names_of
 from nbdl.data.table import Table
 from nbdl.data.target import Data
 from nbdl.errors import DataError
@@ -29,7 +29,7 @@ def as_data(given: Any, what: str = "x") -> Data:
     names = names_of(given)
     if names is not None:
         return table_of(given, names, what)
-    from nbdl.inputs import as_array
+    from nbdl.training.inputs import as_array
 
     return Arrays(what, as_array(given, what))
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from nbdl.archive import refusing
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table, listed
 from nbdl.errors import DataError, did_you_mean
+from nbdl.storage.archive import refusing
 
 Reader: TypeAlias = Callable[..., Table | Arrays]
 

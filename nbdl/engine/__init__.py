@@ -10,7 +10,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """Keras 1 and 2 have layers and models here."""
-        from nbdl.paths import elsewhere, missing
+        from nbdl.plugins.keras_paths import elsewhere, missing
 
         if name.islower():  # a module of the engine, for which `from nbdl.engine import` asks before it imports it
             raise missing(__name__, name)

@@ -2,8 +2,8 @@
 
 A kernel's file is named by a digest of its text, and Numba puts its own files beside it: an index (.nbi, a pickle) and
 machine code (.nbc). Numba does not look at whether these belong to the text. So each kernel has a seal: the digests of
-Numba's files and the byte-code of the text, under a proof that only this cache can make (`nbdl.engine.private`). Before
-Numba reads anything the seal is checked; what does not fit is removed and compiled again.
+Numba's files and the byte-code of the text, under a proof that only this cache can make (`nbdl.storage.private`).
+Before Numba reads anything the seal is checked; what does not fit is removed and compiled again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Any
 import llvmlite
 import numba
 
-from nbdl.engine.private import (
+from nbdl.errors import ConfigError
+from nbdl.storage.atomic import sweep, write_own
+from nbdl.storage.private import (
     check_private,
     check_within,
     close_to_others,
@@ -34,8 +36,6 @@ from nbdl.engine.private import (
     proof,
     read_private,
 )
-from nbdl.errors import ConfigError
-from nbdl.files import sweep, write_own
 
 WITHIN = "__pycache__"
 ABANDONED_SECONDS = 3600.0

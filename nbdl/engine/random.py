@@ -202,8 +202,8 @@ def shuffle_keys(keys: Any, key_0: int, key_1: int, epoch: int) -> None:
 
 @functools.cache
 def _shuffler() -> Any:
-    from nbdl.engine.kernel import load
-    from nbdl.engine.scalar import function_text
+    from nbdl.engine.compiler import load
+    from nbdl.engine.emit import function_text
 
     return load(function_text(shuffle_keys, 'entry("void(int64[::1], int64, int64, int64)")'))
 

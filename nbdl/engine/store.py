@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.engine.program import Tensor
 from nbdl.errors import ConfigError, FileFormatError
+from nbdl.program.recorder import Tensor
 
 Floats = NDArray[np.float32]
 LINE = 16  # floats in a cache line

@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.kernel_errors import Fault, Unset, failed, first_line, kernel_of, own, told, within
-from nbdl.engine.plain import reference_function
-from nbdl.engine.program import Operation, Program, Tensor
-from nbdl.engine.reach import reaches_by_data
 from nbdl.engine.store import Floats, Store
 from nbdl.errors import KernelError
 from nbdl.kernels import MOST_THREADS
+from nbdl.program.language.explain import Fault, Unset, failed, first_line, kernel_of, own, told, within
+from nbdl.program.language.plain import reference_function
+from nbdl.program.language.reach import reaches_by_data
+from nbdl.program.recorder import Operation, Program, Tensor
 
 SECONDS = 0.05  # for each body; the first row is always tried
 MOST_ROWS = 512
@@ -67,7 +67,7 @@ def _comes_with_nbdl(module: str) -> bool:
 
 @functools.cache
 def _own_packages() -> frozenset[str]:
-    from nbdl.discovery import installed
+    from nbdl.plugins.discovery import installed
 
     return frozenset(plugin.point.value.partition(":")[0].partition(".")[0] for plugin in installed() if plugin.own)
 

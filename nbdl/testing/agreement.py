@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.executors import device
+from nbdl.engine.select import device
 from nbdl.testing.probe import Array, Outcome, Probe, assert_close, forced
 from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
 from nbdl.testing.units import generator

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from nbdl.errors import NbdlError
-from nbdl.model import Sequential
-from nbdl.registry import Entry, registry, singular
+from nbdl.model.sequential import Sequential
+from nbdl.plugins.registry import Entry, registry, singular
 from nbdl.testing.agreement import same_bits, watching_bodies
 from nbdl.testing.suite import RECORDING, UNITS, SkipTest, Subject, check, entries
 from nbdl.testing.truths import is_its_functions
 from nbdl.testing.units import generator, layer_inputs, probes
-from nbdl.units import serialize
+from nbdl.units.unit import serialize
 
 WIDER = (70, 40)  # more than one part of a batch and than one vector of floats, few enough for Python
 
@@ -54,7 +54,7 @@ def config_comes_back(subject: Subject) -> None:
     for probe, other in zip(subject.probes, copied.probes, strict=True):
         same_bits(other.run("compiled"), probe.run("compiled"), f"{probe.title} after the config came back")
     if subject.kind == "initializers":
-        from nbdl.initializing import Stream
+        from nbdl.units.random import Stream
 
         first, second = (one((4, 3), Stream(1, 2)) for one in (unit, again))
         assert np.array_equal(first, second), "the unit gives other values after the config came back"
@@ -186,7 +186,7 @@ def comes_back_from_a_file(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nbdl"
         model.save(path)
-        from nbdl.saving import load_model
+        from nbdl.model.model_file import load_model
 
         again = load_model(path)
     assert again.get_config() == model.get_config(), "the model's config differs after loading"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdl.engine.executors import device
+from nbdl.engine.select import device
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import Probe
 from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check

@@ -14,10 +14,10 @@ import numpy as np
 from nbdl.data.arrays import Arrays
 from nbdl.data.source import read
 from nbdl.data.table import Table
-from nbdl.engine.program import Recorder, Tensor
 from nbdl.errors import ConfigError, DataError
-from nbdl.exporting import export_model, is_export_of
-from nbdl.model import Sequential
+from nbdl.model.export import export_model, is_export_of
+from nbdl.model.sequential import Sequential
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.own import Product
 from nbdl.testing.probe import Array
 from nbdl.testing.randomness import only_the_models_stream
@@ -53,7 +53,7 @@ def four_arrays(subject: Subject) -> None:
     Labels of `classes=10` are integers from 0 to 9; `task` and `recipe` are what `nbdl train` knows. Skipped where
     the data are not on this machine.
     """
-    from nbdl.recipe import settings_of
+    from nbdl.plugins.recipe import settings_of
 
     x_train, y_train, x_test, y_test = arrays = loaded(subject)
     for name, array in zip(PARTS, arrays, strict=True):
@@ -202,7 +202,7 @@ def _model(layer: Product) -> Sequential:
 
 @check("writes a whole file", "exporters")
 def writes_a_whole_file(subject: Subject) -> None:
-    """A small model becomes a file that is not empty and holds its `nbdl.exporting.fingerprint`; again the same bytes.
+    """A small model becomes a file that is not empty and holds its fingerprint; again the same bytes.
 
     By the fingerprint an export is known and may be replaced. The model stays as it is, and nothing lies beside.
     """
@@ -212,7 +212,7 @@ def writes_a_whole_file(subject: Subject) -> None:
         path = place / f"model{_suffixes(subject)[0]}"
         export_model(model, path, subject.entry.name) if _is_registered(subject) else subject.entry.target(model, path)
         assert path.is_file(), "it writes no file at the path that it is given"
-        assert is_export_of(model, path), "the file does not hold `nbdl.exporting.fingerprint(model)` near its start"
+        assert is_export_of(model, path), "the file does not hold `nbdl.model.export.fingerprint(model)` near its start"
         first = path.read_bytes()
         subject.entry.target(model, path)
         assert path.read_bytes() == first, "the second export of the same model has other bytes"
@@ -222,7 +222,7 @@ def writes_a_whole_file(subject: Subject) -> None:
 
 
 def _is_registered(subject: Subject) -> bool:
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     found = registry.find(subject.kind, subject.entry.name)
     return found is not None and found.target is subject.entry.target

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.executors import device
-from nbdl.engine.plain import reference_function
+from nbdl.engine.select import device
+from nbdl.program.language.plain import reference_function
 from nbdl.testing.agreement import by_row
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
@@ -208,7 +208,7 @@ def accurate_activation(subject: Subject) -> None:
 @functools.cache
 def llvm_of(text: str) -> str:
     """The LLVM text of a kernel; compiled in memory, since a cached one has none."""
-    from nbdl.engine import kernel
+    from nbdl.engine import compiler as kernel
 
     name = f"nbdl_inspected_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return str(kernel._from_memory(name, text).inspect_llvm())
@@ -220,8 +220,8 @@ DOUBLE = re.compile(r"\bdouble\b")
 @check("float32 only", *RECORDING)
 def float32_only(subject: Subject) -> None:
     """No kernel of the unit computes in float64: no `double` in its LLVM text."""
-    from nbdl.engine.kernels import map_text, sum_text
-    from nbdl.engine.program import pattern
+    from nbdl.engine.cpu.texts import map_text, sum_text
+    from nbdl.program.recorder import pattern
 
     if device() == "reference":
         raise SkipTest(NO_KERNELS)
@@ -236,7 +236,7 @@ def float32_only(subject: Subject) -> None:
                 over = operation.attributes["over"]
                 text, _ = sum_text(operation.function, patterns, over, operation.attributes["reduction"])
             else:
-                from nbdl.engine.kernels import kernel_text
+                from nbdl.engine.cpu.texts import kernel_text
 
                 text = kernel_text(operation)
             if DOUBLE.search(llvm_of(text)):

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.plain import reference_function
-from nbdl.optimizer import COMMON
+from nbdl.program.language.plain import reference_function
 from nbdl.testing.own import Falling
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import SkipTest, Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
+from nbdl.units.optimizer import COMMON
 
 
 @check("descends", "optimizers")

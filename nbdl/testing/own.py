@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.building import Builder
-from nbdl.engine.functions import same
-from nbdl.engine.program import Recorder, Tensor
-from nbdl.layer import Layer, Shape
-from nbdl.optimizer import Optimizer, Schedule
-from nbdl.specs import Activation, Initializer, Loss
+from nbdl.program.functions import same
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.probe import Array
+from nbdl.units.builder import Builder
+from nbdl.units.elementwise import Activation, Initializer, Loss
+from nbdl.units.layer import Layer, Shape
+from nbdl.units.optimizer import Optimizer, Schedule
 
 
 class Spread(Initializer):

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import distribution as installed
 from pathlib import Path
 
-from nbdl.discovery import DISABLE, GROUP, LOAD, STRICT, strict
-from nbdl.registry import Entry, Owner, normalise, registry
+from nbdl.plugins.discovery import DISABLE, GROUP, LOAD, STRICT, strict
+from nbdl.plugins.registry import Entry, Owner, normalise, registry
 from nbdl.testing.suite import Subject, check, entries
 
 PACKAGE = "distributions"  # the kind of the entry that stands for a whole package

@@ -11,18 +11,18 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.engine.batches import Batches
-from nbdl.engine.executors import device
-from nbdl.engine.functions import same
-from nbdl.engine.program import Program, Recorder, Tensor
 from nbdl.engine.reference import ReferenceExecutor
+from nbdl.engine.run import Batches
+from nbdl.engine.select import device
 from nbdl.engine.store import Store, Weight
+from nbdl.program.functions import same
+from nbdl.program.recorder import Program, Recorder, Tensor
 
 Array = NDArray[Any]
 Record = Callable[[Recorder, Sequence[Tensor]], "Tensor | None"]
 SEED = 20_240_229
 
-# What the scheduler would do with much larger work, by the constants of `nbdl.engine.schedule`.
+# What the scheduler would do with much larger work, by the constants of `nbdl.engine.cpu.schedule`.
 SCHEDULES: dict[str, dict[str, Any]] = {
     "tiles": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "TILE_US": 0.01, "NARROWEST": 16, "MANY_ROWS": 1 << 60},
     "blocks": {"SMALL_STEP_US": 0.0, "SMALL_CHAIN_US": 0.0, "MANY_ROWS": 1},
@@ -32,8 +32,8 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 @contextmanager
 def forced(schedule: str, parallel: bool = False) -> Iterator[None]:
     """Make the scheduler cut even small programs into "tiles" or "blocks", in parallel regions if asked."""
-    from nbdl.engine import cpu
-    from nbdl.engine import schedule as constants
+    from nbdl.engine.cpu import executor as cpu
+    from nbdl.engine.cpu import schedule as constants
 
     with mock.patch.multiple(constants, **SCHEDULES[schedule]):
         if parallel:
@@ -124,12 +124,12 @@ class Probe:
             made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
             return made
         if how.endswith("cuda"):
-            from nbdl.engine import executors
+            from nbdl.engine import select as executors
 
             make = executors.make_checked if how == "checked cuda" else executors.make
             return make(self.program, self.store, rows, kinds, slots, "cuda")
-        from nbdl.engine.checked import CheckedExecutor
-        from nbdl.engine.cpu import Executor
+        from nbdl.engine.cpu.checked import CheckedExecutor
+        from nbdl.engine.cpu.executor import Executor
 
         if how == "checked":
             return CheckedExecutor(self.program, self.store, rows, kinds, slots)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbdl.errors import did_you_mean
-from nbdl.options import unknown_option
+from nbdl.plugins.options import unknown_option
 from nbdl.testing.suite import UNITS, Subject, check, checks_for
 
 OWN = "nbdl"  # the distribution whose units must say where they come from
@@ -47,8 +47,8 @@ def documented(subject: Subject) -> None:
     A dataset has no formula. Of a unit made of functions it is the first function's docstring, or its module's where
     that registers no other unit. Units that come with nbdl say where they are from, too ("Source: ...").
     """
-    from nbdl.reference.description import own_docstring, shares_its_module
-    from nbdl.reference.docstrings import parse
+    from nbdl.plugins.reference.description import own_docstring, shares_its_module
+    from nbdl.plugins.reference.docstrings import parse
 
     entry, text = subject.entry, own_docstring(subject.entry.target)
     shared = isinstance(entry.target, type) and shares_its_module(entry.target)
@@ -64,8 +64,8 @@ def documented(subject: Subject) -> None:
 @check("documented", "readers", "exporters", "recipes", "templates")
 def functions_are_documented(subject: Subject) -> None:
     """The function's docstring opens with what it does, and explains every argument of its own ("Args:")."""
-    from nbdl.reference.description import own_docstring
-    from nbdl.reference.docstrings import parse
+    from nbdl.plugins.reference.description import own_docstring
+    from nbdl.plugins.reference.docstrings import parse
 
     doc = parse(own_docstring(subject.entry.target))
     assert doc.summary, "there is no docstring"

@@ -11,8 +11,8 @@ from unittest import SkipTest
 
 from nbdl.errors import ConfigError, NbdlError, did_you_mean
 from nbdl.hookspecs import KINDS
-from nbdl.options import CLASSES, RECORDING
-from nbdl.registry import Entry, normalise, registry
+from nbdl.plugins.options import CLASSES, RECORDING
+from nbdl.plugins.registry import Entry, normalise, registry
 
 __all__ = [
     "KINDS",
@@ -69,7 +69,7 @@ class Subject:
     @cached_property
     def large_probes(self) -> Any:
         """The same with enough rows and features to be cut into parts."""
-        from nbdl.engine.executors import device
+        from nbdl.engine.select import device
         from nbdl.testing.units import LARGE, MEDIUM, probes
 
         found = probes(self, *(MEDIUM if device() == "reference" else LARGE))
@@ -157,7 +157,7 @@ class Check:
 
 def place(entry: Entry) -> str:
     """Where a unit is: " (file:line)", or an empty string for what has no file."""
-    from nbdl.reference.description import described_functions, place_of
+    from nbdl.plugins.reference.description import described_functions, place_of
 
     functions = list(described_functions(entry.target))
     file, line = (functions[0].file, functions[0].line) if functions else place_of(entry.target)

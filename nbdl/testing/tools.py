@@ -12,7 +12,7 @@ import click
 
 from nbdl.testing.suite import Subject, check
 
-# What templates call what is to be filled in: nbdl's own words (`nbdl.scaffold`), and those of others.
+# What templates call what is to be filled in: nbdl's own words (`nbdl.plugins.scaffold`), and those of others.
 LEFT = re.compile(r"my_unit|my-unit|MyUnit|my_kind|THE_AUTHOR|THE_YEAR|\bTODO\b|\bFIXME\b|<your ")
 
 # -- commands ---------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def writes_a_package(subject: Subject) -> None:
 
 
 def _request(kind: str) -> Any:
-    from nbdl.scaffold import named
+    from nbdl.plugins.scaffold import named
 
     return named("a_trial", kind)
 

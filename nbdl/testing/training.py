@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.callback import Callback
 from nbdl.errors import NbdlError, did_you_mean
-from nbdl.model import Sequential
-from nbdl.recipe import Plan, Request, Stage, defaults_of, settle
+from nbdl.model.sequential import Sequential
+from nbdl.plugins.recipe import Plan, Request, Stage, defaults_of, settle
 from nbdl.testing.conduct import registered_model
 from nbdl.testing.learning import ROWS, task
 from nbdl.testing.probe import Array
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import generator
+from nbdl.units.callback import Callback
 
 INPUTS, OUTPUTS = 3, 4
 TASKS = ("classification", "regression")

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.building import Builder
-from nbdl.engine.functions import same
-from nbdl.engine.program import Recorder, Tensor
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
-from nbdl.recording import forward
+from nbdl.network.recording import forward
+from nbdl.network.update import descend, new_slots
+from nbdl.program.functions import same
+from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.suite import Subject
-from nbdl.updating import descend, new_slots
+from nbdl.units.builder import Builder
 
 SMALL = (5, 3)
 LARGE = (600, 48)
@@ -63,8 +63,8 @@ def fixed(name: str, values: Array, trainable: bool = True) -> Weight:
 
 def with_values(probe: Probe) -> Probe:
     """Give each weight its first values, as `Sequential` would."""
-    from nbdl.initializing import Stream
     from nbdl.testing.probe import SEED
+    from nbdl.units.random import Stream
 
     for site, weight in enumerate(probe.store.weights):
         weight.value[...] = weight.initializer(weight.tensor.shape, Stream(SEED, site))
@@ -189,7 +189,7 @@ def loss_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
 
 def pair_probe(loss: Any, name: str, y: Array, z: Array, what: str, paired: bool = True) -> Probe:
     """Values or gradient of z, by the pair's formula or by the activation and the loss one after the other."""
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     activation, pair = registry.make("activations", name), loss.pairs[name](loss)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, DataError
-from nbdl.seeding import new_seed
+from nbdl.network.seeds import new_seed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Layer, Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.layer import Layer, Shape
 
 
 def distance_squared(x: float, mean: float) -> float:
@@ -79,7 +79,7 @@ def whole_rows(layer: Layer, axis: Any, shape: Shape) -> None:
 
 def over_all_features(r: Recorder, vector: Tensor, shape: Shape) -> Tensor:
     """A vector for the last axis, repeated over the axes before it: one value for each feature of a row."""
-    from nbdl.engine.program import Tensor
+    from nbdl.program.recorder import Tensor
 
     features = math.prod(shape)
     if vector.features == features:

@@ -96,8 +96,8 @@ def products_by_nbdl(work: Training, threads: int) -> Repetition:
     """nbdl's engine on a program of the products alone, which wait for one another as they do in a step."""
     import numpy as np
 
-    from nbdl import inference
-    from nbdl.engine.executors import Batches, make
+    from nbdl.engine.select import Batches, make
+    from nbdl.training import evaluate as inference
 
     model = model_of(work)
     program = model.program("train")

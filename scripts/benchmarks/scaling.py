@@ -32,8 +32,8 @@ def report(names: Iterable[str] = GROUPS["train"], seconds: float = 2.0) -> Iter
 
 
 def _line(work: Training, seconds: float) -> str:
-    from nbdl.inputs import checked_data
-    from nbdl.profiling import Measurement
+    from nbdl.inspection.measure import Measurement
+    from nbdl.training.inputs import checked_data
 
     model = model_of(work)
     x, y, _ = training_data(work)

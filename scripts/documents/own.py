@@ -6,8 +6,8 @@ import posixpath
 from pathlib import Path
 
 from nbdl.cli.app import COMMANDS
-from nbdl.reference.pages import module_place
-from nbdl.registry import Entry, registry
+from nbdl.plugins.reference.pages import module_place
+from nbdl.plugins.registry import Entry, registry
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "scripts/reference"

@@ -20,11 +20,11 @@ from dataclasses import replace
 
 from documents.own import own_entries
 from nbdl import Layer, Loss, Metric, Optimizer, Schedule
-from nbdl.namespace import CLASSES_TOO, camel_case
-from nbdl.reference import description
-from nbdl.reference.description import Argument
-from nbdl.registry import ALSO, Entry, registry
-from nbdl.specs import metric_form
+from nbdl.plugins.namespace import CLASSES_TOO, camel_case
+from nbdl.plugins.reference import description
+from nbdl.plugins.reference.description import Argument
+from nbdl.plugins.registry import ALSO, Entry, registry
+from nbdl.units.elementwise import metric_form
 
 HEADER = "# Generated from the registry by scripts/docs.py; do not edit.\n"
 KINDS = {
@@ -219,7 +219,7 @@ def wrapped(line: str) -> str:
 
 def datasets() -> str:
     """The stub of `nbdl.datasets`, whose names are objects with `load_data`."""
-    imports = ["from nbdl.namespace import Dataset"]
+    imports = ["from nbdl.plugins.namespace import Dataset"]
     classes, names = [], []
     for entry in own_entries("datasets"):
         function = f"_{entry.name}"

@@ -70,7 +70,7 @@ class Context:
 
     def keep(self, **findings: Any) -> None:
         """Add findings; they survive whatever happens next."""
-        from nbdl.files import write_atomically
+        from nbdl.storage.atomic import write_atomically
 
         self.result.update(findings)
         write_atomically(Path(self.options.result), json.dumps(self.result, indent=1).encode())

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from nbdl import Callback, training
+from nbdl import Callback
 from nbdl.engine.cuda import executor
+from nbdl.training import steps as training
 
 NEVER = 1 << 62  # multiplications
 SLICE_SECONDS = 60.0  # so that slices grow to hold whole graphs, however slow the first steps are

@@ -117,10 +117,10 @@ class Own:
 
     def __init__(self, runtime: Any, shape: Shape, a: Any, b: Any) -> None:
         from nbdl.engine.cuda.executor import Executor
-        from nbdl.engine.cuda.words import GPU, SIMULATOR
-        from nbdl.engine.functions import same
-        from nbdl.engine.program import Recorder, Tensor
+        from nbdl.engine.cuda.text import GPU, SIMULATOR
         from nbdl.engine.store import Store, Weight
+        from nbdl.program.functions import same
+        from nbdl.program.recorder import Recorder, Tensor
 
         self.runtime, self.shape = runtime, shape
         weights = [

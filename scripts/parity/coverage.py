@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbdl.registry import ALSO, Entry, registry
+from nbdl.plugins.registry import ALSO, Entry, registry
 from parity.cases import Case
 
 KINDS = (

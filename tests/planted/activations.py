@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nbdl import Activation
-from nbdl.engine.functions import same, times
 from nbdl.errors import ConfigError
-from nbdl.registry import Owner
+from nbdl.plugins.registry import Owner
+from nbdl.program.functions import same, times
 from planted import shared
 from planted.defect import Defect, Function, Registered, entry
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from nbdl.registry import Entry, Registry, registry
+from nbdl.plugins.registry import Entry, Registry, registry
 from nbdl.testing import Check, checks_for
 from nbdl.testing.suite import SkipTest
 

@@ -13,8 +13,8 @@ import numpy as np
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
 from nbdl.errors import ConfigError, DataError
-from nbdl.exporting import fingerprint
-from nbdl.files import write_atomically
+from nbdl.model.export import fingerprint
+from nbdl.storage.atomic import write_atomically
 from planted.defect import Defect, entry
 
 # -- datasets ---------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ READ = {"suffixes": (".numbers",), "sample": "".join(f"{number}\n" for number in
 
 def described(model: Any) -> bytes:
     """A model as text, or a ConfigError."""
-    from nbdl.recording import prediction_program
+    from nbdl.network.recording import prediction_program
 
     if model.input_shape is None:
         raise ConfigError("the model's input shape is not known")

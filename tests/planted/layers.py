@@ -9,8 +9,9 @@ from unittest import mock
 import numpy as np
 
 from nbdl import Layer
-from nbdl.engine import cpu, schedule
-from nbdl.engine.functions import add, same, times
+from nbdl.engine.cpu import executor as cpu
+from nbdl.engine.cpu import schedule
+from nbdl.program.functions import add, same, times
 from planted.activations import counting_rows, exponential, swallowing, wrapping
 from planted.defect import Defect, Function, entry
 

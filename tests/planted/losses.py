@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nbdl import Loss, elementwise_pair
-from nbdl.engine.functions import per, times
+from nbdl.program.functions import per, times
 from planted.defect import Defect, entry
 
 

@@ -54,8 +54,8 @@ class Shaking(Callback):
 
 
 def planned(request: Any, units: int | None = None, rate: float = 0.05, sizes: tuple[int, ...] | None = None) -> Any:
+    from nbdl.plugins.registry import registry
     from nbdl.recipe import Plan
-    from nbdl.registry import registry
     from nbdl.testing.own import Product
 
     wanted = [stage.units for stage in request.stages] or [8, units or request.outputs]

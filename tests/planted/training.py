@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbdl import Metric, Optimizer, Schedule
-from nbdl.engine.functions import per
+from nbdl.program.functions import per
 from planted.defect import Defect, Function, entry
 from planted.losses import squared
 

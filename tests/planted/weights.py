@@ -9,7 +9,7 @@ import numpy as np
 
 from nbdl import Constraint, Initializer
 from nbdl.errors import ConfigError
-from nbdl.initializing import fans
+from nbdl.units.random import fans
 from planted.defect import Defect, entry
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.batches import Batches, Finding, Report
 from nbdl.engine.cuda.executor import Executor, row_indices
-from nbdl.engine.cuda.words import STATUS
-from nbdl.engine.program import Operation, Tensor
+from nbdl.engine.cuda.text import STATUS
+from nbdl.engine.run import Batches, Finding, Report
+from nbdl.program.recorder import Operation, Tensor
 
 
 class CheckedExecutor(Executor):

@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from nbdl.engine.cache import default_cache_folder, warn_once
+from nbdl.engine.compiler import Statistics
 from nbdl.engine.cuda.availability import TOOLKITS, compiler_problem
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.engine.kernel import Statistics
-from nbdl.engine.private import check_private, is_proved, make_private, proof, read_private
 from nbdl.errors import ConfigError
-from nbdl.files import sweep, write_own
+from nbdl.storage.atomic import sweep, write_own
+from nbdl.storage.private import check_private, is_proved, make_private, proof, read_private
 
 ENTRY = "run"
 TOOLCHAIN = ("numba-cuda", "numba-cuda-mlir", "numba", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")

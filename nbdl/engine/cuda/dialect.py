@@ -37,7 +37,7 @@ NUMPY = {name: name for name in _NUMPY.split()} | {f"a{name}": f"arc{name}" for 
 
 # Compiled with libdevice. The angle is x less a multiple n of pi / 2, in [-pi/4, pi/4]: for small x by subtracting n
 # times pi / 2 in three pieces, with fused multiply-adds; for large x by the 96 bits of 2 / pi that matter for x's
-# exponent, times x's 24 bits, in integers (Payne and Hanek). The polynomials are those of nbdl.engine.maths.
+# exponent, times x's 24 bits, in integers (Payne and Hanek). The polynomials are those of nbdl.program.language.maths.
 ANGLES = '''
 TWO_OVER_PI = float32(0.6366197723675814)
 HALF_PI_1 = float32(-1.57079601287841796875)

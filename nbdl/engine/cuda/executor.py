@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbdl.engine.batches import Batches, Report, Words
 from nbdl.engine.cuda.base import LoadedKernel
 from nbdl.engine.cuda.feed import device_dtype, feed
 from nbdl.engine.cuda.kernel_text import KernelText, Pointer
 from nbdl.engine.cuda.lowering import Lowering
 from nbdl.engine.cuda.mirror import Mirror, of_store
-from nbdl.engine.cuda.steps import CLOSING_PARAMETERS, OPENING_PARAMETERS, closing_text, opening_text
-from nbdl.engine.cuda.words import (
+from nbdl.engine.cuda.step_text import CLOSING_PARAMETERS, OPENING_PARAMETERS, closing_text, opening_text
+from nbdl.engine.cuda.text import (
     COUNTER,
     CURSOR,
     FIRST,
@@ -42,10 +41,11 @@ from nbdl.engine.cuda.words import (
     Sizes,
     divided,
 )
-from nbdl.engine.kernel_errors import naming
-from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.run import Batches, Report, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
+from nbdl.program.language.explain import naming
+from nbdl.program.recorder import Operation, Program, Tensor
 
 TABLE_WORDS = 1 << 22  # of a slice: longer ones are run in parts
 MOST_STEPS = 4096
@@ -54,7 +54,7 @@ DIRECT = 2  # times that a step is launched before it is worth a graph
 
 
 class Executor:
-    """A program made ready to run on a GPU for up to `rows` rows a step; as `nbdl.engine.cpu.Executor`.
+    """A program made ready to run on a GPU for up to `rows` rows a step; as `nbdl.engine.cpu.executor.Executor`.
 
     Args:
         runtime: of the device, or the simulator's.

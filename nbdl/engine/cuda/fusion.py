@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from nbdl.engine.cuda.columns import parts_of_rows
-from nbdl.engine.cuda.product import choose
-from nbdl.engine.cuda.words import Sizes
-from nbdl.engine.functions import same
-from nbdl.engine.program import Operation, Program, Tensor, pattern
-from nbdl.engine.schedule import ORDERED_PHASES
+from nbdl.engine.cpu.schedule import ORDERED_PHASES
+from nbdl.engine.cuda.column_text import parts_of_rows
+from nbdl.engine.cuda.product_text import choose
+from nbdl.engine.cuda.text import Sizes
+from nbdl.program.functions import same
+from nbdl.program.recorder import Operation, Program, Tensor, pattern
 
 MOST_OPERATIONS = 24  # of a group: registers and parameters are limited
 LASTING = ("weight", "slot", "gradient", "log", "output")

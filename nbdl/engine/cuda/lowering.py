@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nbdl.engine.cuda.bodies import body_launch
-from nbdl.engine.cuda.columns import columns_launch
+from nbdl.engine.cuda.body_text import body_launch
+from nbdl.engine.cuda.column_text import columns_launch
 from nbdl.engine.cuda.fusion import Fusion, Group
-from nbdl.engine.cuda.product import product_launch
-from nbdl.engine.cuda.rows import rows_launch
-from nbdl.engine.cuda.steps import check_launch
-from nbdl.engine.cuda.words import Argument, Launch, Sizes, Writer, divided
-from nbdl.engine.kernel_errors import naming
-from nbdl.engine.program import Operation, Program, Tensor
+from nbdl.engine.cuda.product_text import product_launch
+from nbdl.engine.cuda.row_text import rows_launch
+from nbdl.engine.cuda.step_text import check_launch
+from nbdl.engine.cuda.text import Argument, Launch, Sizes, Writer, divided
 from nbdl.errors import ConfigError
+from nbdl.program.language.explain import naming
+from nbdl.program.recorder import Operation, Program, Tensor
 
 ALIGNMENT = 64  # floats: what a warp reads at once starts on 256 bytes
 MOST_ELEMENTS = 2**31 - 1  # kernels count in int32

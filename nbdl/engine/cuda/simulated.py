@@ -26,8 +26,8 @@ from nbdl.engine.cuda import dialect
 from nbdl.engine.cuda.base import Argument, BaseRuntime, Dimensions, Graph, LoadedKernel, Product, as_bytes
 from nbdl.engine.cuda.kernel_text import ITEM_SIZE, KernelText, Pointer
 from nbdl.engine.denormals import flushed
-from nbdl.engine.kernel_errors import author_line, failed
 from nbdl.errors import KernelError
+from nbdl.program.language.explain import author_line, failed
 
 MOST_THREADS = 32  # of a block: each is a thread of Python
 QUICK = 1e-5  # seconds until Python switches threads

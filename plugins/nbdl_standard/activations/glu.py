@@ -11,8 +11,8 @@ from nbdl_standard.activations.sigmoid import f as sigmoid
 from nbdl_standard.activations.sigmoid import slope
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.layer import Shape
 
 
 def gated(x: Any, half: Any, y: Any) -> None:

@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.engine.functions import per, same, times
+from nbdl.program.functions import per, same, times
 from nbdl_standard.activations.last_axis import LastAxis
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def subtract(x: float, m: float) -> float:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nbdl import Callback, hookimpl, schema
+from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.files import sweep, write_own
-from nbdl.notes import noted, read_note
-from nbdl.outputs import as_path, check_file, check_folder
+from nbdl.model.notes import noted, read_note
+from nbdl.storage import schema
+from nbdl.storage.atomic import sweep, write_own
+from nbdl.storage.outputs import as_path, check_file, check_folder
 
 PREFIX = "epoch-"
 NAME = re.compile(rf"{PREFIX}(\d{{6,}})\.nbdl")
@@ -51,7 +52,7 @@ class BackupAndRestore(Callback):
         self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.saving import why_not_resumable
+        from nbdl.model.model_file import why_not_resumable
 
         self._ended, self._waiting = False, 0
         problem = why_not_resumable(self.model)
@@ -82,7 +83,7 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         """Back up the epochs that are done and not in a backup yet."""
-        from nbdl.saving import model_bytes
+        from nbdl.model.model_file import model_bytes
 
         if not self._waiting:
             return

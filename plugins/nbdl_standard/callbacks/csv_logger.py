@@ -10,8 +10,8 @@ from typing import Any
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.files import write_atomically
-from nbdl.outputs import as_path, check_file
+from nbdl.storage.atomic import write_atomically
+from nbdl.storage.outputs import as_path, check_file
 
 EPOCH, MISSING = "epoch", "NA"
 Row = list[str]

@@ -8,11 +8,12 @@ import string
 from pathlib import Path
 from typing import Any
 
-from nbdl import hookimpl, schema
-from nbdl.callback import BATCH_HOOKS
+from nbdl import hookimpl
 from nbdl.errors import ConfigError, warn
-from nbdl.notes import read_note
-from nbdl.outputs import as_path, check_file, check_folder, is_model
+from nbdl.model.notes import read_note
+from nbdl.storage import schema
+from nbdl.storage.outputs import as_path, check_file, check_folder, is_model
+from nbdl.units.callback import BATCH_HOOKS
 from nbdl_standard.callbacks.monitor import Monitor
 
 NOTE = schema.record({"monitor": schema.text, "value": schema.number, "run": schema.text})
@@ -88,7 +89,7 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch" or self._overrides(BATCH_HOOKS, ModelCheckpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.saving import check_saveable
+        from nbdl.model.model_file import check_saveable
 
         self.epoch = self.waited = 0
         if not self.save_weights_only:
@@ -135,7 +136,7 @@ class ModelCheckpoint(Monitor):
                 self._say(f"{self.monitor} did not improve from {before:.5f}")
                 return
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
-        from nbdl.saving import save_model, save_weights
+        from nbdl.model.model_file import save_model, save_weights
 
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +149,7 @@ class ModelCheckpoint(Monitor):
 
     def _check_places(self) -> None:
         """Refuse, before the first epoch, what can be known by then."""
-        from nbdl.saving import is_weights_of
+        from nbdl.model.model_file import is_weights_of
 
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None}
@@ -179,7 +180,7 @@ class ModelCheckpoint(Monitor):
 
     def _figures_of_several(self, fields: set[str]) -> dict[str, Any]:
         """Examples of the figures that are several numbers; refuse fields that name all of them."""
-        from nbdl.inference import several  # it loads NumPy
+        from nbdl.training.evaluate import several  # it loads NumPy
 
         found = {val + name: one for name, one in several(self.model).items() for val in ("", "val_")}
         for name in sorted(fields & found.keys()):

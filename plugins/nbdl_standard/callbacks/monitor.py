@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from nbdl import Callback
-from nbdl.callback import Logs, spelling
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.units.callback import Logs, spelling
 
 
 class Monitor(Callback):
@@ -45,7 +45,7 @@ class Monitor(Callback):
             raise self._unknown(known)
         name = self.monitor.removeprefix("val_")
         if self.model.compiled and spelling(name, dict(self.model.compiled.metrics)):
-            from nbdl.inference import several  # it loads NumPy
+            from nbdl.training.evaluate import several  # it loads NumPy
 
             found = several(self.model)
             if own := spelling(name, found):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nbdl import Callback, hookimpl
-from nbdl.callback import BATCH_HOOKS
 from nbdl.errors import ConfigError
-from nbdl.outputs import as_path, check_folder
+from nbdl.storage.outputs import as_path, check_folder
+from nbdl.units.callback import BATCH_HOOKS
 from nbdl_standard.callbacks.learning_rate import rate_of
 
 

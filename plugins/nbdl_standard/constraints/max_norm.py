@@ -11,7 +11,7 @@ from nbdl.errors import ConfigError
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def limited(squares: float, max_value: float) -> float:

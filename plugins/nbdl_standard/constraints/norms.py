@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbdl import Constraint
-from nbdl.engine.functions import square, times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import square, times
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

@@ -10,7 +10,7 @@ from nbdl import hookimpl
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def inverse(squares: float) -> float:

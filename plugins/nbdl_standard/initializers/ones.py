@@ -9,7 +9,7 @@ from nbdl import Initializer, hookimpl
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.initializing import Stream
+    from nbdl.units.random import Stream
 
 
 class Ones(Initializer):

@@ -10,7 +10,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.initializing import Stream
+    from nbdl.units.random import Stream
 
 
 class RandomNormal(Initializer):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Initializer, hookimpl
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.initializing import fans
+from nbdl.units.random import fans
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.initializing import Stream
+    from nbdl.units.random import Stream
 
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")

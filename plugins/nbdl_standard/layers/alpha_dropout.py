@@ -8,7 +8,7 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 SATURATION = -1.6732632423543772 * 1.0507009873554805  # of selu: its limit towards -infinity
 

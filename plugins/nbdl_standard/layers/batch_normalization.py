@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same
 from nbdl_standard.normalizing import (
     axes_of,
     distance_squared,
@@ -20,9 +20,9 @@ from nbdl_standard.normalizing import (
 )
 
 if TYPE_CHECKING:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 def mean_of(total: float, rows: float, others: float) -> float:

@@ -8,7 +8,7 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def drop(x: float, u: float, rate: float, scale: float) -> float:

@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import times
 from nbdl_standard.layers.gaussian_noise import normal
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def around_one(u: float, v: float, deviation: float) -> float:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.layer import without_rows
+from nbdl.units.layer import without_rows
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 class Input(Layer):

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.functions import same, times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same, times
 from nbdl_standard.normalizing import (
     distance_squared,
     input_gradient,
@@ -21,9 +21,9 @@ from nbdl_standard.normalizing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 class LayerNormalization(Layer):

@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.functions import add, same
 from nbdl.errors import ConfigError
+from nbdl.program.functions import add, same
 
 if TYPE_CHECKING:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 def larger(a: float, b: float) -> float:

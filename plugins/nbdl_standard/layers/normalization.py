@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, Layer, hookimpl
-from nbdl.columns import check_names, check_order, names_of
-from nbdl.engine.functions import per, times
+from nbdl.data.columns import check_names, check_order, names_of
 from nbdl.errors import ConfigError, DataError, warn
+from nbdl.program.functions import per, times
 from nbdl_standard.normalizing import axes_of, over_all_features
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.initializing import Stream
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
+    from nbdl.units.random import Stream
 
 ROWS = 4096  # of the data, looked at together in float64
 
@@ -179,7 +179,7 @@ def _warn_of_rounding(mean: NDArray[np.float64], variance: NDArray[np.float64]) 
     """Warn of values that lie so close together, beside their size, that few different ones are left in float32."""
     import numpy as np
 
-    from nbdl.rounding import CLOSE
+    from nbdl.data.rounding import CLOSE
 
     close = (variance > 0.0) & (2.0 * np.sqrt(variance) < np.abs(mean) * CLOSE)
     if close.any():
@@ -196,7 +196,7 @@ def _parts(data: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Some rows after another, in float64, each with the data that has them."""
     import numpy as np
 
-    from nbdl.inputs import as_array
+    from nbdl.training.inputs import as_array
 
     is_batches = isinstance(data, list | tuple) and len(data) > 0 and getattr(data[0], "ndim", 0) > 1
     if is_batches or (isinstance(data, Iterable) and not hasattr(data, "__len__")):

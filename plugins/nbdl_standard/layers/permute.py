@@ -9,9 +9,9 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 class Permute(Layer):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.arguments import is_number
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import times
+from nbdl.units.arguments import is_number
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def rescaled(x: float, scale: float, offset: float) -> float:

@@ -19,9 +19,9 @@ from nbdl_standard.normalizing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 class RMSNormalization(Layer):

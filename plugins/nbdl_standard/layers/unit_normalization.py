@@ -6,15 +6,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.engine.functions import times
+from nbdl.program.functions import times
 from nbdl_standard.normalizing import distance_squared, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.building import Builder
-    from nbdl.engine.program import Recorder, Tensor
-    from nbdl.layer import Shape
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+    from nbdl.units.layer import Shape
 
 
 def reciprocal_length(square: float) -> float:

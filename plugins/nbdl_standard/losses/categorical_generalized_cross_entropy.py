@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import times
 from nbdl_standard.losses.sparse_categorical_crossentropy import SparseTargets
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7
 

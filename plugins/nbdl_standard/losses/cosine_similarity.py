@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
-from nbdl.engine.functions import times
+from nbdl.program.functions import times
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7
 

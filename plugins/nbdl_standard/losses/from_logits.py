@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, Pair
 from nbdl.errors import ConfigError
-from nbdl.registry import registry
+from nbdl.plugins.registry import registry
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def smooth(y: float, kept: float, added: float) -> float:

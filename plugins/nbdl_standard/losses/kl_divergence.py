@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Loss, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7
 

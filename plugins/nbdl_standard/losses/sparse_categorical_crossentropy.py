@@ -6,14 +6,14 @@ import numbers
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError, counted
+from nbdl.program.functions import times
 from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def counts(label: float, ignored: float) -> float:

@@ -10,7 +10,7 @@ from nbdl_standard.metrics.categorical_accuracy import CategoricalAccuracy
 from nbdl_standard.metrics.sparse_categorical_accuracy import SparseCategoricalAccuracy
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 class Accuracy(Metric):

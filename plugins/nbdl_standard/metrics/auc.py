@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.specs import probability
+from nbdl.units.elementwise import probability
 from nbdl_standard.metrics.curves import CurveMetric, ratios
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
     from nbdl_standard.metrics.curves import Floats
 
 

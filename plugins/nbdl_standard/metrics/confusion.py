@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric
-from nbdl.arguments import is_number
 from nbdl.errors import ConfigError
+from nbdl.units.arguments import is_number
 from nbdl_standard.metrics.largest import LEFT_OUT, k_largest
 from nbdl_standard.numbers import numbers
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def true_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:

@@ -8,7 +8,7 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.losses.cosine_similarity import CosineSimilarity as Loss
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def negative(x: float) -> float:

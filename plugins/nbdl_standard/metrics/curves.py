@@ -10,8 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric
-from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same
 from nbdl_standard.metrics.confusion import check_class, columns
 from nbdl_standard.numbers import numbers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
     Floats = NDArray[np.float64]
 

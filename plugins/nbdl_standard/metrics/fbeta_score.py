@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
-from nbdl.engine.functions import same, times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same, times
 from nbdl_standard.metrics.confusion import columns
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 AVERAGES = (None, "macro", "micro", "weighted")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.functions import same
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 LEFT_OUT = -1e10  # below any threshold, as Keras has it
 

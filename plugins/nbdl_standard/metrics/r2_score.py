@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
-from nbdl.engine.functions import times
 from nbdl.errors import ConfigError
-from nbdl.moments import deviations, moved
-from nbdl.specs import in_order
+from nbdl.program.functions import times
+from nbdl.units.elementwise import in_order
+from nbdl.units.moments import deviations, moved
 from nbdl_standard.losses.mean_squared_error import f as squared_difference
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 HALF_DIGIT = 2.0**-24  # of float32, relatively

@@ -11,7 +11,7 @@ from nbdl_standard.losses.mean_squared_error import f as squared_difference
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 class RootMeanSquaredError(Metric):

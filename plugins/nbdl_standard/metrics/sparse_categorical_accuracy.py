@@ -8,7 +8,7 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.metrics.categorical_accuracy import equal, largest
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 class SparseCategoricalAccuracy(Metric):

@@ -9,7 +9,7 @@ from nbdl.errors import ConfigError
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def in_column(p: float, label: float, column: float) -> float:

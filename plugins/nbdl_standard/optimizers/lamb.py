@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Optimizer, hookimpl
-from nbdl.engine.functions import square
+from nbdl.program.functions import square
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def direction(

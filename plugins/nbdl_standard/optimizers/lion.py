@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import Optimizer, hookimpl
-from nbdl.engine.functions import sign
 from nbdl.errors import ConfigError
+from nbdl.program.functions import sign
 
 
 def update(w: float, g: float, m: float, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Optimizer, hookimpl
-from nbdl.engine.functions import square, times
+from nbdl.program.functions import square, times
 from nbdl_standard.optimizers.adam import update as adam
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
     from nbdl.engine.store import Weight
+    from nbdl.program.recorder import Recorder, Tensor
 
 
 def update(

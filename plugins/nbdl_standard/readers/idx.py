@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from nbdl import hookimpl
-from nbdl.archive import DEFLATE_RATIO, refusing
 from nbdl.data.arrays import Arrays
 from nbdl.data.source import path_only
 from nbdl.errors import DataError
+from nbdl.storage.archive import DEFLATE_RATIO, refusing
 
 if TYPE_CHECKING:
     from gzip import GzipFile

@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Regularizer, hookimpl
-from nbdl.arguments import Factor
-from nbdl.engine.functions import same, square, times
 from nbdl.errors import ConfigError
+from nbdl.program.functions import same, square, times
+from nbdl.units.arguments import Factor
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.engine.program import Recorder, Tensor
+    from nbdl.program.recorder import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

@@ -14,7 +14,7 @@ from nbdl import hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.scaffold import Request
+    from nbdl.plugins.scaffold import Request
 
 KINDS = {
     "activation": "y = f(x), element by element: two formulas",

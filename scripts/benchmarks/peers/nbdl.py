@@ -44,8 +44,9 @@ def engine(work: Training, threads: int) -> Repetition:
     """The executor alone, on tables made beforehand: what fit's loop costs is the difference. Private names."""
     import numpy as np
 
-    from nbdl import inference, training
-    from nbdl.engine.executors import Batches
+    from nbdl.engine.select import Batches
+    from nbdl.training import evaluate as inference
+    from nbdl.training import steps as training
 
     model = model_of(work)
     x, y, _ = training_data(work)

@@ -68,7 +68,9 @@ class Fit:
     @contextmanager
     def _transfers_apart(self) -> Iterator[None]:
         """Add up the time of an executor's `prepare`, `push` and `pull`; each begins when the device is idle."""
-        executor = import_module("nbdl.engine.cpu" if self.device == "cpu" else "nbdl.engine.cuda.executor").Executor
+        executor = import_module(
+            "nbdl.engine.cpu.executor" if self.device == "cpu" else "nbdl.engine.cuda.executor"
+        ).Executor
 
         def timed(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any) -> Any:
@@ -110,7 +112,8 @@ class Engine(Fit):
 
     def __init__(self, work: Training, device: str, how: str) -> None:
         super().__init__(work, device, how)
-        from nbdl import inference, training
+        from nbdl.training import evaluate as inference
+        from nbdl.training import steps as training
 
         data = [self.x, self.y, np.ones(work.rows, np.float32)]
         self.run = training.Training(self.model)
@@ -140,7 +143,7 @@ class Engine(Fit):
         return float(self.log[:, 0].sum() / self.work.rows)
 
     def _go(self, steps: Any, log: Any) -> None:
-        from nbdl.engine.executors import Batches
+        from nbdl.engine.select import Batches
 
         state = self.run.state
         steps[:, 2] = state.iterations + 1 + np.arange(len(steps))

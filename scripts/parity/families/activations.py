@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nbdl import Activation
-from nbdl.registry import Entry
-from nbdl.specs import ElementwiseActivation
+from nbdl.plugins.registry import Entry
 from nbdl.testing.suite import entries, subjects
+from nbdl.units.elementwise import ElementwiseActivation
 from parity.cases import Array, Case, Otherwise, Side, Training, Truth, descent, squares, titled
 from parity.tasks import regression
 

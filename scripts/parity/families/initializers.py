@@ -37,7 +37,7 @@ def numbers(name: str, settings: dict[str, Any]) -> Any:
         made = getattr(side.initializers, name)(**settings)
         if side.name != "nbdl":
             return np.asarray(made(DRAWS))
-        from nbdl.initializing import Stream
+        from nbdl.units.random import Stream
 
         return np.asarray(made(DRAWS, Stream(1, 0)))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.exporting import fingerprint
+from nbdl.model.export import fingerprint
 
 if TYPE_CHECKING:
-    from nbdl.model import Sequential
+    from nbdl.model.sequential import Sequential
 
 
-# Your format. Arguments after `path`, with defaults, are options: nbdl.exporting.export_model(model, path, indent=2).
+# Your format. Arguments after `path`, with defaults, are options: export_model(model, path, indent=2).
 def export(model: Sequential, path: Path, indent: int = 0) -> None:
     """Write a model as JSON.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, hookimpl
-from nbdl.initializing import fans
+from nbdl.units.random import fans
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.initializing import Stream
+    from nbdl.units.random import Stream
 
 
 class MyUnit(Initializer):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.scaffold import Request
+    from nbdl.plugins.scaffold import Request
 
 
 # Your files, by name: here those of an activation, and one more. `request.filled(text)` puts the names in.
@@ -17,7 +17,7 @@ def write(request: Request) -> dict[str, str]:
     Args:
         request: what the package is called, and what it offers.
     """
-    from nbdl.registry import registry
+    from nbdl.plugins.registry import registry
 
     files: dict[str, str] = registry.get("templates", "activation").target(request)
     return {**files, "CHANGELOG.md": f"# Changes\n\n## 0.1.0\n\nThe first version of {request.distribution}.\n"}

@@ -1,0 +1,1 @@
+"""Models as users hold them: built, compiled, saved, copied and exported."""

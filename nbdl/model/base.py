@@ -1,0 +1,308 @@
+"""Trainer: what a model has for training and for what it has learned, with Keras's methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbdl.data.columns import adapted_names
+from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
+from nbdl.model.compile import Compilable
+from nbdl.training.progress import check_level, tell
+from nbdl.units.unit import explained
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbdl.units.callback import Callback, History
+
+
+PLAIN_ROWS = (
+    "this model was trained on encoded rows, as `nbdl train` does: its inputs are taken as encoded already, and its "
+    "outputs are encoded. For plain rows: x = model.encoding.encode(rows); "
+    "model.encoding.decode(model.predict(x, encoded=True)). encoded=True says that rows are encoded"
+)
+
+
+class Trainer(Compilable):
+    """fit, evaluate and predict of a model; on whole arrays, on batches as they come, and on one batch.
+
+    x is an array (anything that `np.asarray` takes), or an iterable of batches: (x, y) or (x, y, weights), of as many
+    rows as they like. A generator gives its batches once. What can be iterated over again (a list of batches, a PyTorch
+    DataLoader, Keras's Sequence or PyDataset with `__getitem__` and `__len__`) is, in every epoch.
+
+    Arrays in files are trained on where they lie: of `np.memmap` batches are gathered from the file itself, of h5py's
+    and zarr's they are read a slice at a time. `shuffle="batch"` reads a file batch by batch rather than row by row.
+    """
+
+    encoding: Any
+    _feature_names: tuple[str, ...] | None
+    _target_names: tuple[str, ...] | None
+
+    @explained
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        verbose: bool | int | str = "auto",
+        callbacks: Sequence[Callback | type[Callback] | str] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        threads: int | None = None,
+        nb_epoch: int | None = None,
+        *,
+        encoded: bool = False,
+    ) -> History:
+        """Train, on the model's device.
+
+        Args:
+            x: inputs, rows × features, or an iterable of batches, which then brings y and weights.
+            y: targets, as the loss wants them.
+            batch_size: rows of a step; default 32, or what makes `steps_per_epoch` steps of the rows. The last, short
+                batch is kept.
+            epochs: number of the last epoch; default 1. `nb_epoch` is the Keras 1 spelling.
+            verbose: 0 nothing, 1 a bar on a terminal and else a line per epoch (and every ten seconds within one), 2 a
+                line per epoch; "auto" is 1.
+            callbacks: units or instances of `Callback`.
+            validation_split: share of the rows, from the end and before shuffling, to validate on. Where the rows are
+                sorted by class a warning says so.
+            validation_data: (x, y), (x, y, weights) or an iterable of batches to validate on; wins over the split.
+            shuffle: a new order each epoch, from the model's seed: of the rows, or with "batch" of whole batches, as in
+                Keras 1. Of iterables with `__getitem__` and `__len__` the order of batches; others come as they are.
+            class_weight: {class: weight} multiplies the training loss of each class's rows, and a class without a
+                weight has 1; "balanced" is rows / (classes · rows of the class), as in scikit-learn. For integer
+                labels, one-hot columns, or 0 and 1 (-1 and 1) for a single output. It goes with `sample_weight`:
+                they are multiplied (Keras refuses both).
+            sample_weight: one weight per row, for the loss: Σ wᵢ·lossᵢ / rows, as in Keras.
+            initial_epoch: number of the first epoch, for going on.
+            steps_per_epoch: steps of an epoch; default all rows, or batches, once. The next epoch goes on where one
+                stopped, and begins again when the data runs out (Keras ends the epoch there). A generator that runs out
+                ends the training, with a warning.
+            validation_steps: batches of a validation; default all.
+            validation_batch_size: rows of its batches; default `batch_size`. The figures do not depend on it.
+            validation_freq: validate after every so many epochs, or after those of a list, counted from 1.
+            threads: of the CPU, at most so many; the results do not depend on it.
+            encoded: whether x, y and the validation data went through `model.encoding`, which models of `nbdl train`
+                have; else a warning says what to do.
+
+        Returns:
+            The history.
+
+        Raises:
+            ConfigError: an argument is out of range, or does not go with an iterable of batches.
+            DataError: the data does not fit, with what to do.
+            DivergenceError: a value was not finite; the weights are those before that step.
+            DeviceError: the GPU has too little memory, or was lost; the weights are those of the last epoch's end.
+        """
+        from nbdl.training.fit import fit
+
+        if nb_epoch is not None and epochs is not None:
+            raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
+        check_level(verbose)
+        self._warn_of_plain_rows(encoded)
+        return fit(
+            self._model(), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
+            verbose=verbose, callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
+            shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size, validation_freq=validation_freq, threads=threads,
+        )  # fmt: skip
+
+    @explained
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: bool | int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        threads: int | None = None,
+        *,
+        encoded: bool = False,
+    ) -> Any:
+        """The loss and metrics on data, computed on the model's device.
+
+        Args:
+            x, y: as for `fit`.
+            batch_size: rows of a step, for `steps`. The engine takes batches that suit the machine, and the figures do
+                not depend on it.
+            verbose: 1 or 2 print the figures, a line; 0 and "auto" nothing.
+            steps: so many batches, from the first; default all.
+            callbacks: their `on_test_begin` and `on_test_end` are called, and `on_test_batch_*` where overridden.
+            return_dict: a dict by name rather than a list.
+            encoded: as for `fit`.
+
+        Returns:
+            [loss, metrics...], or the loss alone if there are no metrics.
+        """
+        check_level(verbose)
+        self._warn_of_plain_rows(encoded)
+        from nbdl.training.evaluate import evaluate
+
+        began = time.perf_counter()
+        figures = evaluate(self._model(), x, y, sample_weight, batch_size, steps, callbacks, threads)
+        tell(verbose, "Evaluated", began, figures)
+        return _returned(figures, return_dict)
+
+    @explained
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: bool | int | str = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+        threads: int | None = None,
+        *,
+        encoded: bool = False,
+    ) -> np.ndarray:
+        """Predictions, rows × outputs, computed on the model's device; may be called from many threads at once.
+
+        Args:
+            x: inputs, or an iterable of batches, of whose tuples the first part is taken.
+            batch_size, steps, callbacks: as for `evaluate`, with `on_predict_*`.
+            verbose: 1 or 2 print a line when it is done.
+            encoded: as for `fit`. The predictions are encoded too: `model.encoding.decode` makes answers of them.
+        """
+        check_level(verbose)
+        self._warn_of_plain_rows(encoded)
+        from nbdl.training.evaluate import predict
+
+        began = time.perf_counter()
+        predictions = predict(self._model(), x, batch_size, steps, callbacks, threads)
+        tell(verbose, f"Predicted {counted(len(predictions), 'row')}", began)
+        return predictions
+
+    # -- one batch ----------------------------------------------------------------------------------------
+
+    @explained
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+        reset_metrics: bool = True,
+        *,
+        encoded: bool = False,
+    ) -> Any:
+        """One step of training on one batch: the bits of a step of `fit` on it.
+
+        Args:
+            x, y, sample_weight, class_weight: as for `fit`; "balanced" by the classes of this batch.
+            return_dict: a dict by name rather than a list.
+            reset_metrics: whether to start the figures from zero; else they are those of all batches since that was
+                done, as in Keras 2.
+            encoded: as for `fit`.
+
+        Returns:
+            This batch's [loss, metrics...] from before the update, or the loss alone if there are no metrics.
+
+        Raises:
+            DataError: the batch does not fit.
+            DivergenceError: a value was not finite; the weights are those before the step.
+        """
+        from nbdl.training.steps import train_on_batch
+
+        self._warn_of_plain_rows(encoded)
+
+        figures = train_on_batch(self._model(), x, y, sample_weight, class_weight, reset_metrics)
+        return _returned(figures, return_dict)
+
+    @explained
+    def test_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        reset_metrics: bool = True,
+        *,
+        encoded: bool = False,
+    ) -> Any:
+        """`evaluate` on one batch; arguments and result as for `train_on_batch`."""
+        from nbdl.training.evaluate import test_on_batch
+
+        self._warn_of_plain_rows(encoded)
+
+        return _returned(test_on_batch(self._model(), x, y, sample_weight, reset_metrics), return_dict)
+
+    def reset_metrics(self) -> None:
+        """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False start from zero."""
+        training = self._executors.get("training")
+        if training is not None:
+            training.running = None
+        self._executors.pop("testing", None)
+
+    def predict_on_batch(self, x: Any, *, encoded: bool = False) -> np.ndarray:
+        """`predict` on one batch."""
+        return self.predict(x, encoded=encoded)
+
+    def predict_proba(
+        self, x: Any, batch_size: int | None = None, verbose: bool | int | str = 0, *, encoded: bool = False
+    ) -> np.ndarray:
+        """The same as `predict`, under its Keras 1 name."""
+        return self.predict(x, encoded=encoded)
+
+    def predict_classes(
+        self, x: Any, batch_size: int | None = None, verbose: bool | int | str = 0, *, encoded: bool = False
+    ) -> np.ndarray:
+        """The column of the largest output; of a single output, whether it is above `loss.boundary`, 0.5 or 0."""
+        import numpy as np
+
+        predictions = self.predict(x, encoded=encoded)
+        if predictions.shape[-1] > 1:
+            return np.asarray(predictions.argmax(axis=-1))
+        loss = self._model().loss
+        return np.asarray(predictions > (0.5 if loss is None else loss.boundary), np.int32)
+
+    # -- rows and columns ---------------------------------------------------------------------------------
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the columns of the inputs: those of the data frame that was fitted on last, else None.
+
+        Every data frame given later has to have these columns, in this order; but a fit on as many columns of other
+        names takes those. The names that a layer's `adapt` saw count as well. Setting other names renames the
+        columns; None makes the model forget them.
+        """
+        encoded = self.encoding.features if self.encoding is not None else None
+        return self._feature_names or encoded or adapted_names(self._model()) or None
+
+    @feature_names.setter
+    def feature_names(self, names: Sequence[str] | None) -> None:
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise ConfigError(f"feature_names is a list of names, or None, got {names!r}")
+        for layer in self._model().layers:
+            layer.feature_names = None
+        self._feature_names = None if names is None else tuple(names)
+
+    def _warn_of_plain_rows(self, encoded: bool) -> None:
+        """Warn where rows may be plain ones and the model was trained on encoded ones."""
+        if encoded is True or (encoded is False and self.encoding is None):
+            return
+        if encoded is not False:
+            raise ConfigError(f"encoded is True or False, got {encoded!r}")
+        if not self.encoding.neutral:
+            warn(PLAIN_ROWS, EncodedRowsWarning)
+
+
+def _returned(figures: dict[str, Any], as_dict: bool) -> Any:
+    """Figures as Keras returns them."""
+    values = list(figures.values())
+    return figures if as_dict else values if len(values) > 1 else values[0]

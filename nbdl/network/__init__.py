@@ -1,0 +1,1 @@
+"""Layers joined: their weights, the programs recorded from them, and the device that runs them."""

@@ -1,0 +1,164 @@
+"""Whether a model's outputs are such that its loss can fall: what layers give, and what losses take."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import CannotLearnWarning, warn
+from nbdl.units.elementwise import SLACK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nbdl.model.sequential import Sequential
+    from nbdl.units.elementwise import Loss
+    from nbdl.units.layer import Layer
+
+DOMAINS = {"probabilities": (0.0, 1.0), "positive": (0.0, math.inf)}  # by what a loss says of predictions
+LARGE = 1e3  # what reaches it, where activations are sampled, has no limit
+
+
+def range_of(layer: Layer) -> tuple[float, float] | None:
+    """The least and the largest output of a layer, None where it is not known."""
+    return layer.output_range if layer.activation is None else layer.activation.output_range
+
+
+def warn_of_outputs(model: Sequential) -> None:
+    """Warn, once for each `compile`, of a model that cannot learn."""
+    compiled = model.compiled
+    if compiled is None or compiled.looked_at or not model.built or not model.layers:
+        return
+    compiled.looked_at = True
+    for text in (*constant_layers(model), *unsuitable(model), *squeezed(model), *one_sided(model)):
+        warn(f"This model cannot learn as it should: {text}", CannotLearnWarning)
+
+
+def constant_layers(model: Sequential) -> list[str]:
+    """What is wrong with layers whose outputs are the same whatever goes in."""
+    found = [
+        f"{type(layer).__name__} {layer.name!r} ends in {layer.activation.name!r} over a single output, which is "
+        "always 1. For two classes and one output use 'sigmoid', for a number no activation"
+        for layer, shape in zip(model.layers, model._shapes, strict=True)
+        if layer.activation is not None and layer.activation.adds_up and shape[-1] == 1
+    ]
+    trained = False
+    for layer, shape in zip(model.layers, model._shapes, strict=True):
+        if layer.compares_features and trained and math.prod(shape) == 1:
+            found.append(
+                f"{type(layer).__name__} {layer.name!r} compares the features of a row with one another, and there is "
+                "only one: what the layers before it learn makes no difference. Leave it out"
+            )
+        trained |= bool(layer.weights)
+    loss, outputs = model.compiled.loss if model.compiled else None, model.output_shape[-1]
+    if not found and loss is not None and loss.over_columns and outputs == 1:
+        found.append(
+            f"the loss {loss.name!r} compares the outputs of a row with one another, and there is only one. For "
+            "two classes and one output use 'binary_crossentropy' after 'sigmoid'"
+        )
+    return found
+
+
+def last_layers(model: Sequential) -> list[Layer]:
+    """The layers from the last one on backwards, without those that only move their inputs."""
+    return [layer for layer in reversed(model.layers) if not layer.moves_only]
+
+
+def unsuitable(model: Sequential) -> list[str]:
+    """What is wrong with outputs that are no probabilities, before a loss that takes such."""
+    assert model.compiled is not None
+    loss = model.compiled.loss
+    layer = next(iter(last_layers(model)), None)
+    if layer is None or loss.from_logits or loss.predictions != "probabilities":
+        return []
+    if layer.zeroes:
+        return [
+            f"the loss {loss.name!r} takes probabilities, and {type(layer).__name__} {layer.name!r} sets some of the "
+            "outputs to 0 while training. Put it before the last layer that has weights"
+        ]
+    found = range_of(layer)
+    if found is None or within(found, loss):
+        return []
+    low, high = (math.copysign(math.inf, end) if abs(end) >= LARGE else round(end, 2) for end in found)
+    remedy = " or ".join(repr(name) for name in type(loss).pairs) or "'sigmoid' or 'softmax'"
+    own = "" if layer.activation is None else f", after {layer.activation.name!r},"
+    logits = ", or the loss from_logits=True" if type(loss).pairs and high == math.inf and low == -math.inf else ""
+    return [
+        f"the loss {loss.name!r} takes probabilities, and the outputs of {type(layer).__name__} {layer.name!r}"
+        f"{own} lie between {low:g} and {high:g}. Give the last layer activation={remedy}{logits}"
+    ]
+
+
+def within(found: tuple[float, float], loss: Loss) -> bool:
+    """Whether outputs of that range are such as the loss takes."""
+    low, high = DOMAINS.get(str(loss.predictions), (-math.inf, math.inf))
+    return found[0] >= low - SLACK and found[1] <= high + SLACK
+
+
+def fits(model: Sequential) -> bool:
+    """Whether the outputs are known to be such as the loss takes."""
+    layer = next(iter(last_layers(model)), None)
+    if model.compiled is None or layer is None or layer.zeroes:
+        return False
+    found, loss = range_of(layer), model.compiled.loss
+    return loss.from_logits or (found is not None and within(found, loss))
+
+
+def squeezed(model: Sequential) -> list[str]:
+    """What is wrong with an activation of the loss's pairs, which takes logits, after outputs from 0 to 1."""
+    assert model.compiled is not None
+    last, before, *_ = *last_layers(model), None, None
+    if last is None or before is None or not last.activates_only or last.activation is None:
+        return []
+    found = range_of(before)
+    if last.activation.unit_name not in type(model.compiled.loss).pairs or found is None or before.activation is None:
+        return []
+    if not (found[0] >= -SLACK and found[1] <= 1.0 + SLACK):
+        return []
+    return [
+        f"{type(last).__name__} {last.name!r} applies {last.activation.name!r} to the outputs of "
+        f"{type(before).__name__} {before.name!r} after {before.activation.name!r}, which lie between 0 and 1, so "
+        "that no probability comes near 0 or 1. Leave one of the two activations out"
+    ]
+
+
+def one_sided(model: Sequential) -> list[str]:
+    """What is wrong with outputs that are never negative, before a loss that tells classes by the sign."""
+    assert model.compiled is not None
+    loss, layer = model.compiled.loss, next(iter(last_layers(model)), None)
+    found = None if layer is None else range_of(layer)
+    if layer is None or loss.targets != "signs" or found is None or found[0] < 0.0:
+        return []
+    own = "" if layer.activation is None else f", after {layer.activation.name!r},"
+    return [
+        f"the loss {loss.name!r} tells two classes by the sign, and the outputs of {type(layer).__name__} "
+        f"{layer.name!r}{own} are never negative. Give the last layer no activation, or 'tanh'"
+    ]
+
+
+def warn_of_frozen(model: Sequential) -> None:
+    """Warn before a training that changes no weight."""
+    if model.weights and not model.trainable_weights:
+        warn(
+            "This model cannot learn as it should: none of its weights is trainable. Set layer.trainable = True where "
+            "one is to be trained",
+            CannotLearnWarning,
+        )
+
+
+def warn_of_values(model: Sequential, y: NDArray[Any]) -> None:
+    """Warn of metrics that take each target for one of two classes, where targets are other values."""
+    assert model.compiled is not None
+    outputs = math.prod(model.output_shape)
+    names = [name for name, metric in model.compiled.metrics if metric.counts_classes(outputs)]
+    if not names or math.prod(y.shape[1:]) != outputs:  # labels count as one-hot rows
+        return
+    others = y[(y != 0) & (y != 1) & (y != -1)]
+    if others.size:
+        shown = ", ".join(repr(name) for name in names)
+        who = f"the metric {shown} is" if len(names) == 1 else f"the metrics {shown} are"
+        warn(
+            f"{who} for targets of two classes, 0 and 1, and {others.size} of {y.size} numbers of y are neither, such "
+            f"as {float(others[0]):g}. The figures do not tell how close predictions are; 'mae', 'r2_score' and other "
+            "metrics of values do"
+        )

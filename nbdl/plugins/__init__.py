@@ -1,0 +1,1 @@
+"""Who offers units: hooks, discovery, loading, registration and look-up."""

@@ -1,0 +1,634 @@
+"""Program: what a model computes, as a list of device-free operations.
+
+Layers, losses and optimizers record on a `Recorder`. There are four operations:
+
+    map      a scalar function, element by element, over tensors, per-feature vectors, per-row columns, scalars
+    sum      an ordered reduction (sum, max, argmax) of a scalar function over rows or features
+    gemm     a matrix product, with an optional bias
+    kernel   a hand-written body over whole rows, of a batch or of a result of fixed shape; `uniform` (random numbers)
+             and `gather` (a batch) are such
+
+A tensor is rows × features, where the number of rows is known only when the program runs, or has a fixed shape.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nbdl.engine.cpu.layout import INPUTS, OUTPUTS
+from nbdl.errors import ConfigError
+from nbdl.program import operands as given
+from nbdl.program.bodies import take, take_cuda
+from nbdl.program.functions import add, is_column, same, times
+from nbdl.program.language.source import compose, label, used_arguments
+from nbdl.program.tensor import Shape as Shape
+from nbdl.program.tensor import Tensor as Tensor
+from nbdl.program.tensor import broadcast
+from nbdl.program.tensor import pattern as pattern
+
+Function = Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Operation:
+    """One line of a program.
+
+    Attributes:
+        kind: "map", "sum", "gemm", "kernel", "uniform", "gather" or "check".
+        domain: (rows or None for run-time rows, columns) of the loop over its operands.
+        attributes: by kind: `over`, `reduction`, `transpose_a`, `transpose_b`, `site`, `body`.
+        layer: whose recording it is; named in listings and when NaN is found.
+    """
+
+    kind: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    domain: tuple[int | None, int]
+    function: Function | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    layer: str = ""
+    phase: str = "forward"
+
+    @property
+    def title(self) -> str:
+        """The operation in one word or two."""
+        return f"{self.kind} {label(self.function)}".removesuffix(" same") if self.function else self.kind
+
+    def flops(self, rows: int) -> int:
+        """Floating-point operations of a product; one per element for anything else."""
+        if self.kind == "gemm":
+            m, n, k = self.product(rows)
+            return 2 * m * n * k
+        return self.elements(rows)
+
+    def elements(self, rows: int) -> int:
+        """Size of the loop; a kernel that fills a result of fixed shape also goes through its operands' rows."""
+        height, width = self.domain
+        if self.kind == "kernel" and height is not None:
+            return height * width + rows * max((tensor.features for tensor in self.inputs if tensor.rows), default=0)
+        return (rows if height is None else height) * width
+
+    def product(self, rows: int) -> tuple[int, int, int]:
+        """m, n, k of a product."""
+        a, b = self.inputs[:2]
+        size_a = (rows, a.features) if a.rows else (a.shape[0], a.features // a.shape[0])
+        size_b = (rows, b.features) if b.rows else (b.shape[0], b.features // b.shape[0])
+        m, k = size_a[::-1] if self.attributes["transpose_a"] else size_a
+        n = size_b[0] if self.attributes["transpose_b"] else size_b[1]
+        return m, n, k
+
+    def bytes(self, rows: int) -> int:
+        """Bytes of all operands."""
+        return sum(
+            4 * tensor.features * (rows if tensor.rows else 1)
+            for tensor in {id(tensor): tensor for tensor in (*self.inputs, *self.outputs)}.values()
+            if tensor.space != "index"
+        )
+
+
+@dataclass(eq=False)
+class Program:
+    """A finished recording.
+
+    Attributes:
+        inputs: the tensors of a batch: x, and for training and evaluation y and the row weights.
+        output: the predictions.
+        log: name and width of each per-step result, in order.
+        scalars: names of the per-step scalars, in order; the first is the number of rows.
+        constants: values of the run-time constants, those of a table side by side.
+    """
+
+    operations: list[Operation]
+    inputs: list[Tensor]
+    output: Tensor | None
+    log: list[tuple[str, int]]
+    scalars: list[str]
+    constants: list[float]
+    training: bool
+
+    @property
+    def log_width(self) -> int:
+        """Floats in one row of the log."""
+        return sum(width for _, width in self.log)
+
+    @functools.cached_property
+    def row_floats(self) -> int:
+        """Floats that one row takes in all results."""
+        return sum(tensor.features for o in self.operations for tensor in o.outputs if tensor.rows)
+
+    @functools.cached_property
+    def draws(self) -> str | None:
+        """The first layer that draws random numbers, if any does."""
+        return next((operation.layer for operation in self.operations if operation.kind == "uniform"), None)
+
+
+class Recorder:
+    """What layers, losses and optimizers record on.
+
+    Attributes:
+        training: a Python bool; training and inference are two recordings.
+        rows: the number of rows of the batch, as a scalar operand.
+    """
+
+    def __init__(self, training: bool = False) -> None:
+        self.training = training
+        self.rows = Tensor((1,), False, "scalar", "rows", 0)
+        self.gradients: dict[Tensor, Tensor] = {}
+        self.assignments: list[tuple[Tensor, Tensor]] = []
+        self._operations: list[Operation] = []
+        self._inputs: list[Tensor] = []
+        self._scalars = ["rows"]
+        self._constants: list[float] = []
+        self._tables: dict[bytes, Tensor] = {}
+        self._log: list[tuple[str, int]] = []
+        self._sites = 0
+        self._layer, self._phase = "", "forward"
+
+    # -- the four operations ----------------------------------------------------------------------------
+
+    def map(self, function: Function, *operands: Tensor | float, into: Sequence[Tensor] | None = None) -> Tensor:
+        """Apply a scalar function to each element; operands broadcast.
+
+        Args:
+            function: scalar function of as many arguments as there are operands.
+            operands: rows × features, a vector of features, a column of rows × 1, a scalar or a number. Without rows
+                shapes broadcast as in NumPy: over a weight of n × m goes a vector of m along each row, a column of
+                n × 1 along each column.
+            into: tensors to write to, one for each value that the function returns; by default a new one.
+
+        Returns:
+            The result; where `into` has several, the first.
+
+        Raises:
+            ConfigError: the function takes another number of arguments, or the shapes do not go together.
+        """
+        where = self._where("r.map")
+        tensors = self._loop(function, operands, where)
+        domain, shape = broadcast(tensors, where)
+        outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
+        if not 1 <= len(outputs) <= OUTPUTS:
+            raise ConfigError(f"{where}: {label(function)} has {len(outputs)} results; there can be 1 to {OUTPUTS}")
+        for place in outputs if into is not None else ():
+            given.place(place, domain[0] is None, domain[1] * (domain[0] or 1), where, self._writes)
+        given.few_enough(len(tensors) + len(outputs), 2, where, "an elementwise function")
+        self._record("map", tensors, outputs, domain, function)
+        return outputs[0]
+
+    def sum(
+        self,
+        function: Function,
+        *operands: Tensor | float,
+        over: str = "rows",
+        reduction: str = "sum",
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Reduce a scalar function of the operands, in a fixed order.
+
+        Args:
+            over: "rows" gives a vector of features, "features" a column: rows × 1, of a weight of n × m n × 1.
+            reduction: "sum", "max", or "argmax" (over features: the first column that has the maximum).
+            into: the tensor to write to; by default a new one.
+
+        Raises:
+            ConfigError: the function takes another number of arguments, or the shapes do not go together.
+        """
+        where = self._where("r.sum")
+        given.one_of(over, ("rows", "features"), where, "over")
+        given.one_of(reduction, ("sum", "max", "argmax"), where, "reduction")
+        if (over, reduction) == ("rows", "argmax"):
+            raise ConfigError(f"{where}: argmax goes over='features', got over='rows'")
+        tensors = self._loop(function, operands, where)
+        domain, shape = broadcast(tensors, where)
+        if domain[0] is not None:
+            domain = (math.prod(shape[:-1]), shape[-1])
+        if over == "rows":
+            made = Tensor((domain[1],), False)
+        else:
+            made = Tensor((1,) if domain[0] in (None, 1) else (*shape[:-1], 1), domain[0] is None)
+        if into is not None:
+            given.place(into, made.rows, made.features, where, self._writes)
+        result = into or made
+        given.few_enough(len(tensors) + 1, 2, where, "a reduction")
+        self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
+        return result
+
+    def gemm(
+        self,
+        a: Tensor,
+        b: Tensor,
+        bias: Tensor | None = None,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+    ) -> Tensor:
+        """The product op(a)·op(b), plus a bias for each column.
+
+        A product over the rows (`transpose_a` of a tensor with rows) gives a fixed-shape result.
+
+        Raises:
+            ConfigError: the sizes do not go together.
+        """
+        where = self._where("r.gemm")
+        inputs = (a, b) if bias is None else (a, b, bias)
+        for one in inputs:
+            if not isinstance(one, Tensor) or one.space == "index":
+                raise ConfigError(f"{where}: a product is of tensors, got {given.said(one)}")
+        transpose_a, transpose_b = bool(transpose_a), bool(transpose_b)
+        operation = Operation("gemm", inputs, (), (None, 0), None,
+                              {"transpose_a": transpose_a, "transpose_b": transpose_b})  # fmt: skip
+        m, n, _ = operation.product(-1)
+        result = Tensor((n,), True) if m == -1 else Tensor((m, n), False)
+        domain = (None if m == -1 else m, n)
+        self._check_product(a, b, transpose_a, transpose_b)
+        if n == -1:
+            raise ConfigError(f"{where}: {a.describe()} by {b.describe()} would have a column for each row")
+        if bias is not None and (bias.rows or bias.features != n):
+            raise ConfigError(f"{where}: {bias.describe()} is not a bias for {n} columns")
+        self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
+        return result
+
+    def kernel(
+        self,
+        body: Function,
+        *operands: Tensor | float,
+        shapes: Sequence[Shape],
+        rows: bool = True,
+        name: str = "",
+        cuda: Function | None = None,
+    ) -> Any:
+        """A hand-written body over rows: `body(*inputs, *outputs)` on arrays, rows × features or as fixed shapes lie.
+
+        `nbdl.kernels` says what a body is made of.
+
+        Args:
+            body: plain Python over arrays; it may be given any range of rows, so rows must be independent.
+            operands: tensors, or numbers, which the body gets as arrays of one element.
+            shapes: the shape of one row of each output; without `rows`, of each output, all with as many rows.
+            rows: False for outputs of fixed shape, `body(*inputs, *outputs, first)`: the body gets all rows of its
+                inputs, fills the outputs that it is given, and these begin with row `first` of the whole. So a sum over
+                the batch can be shared out with every element still added up in the batch's order.
+            cuda: the same for a GPU, where every thread of a row's block runs it: `cuda(row, thread, threads, *inputs,
+                *outputs)` on flat arrays, where element j of a row is at row * features + j; without `rows`
+                `cuda(first, end, count, thread, threads, *inputs, *outputs)` for rows first to end of the outputs and
+                `count` rows of the batch. Threads share the work out (`j = thread`, then `j += threads`) and meet at
+                `nbdl.kernels.barrier()`. Without it the layer runs on the CPU alone.
+
+        Returns:
+            The output, or a tuple of them.
+
+        Raises:
+            ConfigError: the shapes do not go together, a body takes another number of arguments, or writes to an
+                input.
+        """
+        where = self._where("r.kernel")
+        tensors = self._operands(operands, where)
+        rows = bool(rows)
+        outputs = tuple(Tensor(one, rows) for one in given.shapes(shapes, where))
+        heights = {None if rows else tensor.shape[0] for tensor in outputs}
+        if len(heights) > 1:
+            raise ConfigError(f"{where}: outputs of fixed shape have as many rows as each other, got {list(shapes)}")
+        height = heights.pop()
+        count = len(tensors) + len(outputs)
+        what = f"{len(tensors)} inputs and {len(outputs)} outputs"
+        first = what if rows else f"{what}, and the number of the first row"
+        given.takes(body, count + (not rows), where, first, self._layer)
+        if cuda is not None:
+            numbers = 3 if rows else 5
+            given.takes(cuda, count + numbers, where, f"{numbers} numbers, then {what}", self._layer)
+            given.writes_outputs_only(cuda, range(numbers, numbers + len(tensors)), 1, where, self._layer)
+        given.writes_outputs_only(body, range(len(tensors)), 2, where, self._layer)
+        given.few_enough(count, 4, where, "a body")
+        width = max(tensor.features for tensor in outputs) // (height or 1)
+        self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def uniform(self, like: Tensor, shape: Shape | None = None) -> Tensor:
+        """Random numbers in [0, 1) for each row, drawn anew each step: the same on any number of threads.
+
+        Args:
+            like: a tensor with rows.
+            shape: of a row's numbers; by default that of `like`.
+
+        Raises:
+            ConfigError: `like` has no rows, or the shape is none.
+        """
+        where = self._where("r.uniform")
+        given.rows(like, where)
+        result = Tensor(like.shape if shape is None else given.shape(shape, where), True)
+        self._record("uniform", (), (result,), (None, result.features), site=self._sites)
+        self._sites += 1
+        return result
+
+    def table(self, values: Iterable[float]) -> Tensor:
+        """Numbers that a model brings, column numbers for instance: a vector of float32, integers exact to 2²⁴.
+
+        They are data of the program, not part of any kernel, and an operand as any vector is.
+
+        Raises:
+            ConfigError: there are none, or something in it is no number that float32 holds.
+        """
+        return self._table(given.numbers(values, self._where("r.table")))
+
+    def _table(self, numbers: Sequence[float]) -> Tensor:
+        key = struct.pack(f"{len(numbers)}d", *numbers)
+        if key not in self._tables:
+            name = f"{numbers[0]:g}" if len(numbers) == 1 else "table"
+            self._tables[key] = Tensor((len(numbers),), False, "constant", name, len(self._constants))
+            self._constants += numbers
+        return self._tables[key]
+
+    # -- made of them -----------------------------------------------------------------------------------
+
+    def take(self, x: Tensor, columns: Sequence[int], shape: Shape) -> Tensor:
+        """Columns of each row by their numbers, under a shape: y[row, j] = x[row, columns[j]].
+
+        Raises:
+            ConfigError: a column is not there, or the shape has another number of elements.
+        """
+        where = self._where("r.take")
+        given.rows(x, where)
+        chosen = given.columns(columns, x.features, where)
+        shape = given.shape(shape, where)
+        if math.prod(shape) != len(chosen):
+            raise ConfigError(f"{where}: {shape} has {math.prod(shape)} elements, and columns has {len(chosen)}")
+        numbers = self.table(chosen)
+        return self.kernel(  # type: ignore[no-any-return]
+            take, x, numbers, x.features, numbers.features, shapes=[shape], name="take", cuda=take_cuda
+        )
+
+    def chain_rule(self, df: Function, dy: Tensor, x: Tensor, y: Tensor, *parameters: float) -> Tensor:
+        """dx = dy·df(x, y, ...); an operand that `df` does not read is not kept alive for it."""
+        used = used_arguments(df)
+        names = df.__code__.co_varnames[: df.__code__.co_argcount]
+        operands: list[Tensor | float] = [dy]
+        arguments, values = ["dy"], []
+        given: tuple[Tensor | float, ...] = (x, y, *parameters)
+        for name, operand in zip(names, given, strict=False):
+            if name in used:
+                arguments.append(f"{name}_")
+                operands.append(operand)
+            values.append(f"{name}_" if name in used else "0.0")
+        return self.map(compose("chain", arguments, f"dy * df({', '.join(values)})", df=df), *operands)
+
+    def mean(self, function: Function, *operands: Tensor | float) -> Tensor:
+        """The mean of a scalar function over the features of each row: rows × 1."""
+        domain, _ = broadcast(self._operands(operands, self._where("r.mean")), self._where("r.mean"))
+        if domain[1] == 1:
+            return self.map(function, *operands)
+        total = self.sum(function, *operands, over="features")
+        return self.map(times, total, 1.0 / domain[1])
+
+    def share(self, function: Function, *operands: Tensor | float) -> Tensor:
+        """A scalar function divided by the number of features: the derivative of `mean` for each element."""
+        domain, _ = broadcast(self._operands(operands, self._where("r.share")), self._where("r.share"))
+        if domain[1] == 1:
+            return self.map(function, *operands)
+        arguments = [f"a{number}" for number in range(len(operands))]
+        shared = compose("share", [*arguments, "part"], f"f({', '.join(arguments)}) * part", f=function)
+        return self.map(shared, *operands, 1.0 / domain[1])
+
+    def total(self, function: Function, weight: Tensor, *parameters: Tensor | float) -> Tensor:
+        """The sum of a scalar function over a whole weight: one scalar. Of a tensor with rows, one for each row."""
+        partial = self.sum(function, weight, *parameters, over="features")
+        if partial.features == 1:
+            return partial
+        return self.sum(same, self.reshape(partial, (partial.features,)), over="features")
+
+    def add_to(self, target: Tensor, function: Function, *operands: Tensor | float) -> Tensor:
+        """target + function(operands), in place."""
+        arguments = [f"a{number}" for number in range(len(operands))]
+        added = compose("add", ["target", *arguments], f"target + f({', '.join(arguments)})", f=function)
+        return self.map(added, target, *operands, into=[target])
+
+    def one_hot(self, labels: Tensor, classes: int) -> Tensor:
+        """Rows × classes with 1 in the column that the label names; labels are rows × 1.
+
+        Raises:
+            ConfigError: labels are something else, or there is no number of classes.
+        """
+        where = self._where("r.one_hot")
+        given.rows(labels, where)
+        if labels.features != 1:
+            raise ConfigError(f"{where}: labels are rows×1, got {labels.describe()}")
+        classes = given.size(classes, where, "classes")
+        return self.map(is_column, labels, Tensor((classes,), False, "index", "column"))
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        """The same memory under another shape, the rows left out.
+
+        Raises:
+            ConfigError: the shape has another number of elements.
+        """
+        where = self._where("r.reshape")
+        if not isinstance(x, Tensor) or x.space == "index":
+            raise ConfigError(f"{where}: x is a tensor, got {given.said(x)}")
+        shape = given.shape(shape, where)
+        if math.prod(shape) != x.features:
+            raise ConfigError(f"{where}: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
+        return Tensor(shape, x.rows, x.space, x.name, x.offset, x)
+
+    def gradient(self, weight: Tensor, value: Tensor) -> None:
+        """The gradient of a weight; where a weight is used twice, gradients add up.
+
+        Raises:
+            ConfigError: it is no weight, or the value is not of its shape.
+        """
+        where = self._where("r.gradient")
+        for one in (weight, value):
+            if not isinstance(one, Tensor):
+                raise ConfigError(f"{where}: takes a weight and its gradient, both tensors, got {given.said(one)}")
+        if weight.space != "weight":
+            raise ConfigError(f"{where}: {weight.describe()} is no weight; weights are made by b.weight(...)")
+        flat = len(value.shape) != len(weight.shape)  # as a sum over rows is; a transposed one is as deep
+        if value.rows or value.features != weight.features or not (flat or value.shape == weight.shape):
+            raise ConfigError(f"{where}: {value.describe()} is not a gradient of {weight.describe()}")
+        known = self.gradients.get(weight)
+        if known is not None:
+            known, value = (self._under(one, weight.shape) for one in (known, value))
+            value = self.map(add, known, value)
+        elif value.space != "work" or value.root is not None or value in self.gradients.values():
+            value = self.map(same, value)
+        self.gradients[weight] = value
+
+    def assign(self, state: Tensor, value: Tensor) -> None:
+        """A new value for a state without gradient, written in the update phase.
+
+        Raises:
+            ConfigError: it is no state, or the value is not of its shape.
+        """
+        where = self._where("r.assign")
+        for one in (state, value):
+            if not isinstance(one, Tensor):
+                raise ConfigError(f"{where}: takes a state and its new value, both tensors, got {given.said(one)}")
+        if state.space != "weight":
+            raise ConfigError(f"{where}: {state.describe()} is no state; states are made by b.state(...)")
+        flat = len(value.shape) != len(state.shape)
+        if value.rows or value.features != state.features or not (flat or value.shape == state.shape):
+            raise ConfigError(f"{where}: {value.describe()} is not a value for {state.describe()}")
+        self.assignments.append((state, value))
+
+    def write(self, value: Tensor, place: Tensor) -> None:
+        """Put a value, which nobody else reads, into a place of the same size.
+
+        The map that made it writes there itself, if that was recorded last and reads of the place what it writes.
+        """
+        given.place(place, value.rows, value.features, self._where("r.write"), self._writes)
+        last, made = self._operations[-1] if self._operations else None, value.storage
+        if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
+            inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
+            if all(tensor.features == place.features for tensor in inside):
+                last.outputs = (place if place.shape == made.shape else self.reshape(place, made.shape),)
+                return
+        self.map(same, self._under(value, place.shape), into=[place])
+
+    # -- for the engine ---------------------------------------------------------------------------------
+
+    def input(self, shape: Shape, name: str) -> Tensor:
+        """A tensor that a batch brings."""
+        if len(self._inputs) == INPUTS:
+            raise ConfigError(f"r.input: {name!r} would be input {INPUTS + 1}; a batch has at most {INPUTS}")
+        tensor = Tensor(given.shape(shape, "r.input"), True, "batch", name, len(self._inputs))
+        self._inputs.append(tensor)
+        self._record("gather", (), (tensor,), (None, tensor.features), source=tensor.offset)
+        return tensor
+
+    def scalar(self, name: str) -> Tensor:
+        """A scalar that Python sets for each step."""
+        if name not in self._scalars:
+            self._scalars.append(name)
+        return Tensor((1,), False, "scalar", name, self._scalars.index(name))
+
+    def log(self, name: str, width: int = 1) -> Tensor:
+        """A place in the log, to be given as `into`."""
+        width = given.size(width, self._where("r.log"), "width")
+        place = Tensor((width,), False, "log", name, sum(width for _, width in self._log))
+        self._log.append((name, width))
+        return place
+
+    def check(self, gradients: Tensor) -> None:
+        """Stop the run, before the update, where a gradient is not finite."""
+        self._record("check", (gradients,), (), (1, gradients.features))
+
+    @contextmanager
+    def recording(self, layer: str, phase: str) -> Iterator[None]:
+        """Name the layer and phase of what is recorded within."""
+        previous = self._layer, self._phase
+        self._layer, self._phase = layer, phase
+        try:
+            yield
+        finally:
+            self._layer, self._phase = previous
+
+    def finish(self, output: Tensor | None = None) -> Program:
+        """The program: without operations whose results nobody reads."""
+        if output is not None:
+            if output.space != "work" or output.root is not None:
+                output = self.map(same, output)
+            assert output is not None
+            output.space, output.offset = "output", 0
+        return Program(
+            _live(_distinct(self._operations)),
+            self._inputs,
+            output,
+            self._log,
+            self._scalars,
+            self._constants,
+            self.training,
+        )
+
+    def _where(self, method: str) -> str:
+        """Whose recording it is, as messages begin."""
+        if not self._layer:
+            return method
+        return (
+            f"layer {self._layer!r}: {method}" if self._phase in ("forward", "backward") else f"{self._layer}: {method}"
+        )
+
+    @property
+    def _writes(self) -> bool:
+        """Whether weights may be written now: not by a layer or a loss."""
+        return not self._layer or self._phase not in ("forward", "loss", "backward")
+
+    def _operands(self, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
+        return tuple(one if isinstance(one, Tensor) else self._table([given.number(one, where)]) for one in operands)
+
+    def _loop(self, function: Function, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
+        """The operands of a loop over a scalar function, which takes one argument for each."""
+        given.takes(function, len(operands), where, "one for each operand", self._layer)
+        if not operands:
+            raise ConfigError(f"{where}: {label(function)} is given no operand")
+        return self._operands(operands, where)
+
+    def _under(self, tensor: Tensor, shape: Shape) -> Tensor:
+        """A tensor under a shape of as many elements."""
+        return tensor if tensor.shape == shape or tensor.features == 1 else self.reshape(tensor, shape)
+
+    def _check_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> None:
+        def inner(tensor: Tensor, transposed: bool, first: bool) -> int:
+            sizes = (-1, tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+            return sizes[1] if first != transposed else sizes[0]
+
+        left, right = inner(a, transpose_a, True), inner(b, transpose_b, False)
+        if left != right:
+            raise ConfigError(
+                f"{self._where('r.gemm')}: the inner sizes of {a.describe()} and {b.describe()} differ: "
+                f"{'rows' if left == -1 else left} and {'rows' if right == -1 else right}"
+            )
+
+    def _record(
+        self,
+        kind: str,
+        inputs: Sequence[Tensor],
+        outputs: tuple[Tensor, ...],
+        domain: tuple[int | None, int],
+        function: Function | None = None,
+        **attributes: Any,
+    ) -> None:
+        self._operations.append(
+            Operation(kind, tuple(inputs), outputs, domain, function, attributes, self._layer, self._phase)
+        )
+
+
+def _distinct(operations: list[Operation]) -> list[Operation]:
+    """Without operations that repeat an earlier one, which two formulas that share a step would record."""
+    known: dict[tuple[Any, ...], Tensor] = {}
+    instead: dict[int, Tensor] = {}
+    kept = []
+    writes = Counter(id(tensor.storage) for operation in operations for tensor in operation.outputs)
+
+    def current(tensor: Tensor) -> Tensor:
+        found = instead.get(id(tensor.storage), tensor)
+        return found if tensor.root is None or found is tensor else replace(tensor, root=found)
+
+    for operation in operations:
+        operation.inputs = tuple(map(current, operation.inputs))
+        pure = operation.kind in ("map", "sum", "gemm") and operation.phase in ("forward", "loss", "backward")
+        pure = pure and all(writes[id(t.storage)] < 2 for t in (*operation.inputs, *operation.outputs))
+        if pure and len(operation.outputs) == 1 and operation.outputs[0].space == "work":
+            places = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
+                      (t.space, t.offset, t.shape) for t in operation.inputs]  # fmt: skip
+            key = (operation.kind, operation.function, *places, tuple(operation.attributes.items()))
+            if key in known:
+                instead[id(operation.outputs[0])] = known[key]
+                continue
+            known[key] = operation.outputs[0]
+        kept.append(operation)
+    return kept
+
+
+def _live(operations: list[Operation]) -> list[Operation]:
+    """Only what leads to the log, the output or the store; a frozen weight's gradient and the first dx go."""
+    wanted: set[int] = set()
+    kept = []
+    for operation in reversed(operations):
+        lasting = any(tensor.space in ("log", "output", "weight", "slot", "gradient") for tensor in operation.outputs)
+        if lasting or operation.kind == "check" or any(id(t.storage) in wanted for t in operation.outputs):
+            wanted.update(id(tensor.storage) for tensor in operation.inputs)
+            kept.append(operation)
+    return kept[::-1]

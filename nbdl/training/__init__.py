@@ -1,0 +1,1 @@
+"""fit, evaluate and predict: inputs, batches, steps, callbacks and progress."""

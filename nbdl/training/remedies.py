@@ -1,0 +1,49 @@
+"""Remedies: what helps against values that are not finite, by where they came from and how large the data is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbdl.network.learnable import fits
+
+if TYPE_CHECKING:
+    from nbdl.engine.run import Finding
+    from nbdl.model.sequential import Sequential
+
+LARGE = 1e4  # data beyond it is mentioned in the error
+DATA = ("inputs", "targets", "weights of rows or classes")  # in the order of a batch
+DOMAINS = {"positive": "values above 0", "probabilities": "probabilities, values from 0 to 1"}
+
+
+def remedies(model: Sequential, finding: Finding | None, data: Sequence[Any], first: bool) -> str:
+    """Return the end of an error's text.
+
+    Args:
+        model: the model, compiled.
+        finding: the first operation whose result was not finite, where the replay found it.
+        data: inputs, targets and weights.
+        first: whether it was the first step of all, which no learning rate has spoiled.
+    """
+    found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
+    place = "" if finding is None else finding.operation.layer
+    assert model.compiled is not None
+    loss = model.compiled.loss
+    domain = DOMAINS.get(str(loss.predictions))
+    if place == "loss" and finding is not None and finding.what == "NaN" and domain and not fits(model):
+        found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")
+        first = True  # no learning rate mends it
+    if finding is not None and finding.operation.phase == "clip":
+        found.append("clipvalue, since the squares that clipnorm and global_clipnorm add up are too large for float32")
+    if not (first and found):
+        found += ["a smaller learning rate"] if found else ["a smaller learning rate", "scaled inputs"]
+    return f"Usual remedies: {', '.join(found)}"
+
+
+def sizes(data: Sequence[Any]) -> dict[str, float]:
+    """Return the largest magnitude of each array that is there."""
+    arrays = zip(DATA, data, strict=False)
+    with np.errstate(all="ignore"):
+        return {name: float(np.max(np.abs(array))) for name, array in arrays if array is not None and np.size(array)}

@@ -1,0 +1,62 @@
+"""Builder: what a layer's `build` creates weights with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbdl.errors import ConfigError
+from nbdl.plugins.registry import registry
+
+if TYPE_CHECKING:
+    from nbdl.engine.store import Weight
+    from nbdl.program.recorder import Tensor
+    from nbdl.units.layer import Layer, Shape
+
+
+class Builder:
+    """What a layer's `build` creates weights with."""
+
+    def __init__(self, layer: Layer, weights: list[Weight]) -> None:
+        self._layer, self._weights = layer, weights
+
+    def weight(
+        self, name: str, shape: Shape, initializer: Any, regularizer: Any = None, constraint: Any = None
+    ) -> Tensor:
+        """A trainable weight; give `backward`'s result for it to `r.gradient`.
+
+        Args:
+            name: unique in the layer.
+            shape: of the weight.
+            initializer, regularizer, constraint: names or units.
+        """
+        return self._add(name, shape, initializer, True, regularizer, constraint)
+
+    def state(self, name: str, shape: Shape, initializer: Any) -> Tensor:
+        """A weight without gradient, changed by `r.assign`."""
+        return self._add(name, shape, initializer, False, None, None)
+
+    def _add(
+        self, name: str, shape: Shape, initializer: Any, trainable: bool, regularizer: Any, constraint: Any
+    ) -> Tensor:
+        from nbdl.engine.store import Weight
+        from nbdl.program.operands import shape as checked_shape
+        from nbdl.program.tensor import Tensor
+
+        where = f"layer {self._layer.name!r}: b.{'weight' if trainable else 'state'}"
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"{where}: the name is a word, such as 'kernel', got {name!r}")
+        shape = checked_shape(shape, f"{where}({name!r})")
+        full = f"{self._layer.name}/{name}"
+        if any(weight.name == full for weight in self._weights):
+            raise ConfigError(f"{self._layer.name}: two weights are called {name!r}")
+        weight = Weight(
+            Tensor(shape, False, "weight", full),
+            self._layer,
+            registry.make("initializers", initializer, full),
+            trainable,
+            registry.make("regularizers", regularizer, full),
+            registry.make("constraints", constraint, full),
+            own_name=name,
+        )
+        self._weights.append(weight)
+        return weight.tensor

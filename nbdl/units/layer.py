@@ -1,0 +1,319 @@
+"""Layer: what a layer is written in terms of: build, forward, backward."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from nbdl.errors import ConfigError, MissingError
+from nbdl.plugins.registry import registry
+from nbdl.units.arguments import truth
+from nbdl.units.elementwise import Activation, Regularizer
+from nbdl.units.unit import Unit, remembering, serialize, with_common_arguments
+from nbdl.units.weighted import Weighted
+
+if TYPE_CHECKING:
+    from nbdl.engine.store import Weight
+    from nbdl.model.sequential import Sequential
+    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.units.builder import Builder
+
+Shape = tuple[int, ...]
+
+# Arguments of every layer, with their annotations and defaults.
+COMMON: dict[str, tuple[str, Any]] = {
+    "name": ("str | None", None),
+    "input_shape": ("int | Sequence[int] | None", None),
+    "input_dim": ("int | None", None),
+    "trainable": ("bool | None", None),
+    "activity_regularizer": ("Any", None),
+}
+
+# Attributes that are units, which the engine applies, and their kinds.
+UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
+
+
+class Layer(Unit, Weighted):
+    """One layer of a model.
+
+    A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
+    size or a NumPy array. `activation`, if a subclass sets it (a name or a unit), is applied by the engine after
+    `forward`.
+
+    Any layer also takes:
+
+    Args:
+        name: by default the class's, with a number.
+        input_shape: of one row of inputs, without the rows.
+        input_dim: the same for rows that are vectors: their length.
+        trainable: False freezes the layer: steps leave its weights alone, and their penalties are no part of the loss.
+            It may be changed at any time, and acts at once: no new `compile` is needed; within `fit`, from the next
+            epoch on.
+        activity_regularizer: name or unit: a penalty on the outputs, its mean over the rows is added to the loss.
+
+    Nothing per call is kept on `self`, so a layer may be used twice.
+    """
+
+    kind = "layers"
+    activation: Activation | None = None
+    renamed: ClassVar[dict[str, str]] = {}
+    name: str = ""
+    input_shape: Shape | None
+    feature_names: tuple[str, ...] | None = None  # of the columns that it took statistics of
+    trainable: bool = True
+    activity_regularizer: Regularizer | None = None
+    input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
+    output_range: ClassVar[tuple[float, float] | None] = None  # without an activation, where that is known
+    rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
+    moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
+    compares_features: ClassVar[bool] = False  # whether only how a row's features compare tells in its outputs
+    zeroes: bool = False  # whether it sets some of its inputs to 0 while training
+    activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation
+    declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
+    _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built
+    _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
+    _output_shape: Shape | None = None  # of one row, once it is built
+    _taken_shape: Shape | None = None  # that of its inputs
+    _made: dict[str, Any] = {}  # the units that the constructor set
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        own = cls.__dict__.get("__init__")
+        if own is not None:
+            cls.__init__ = with_common_arguments(own, COMMON, _apply_common)  # type: ignore[method-assign]
+        super().__init_subclass__(**options)
+
+    def __init__(self) -> None:
+        pass
+
+    if not TYPE_CHECKING:  # else any attribute could be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "trainable":
+                if truth(value) is None:
+                    raise ConfigError(f"{self._shown()}: trainable is True or False, got {value!r}")
+                value = truth(value)
+            elif name in UNITS:
+                value = self.unit(UNITS[name], value)
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "output_shape":  # no property: a layer may have an argument of that name
+                if self._output_shape is None:
+                    raise MissingError(f"{self._shown()} has no output shape yet: it is known in a model that is built")
+                return self._output_shape
+            if name == "input_shape":  # none was given
+                return self._taken_shape
+            return super().__getattr__(name)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the model: a copy belongs to none. It has weights of its own, with the same values."""
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+
+    @classmethod
+    def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        arguments = super().modern(arguments)
+        if "batch_input_shape" in arguments:
+            if "input_shape" in arguments or "input_dim" in arguments:
+                raise TypeError(f"{cls.__name__}: give only one of input_shape, input_dim and batch_input_shape")
+            given = arguments.pop("batch_input_shape")
+            arguments["input_shape"] = without_rows(given, f"{cls.__name__}'s batch_input_shape")
+        return arguments
+
+    def unit(self, kind: str, given: Any) -> Any:
+        """A unit for one of this layer's arguments, from a name, a config or an instance.
+
+        An activation may also be a layer that only applies one, a scalar function f, or a pair (f, df).
+        """
+        made = given
+        if kind == Activation.kind:
+            made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
+        made = registry.make(kind, made, type(self).__name__)
+        if (isinstance(given, Layer) or _is_functions(given)) and isinstance(made, Unit):
+            for name, argument in self.arguments.items():  # the config holds the unit
+                if argument is given:
+                    self._arguments[name] = made
+        return made
+
+    def _activation_of(self, layer: Layer) -> Activation | None:
+        if layer.activates_only and layer.activity_regularizer is None:
+            return layer.activation
+        raise ConfigError(
+            f"{type(self).__name__}: {layer!r} does more than apply an activation, so it cannot be one: add it to the "
+            "model as the next layer"
+        )
+
+    def _own_activation(self, given: Any) -> Any:
+        who = type(self).__name__
+        if isinstance(given, int) and not isinstance(given, bool):
+            first = next(iter(self.arguments.values()), given)
+            raise ConfigError(
+                f"{who}: an activation is a name or a unit, got {given!r}; sizes in the order of oldest Keras, inputs "
+                f"before outputs, are written {who}({given}, input_dim={first!r})"
+            )
+        if _is_functions(given):
+            from nbdl.network.setup import own_activation
+
+            package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
+            return own_activation(given, f"{who}'s activation", package)
+        return given
+
+    @property
+    def given_shape(self) -> Shape | None:
+        """The shape of one row of inputs, if it was given; `input_shape` is that of a built model, too."""
+        return vars(self).get("input_shape", getattr(type(self), "input_shape", None))
+
+    def set_input_shape(self, shape: Any) -> None:
+        """Say what one row of inputs looks like."""
+        self.input_shape = shape_of(shape, type(self).__name__)
+
+    def build(self, b: Builder, shape: Shape) -> Shape:
+        """Create weights with `b.weight(...)`; return the shape of one row of outputs."""
+        return shape
+
+    def outputs(self, b: Builder, shape: Shape) -> Shape:
+        """Build; return the shape of one row after the activation."""
+        built: Any = self.build(b, shape)
+        if not isinstance(built, tuple) or not all(_is_size(size) for size in built):
+            raise ConfigError(
+                f"layer {self.name!r} ({type(self).__name__}): build returned {built!r}; it returns the shape of one "
+                "row of outputs, such as `return (self.units,)`"
+            )
+        shape = tuple(int(size) for size in built)
+        return shape if self.activation is None else self.activation.output_shape(shape)
+
+    def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
+        """Record y from x; return y and whatever `backward` needs."""
+        raise self.unwritten("forward")
+
+    def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
+        """Record `r.gradient(weight, ...)` for each weight and return dx."""
+        raise self.unwritten("backward")
+
+    # -- weights, once the layer is part of a model ------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the layer's weights exist."""
+        return self._weights is not None
+
+    @property
+    def weights(self) -> list[Weight]:
+        """This layer's weights and states, in the order in which `build` made them; empty until they exist."""
+        return list(self._weights or ())
+
+    def existing_weights(self) -> list[Weight]:
+        if self._weights is None:
+            raise ConfigError(f"{self._shown()} has no weights yet: a model whose input shape is known makes them")
+        return list(self._weights)
+
+    def _shown(self) -> str:
+        return f"layer {self.name or type(self).__name__!r}"
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """The shape of the outputs for inputs of a shape; both with the rows, which are None.
+
+        Raises:
+            ConfigError: the layer does not take such inputs.
+        """
+        from nbdl.units.builder import Builder
+
+        probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
+        shape = without_rows(input_shape, f"{self._shown()}: compute_output_shape")
+        return (None, *probe.outputs(Builder(probe, []), shape))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["name"] = self.name
+        config.pop("input_shape", None)
+        if self.given_shape is not None:
+            config["input_shape"] = list(self.given_shape)
+        if "input_dim" not in vars(self):  # else it is an argument of the layer's own
+            config.pop("input_dim", None)
+        if "trainable" in config:
+            config["trainable"] = self.trainable
+        for name, made in self._made.items():
+            if getattr(self, name) is not made:  # set since
+                config[name] = serialize(getattr(self, name))
+        return config
+
+    def stored_config(self) -> dict[str, Any]:
+        config = super().stored_config()
+        if self.trainable:
+            config.pop("trainable", None)
+        return config
+
+
+def _apply_common(
+    layer: Layer,
+    name: str | None = None,
+    input_shape: Any = None,
+    input_dim: int | None = None,
+    trainable: bool | None = None,
+    activity_regularizer: Any = None,
+) -> None:
+    if name:
+        layer.name = str(name)
+    if trainable is not None:
+        layer.trainable = trainable
+    if activity_regularizer is not None:
+        layer.activity_regularizer = activity_regularizer
+    if input_shape is not None and input_dim is not None:
+        raise ConfigError(f"{type(layer).__name__}: give either input_shape or input_dim, not both")
+    if input_dim is not None:
+        input_shape = (input_dim,)
+    if input_shape is not None:
+        own = layer.given_shape  # from an argument of the layer's own, such as Embedding's input_length
+        layer.set_input_shape(input_shape)
+        if own is not None and own != layer.input_shape:
+            raise ConfigError(
+                f"{type(layer).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say "
+                f"{own}; leave one of them out"
+            )
+    taken = inspect.signature(type(layer)).parameters
+    layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
+
+
+def _is_functions(given: Any) -> bool:
+    """Whether it is a function, one that Numba has compiled, or several."""
+    return isinstance(given, tuple | list) or inspect.isfunction(getattr(given, "py_func", given))
+
+
+def _is_size(size: Any) -> bool:
+    return not isinstance(size, bool) and hasattr(size, "__index__") and int(size) > 0
+
+
+def shape_of(shape: Any, where: str) -> Shape:
+    """A shape without rows, from an int or a sequence; each dimension a positive integer."""
+    sizes = tuple(shape) if getattr(shape, "ndim", 1) and isinstance(shape, Iterable) else (shape,)
+    for size in sizes:
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
+            raise ConfigError(f"{where}: a shape is one or more positive integers without the rows, got {shape!r}")
+    return tuple(int(size) for size in sizes)
+
+
+def without_rows(shape: Any, where: str) -> Shape:
+    """A shape whose first size, the number of rows, is dropped: nbdl takes any number of them.
+
+    Raises:
+        ConfigError: it is not a sequence of sizes that begins with the rows.
+    """
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(sizes) < 2 or not (sizes[0] is None or (hasattr(sizes[0], "__index__") and sizes[0] > 0)):
+        raise ConfigError(f"{where}: a shape with the rows first is wanted, such as (None, 4), got {shape!r}")
+    return shape_of(sizes[1:], where)
+
+
+# Layers without a constructor of their own share this one.
+Layer.__init__ = remembering(with_common_arguments(Layer.__init__, COMMON, _apply_common))  # type: ignore[method-assign]
+
+
+def snake_case(name: str) -> str:
+    """`RMSNormalization` → `rms_normalization`, as Keras names layers: `p_re_lu`, too."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=.)(?=[A-Z][a-z]+)", "_", name)).lower()

@@ -45,7 +45,7 @@ from nbdl.constraints import Constraint, maxnorm
 from nbdl.initializers import Initializer
 from nbdl.metrics import Metric
 from nbdl.models import Sequential, load_model, save_model, model_from_json, model_from_config
-from nbdl.model.model_file import load_model, save_model
+from nbdl.saving import load_model, save_model
 from nbdl.legacy.saving import load_model
 from nbdl import backend as K; K.clear_session(), K.epsilon(), K.floatx()
 from nbdl.config import floatx, image_data_format
@@ -64,7 +64,7 @@ from nbdl.src.layers.core.dense import Dense
 from nbdl.api.layers import Dense
 from nbdl.api._v2.keras import layers, Sequential; layers.Dense
 from nbdl.api._v2.keras.utils import to_categorical
-from nbdl.model.model_file.saving_lib import load_model
+from nbdl.saving.saving_lib import load_model
 """
 
 
@@ -98,8 +98,8 @@ STOPPING = [
     ("from nbdl.wrappers.scikit_learn import KerasClassifier", "scikit-learn"),
     ("from nbdl.utils import plot_model", "model.summary()"),
     ("from nbdl.utils.vis_utils import plot_model", "model.summary()"),
-    ("from nbdl.model.model_file import register_keras_serializable", "nbdl.register"),
-    ("from nbdl.model.model_file import deserialize_keras_object", "nbdl.layers.deserialize"),
+    ("from nbdl.saving import register_keras_serializable", "nbdl.register"),
+    ("from nbdl.saving import deserialize_keras_object", "nbdl.layers.deserialize"),
     ("from nbdl import DTypePolicy", "everything is float32"),
     ("from nbdl import device", "model.device"),
     ("from nbdl import StatelessScope", "not needed"),
@@ -149,7 +149,7 @@ def test_a_module_that_is_nowhere_is_not_found() -> None:
 
 
 def test_no_path_hides_a_module_of_nbdl() -> None:
-    code = "import sys, nbdl, nbdl.plugins.keras_paths as paths, importlib.util as u\n"
+    code = "import sys, nbdl, nbdl.plugins.keras_paths as paths; import importlib.util as u\n"
     code += "sys.meta_path.remove(nbdl._KerasPaths)\n"
     code += "print([p for p in (*paths.PATHS, *paths.MISSING) if '.' not in p and u.find_spec('nbdl.' + p)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -182,7 +182,7 @@ def test_normalize(axis: int, order: int) -> None:
 def test_importing_a_module_of_the_engine_loads_no_plugin() -> None:
     """`from package import module` asks the package for an attribute first, which here may stand for a Keras path."""
     text = (
-        "import sys; from nbdl.engine import operands, frame; import nbdl.program.recorder; "
+        "import sys; from nbdl.engine import run, cache; import nbdl.engine.emit; "
         "print([name for name in sys.modules if name.startswith('nbdl_standard')])"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=True)

@@ -41,7 +41,6 @@ from nbdl.model.requirements import (
     remedy,
 )
 from nbdl.network.setup import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
-from nbdl.plugins.keras_paths import missing
 from nbdl.plugins.registry import registry
 from nbdl.storage import schema
 from nbdl.storage.archive import MOST_JSON, Archive, Npz, json_value, npz
@@ -59,13 +58,6 @@ if TYPE_CHECKING:
     from nbdl.units.elementwise import Metric
 
 M = TypeVar("M", bound="Sequential")
-
-if not TYPE_CHECKING:
-    __path__: list[str] = []  # so that `from nbdl.model.model_file import ...` explains what is missing
-
-    def __getattr__(name: str) -> Any:
-        raise missing(__name__, name)
-
 
 FORMAT = 1
 HEAD_PART = "nbdl.json"

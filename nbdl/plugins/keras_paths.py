@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+PACKAGE = "nbdl"
+
 
 def _under(package: str, names: str) -> list[str]:
     return [f"{package}.{name}" for name in names.split()]
@@ -22,6 +24,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "config": ("backend",),
     "initializations": ("initializers",),
     "objectives": ("losses",),
+    "saving": ("models", "model.model_file"),
     "optimizers.schedules": ("schedules",),
     "optimizers.schedules.learning_rate_schedule": ("schedules",),
     **{
@@ -37,10 +40,10 @@ PATHS: dict[str, tuple[str, ...]] = {
             "models": "model sequential cloning",
             "optimizers": "optimizer optimizers base_optimizer optimizer_v1 optimizer_v2",
             "regularizers": "regularizers",
-            "saving": "saving_lib saving_api",
         }.items()
         for name in names.split()
     },
+    **dict.fromkeys(_under("saving", "saving_lib saving_api"), ("models", "model.model_file")),
     **dict.fromkeys(_under("optimizers", "experimental legacy"), ("optimizers",)),
     **dict.fromkeys(_under("optimizers.legacy", "adam sgd rmsprop"), ("optimizers",)),
     **dict.fromkeys(
@@ -64,7 +67,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         ),
         ("utils",),
     ),
-    "legacy.saving": ("saving",),
+    "legacy.saving": ("models", "model.model_file"),
     "legacy": ("models", "losses"),
 }
 
@@ -132,7 +135,7 @@ MISSING: dict[str, str] = {
 def missing(module: str, name: str) -> AttributeError:
     """The error of a module that lacks a name."""
     hint = f": {MISSING[name]}" if name in MISSING else ""
-    if not hint and module == __package__ and name[:1] != "_":
+    if not hint and module == PACKAGE and name[:1] != "_":
         from nbdl.errors import did_you_mean
 
         hint = f".{near}" if (near := did_you_mean(name, public_names(), 0.7)) else ""
@@ -141,7 +144,7 @@ def missing(module: str, name: str) -> AttributeError:
 
 def public_names() -> list[str]:
     """What nbdl offers at the top; modules that only its own code imports are left out."""
-    return [*sys.modules[str(__package__)].__all__, *PUBLIC]
+    return [*sys.modules[PACKAGE].__all__, *PUBLIC]
 
 
 def elsewhere(module: str, name: str, homes: tuple[str, ...]) -> Any:
@@ -198,7 +201,7 @@ class Finder:
             ImportError: there is none, and the text says what to do.
         """
         package, _, rest = fullname.partition(".")
-        if package != __package__ or not rest:
+        if package != PACKAGE or not rest:
             return None
         if rest in OUTER:
             rest = ""
@@ -242,7 +245,7 @@ class Finder:
         module = sys.modules.get(parent)
         if not name:
             return
-        if parent == __package__:
+        if parent == PACKAGE:
             text = str(missing(parent, name))
             if text != str(AttributeError(f"module {parent!r} has no attribute {name!r}")):
                 raise ImportError(text, name=fullname)

@@ -288,7 +288,7 @@ def test_threads_that_nbdl_starts_do_not_inherit_the_mode() -> None:
         import json, sys
         sys.path.insert(0, "tests")
         import numpy as np
-        from nbdl.engine import cpu
+        from nbdl.engine.cpu import executor as cpu
         from test_denormals import large, modes, no_thread_flushes
         called, driver = [], cpu.parallel_driver
         cpu.parallel_driver = lambda: (called.append(1), driver())[1]

@@ -21,7 +21,7 @@ POSIX = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has access
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nbdl import files
+from nbdl.storage import atomic as files
 os.fsync = lambda handle: print("writing", flush=True) or signal.pause()
 files.write_atomically(Path(sys.argv[1]), b"new" * 1000)
 """

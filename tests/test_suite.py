@@ -19,8 +19,8 @@ from planted.defect import Registered, entry
 from planted.layers import Dice, Plain, Unscaled
 
 import nbdl.testing
-from nbdl import options
 from nbdl.hookspecs import KINDS
+from nbdl.plugins import options
 from nbdl.plugins.registry import Owner, registry
 from nbdl.program.functions import add
 from nbdl.testing import (

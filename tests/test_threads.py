@@ -296,7 +296,7 @@ def test_a_forked_child_trains_and_predicts_after_the_parent_used_the_parallel_d
         import numpy as np
         sys.path.insert(0, TESTS)
         from test_threads import data, weights, wide
-        from nbdl.engine import cpu
+        from nbdl.engine.cpu import executor as cpu
 
         x, y = data(500, 300)
 
@@ -342,7 +342,8 @@ def test_a_forked_child_trains_and_predicts_after_the_parent_used_the_parallel_d
 def test_a_child_that_is_forked_while_a_kernel_is_loaded_can_load_one(tmp_path: Path) -> None:
     code = """
         import os, signal, threading, time
-        from nbdl.engine import kernel, threads
+        from nbdl.engine import compiler as kernel
+        from nbdl.engine.cpu import threads
 
         head = "from nbdl.engine.compiler import kernel\\n@kernel\\n"
         text = head + "def run(a, b, c, d, e, f, g, h):\\n    return NUMBER\\n"

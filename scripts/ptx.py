@@ -133,12 +133,14 @@ def _of_units() -> Iterator[tuple[str, KernelText]]:
 
 
 def _of_nets() -> Iterator[tuple[str, KernelText]]:
-    from nbdl.network.programs import record
+    from nbdl.model.owner import job_of
+    from nbdl.network.recording import record
 
     for name, model, batches in nets():
         for rows in batches:
             for what in ("train", "predict"):
-                program = record(model, what)
+                job = job_of(model)
+                program = record(job.network, job.setup, what)
                 yield from _lowered(f"{name} {what}, {rows} rows", program, rows, model.store.trainable_size)
 
 

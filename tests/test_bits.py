@@ -20,6 +20,7 @@ import pytest
 import nbdl
 from nbdl.engine.cpu import executor as cpu
 from nbdl.layers import Activation, Dense, Dropout, Input
+from nbdl.model.owner import job_of
 from nbdl.plugins.registry import registry
 from nbdl.training import steps as training
 
@@ -86,7 +87,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[], tuple[Model, Callable[.
 
         def fit(model: Model = model, **more: Any) -> Any:
             history = model.fit(x, y, verbose=0, **{"epochs": 3} | options | more)
-            trained = [one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"]
+            trained = [one for key, one in job_of(model).programs.executors.items() if key.program.mode == "train"]
             assert {one.partition.mode for one in trained} == {request.param}, "these sizes no longer show that mode"
             return history.history
 

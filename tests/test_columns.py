@@ -21,6 +21,7 @@ import nbdl
 from nbdl.data.encoding import Encoding
 from nbdl.errors import ConfigError, DataError, EncodedRowsWarning, FileFormatError
 from nbdl.layers import Dense
+from nbdl.model.owner import job_of
 from nbdl.units.callback import Callback
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(50, 9, (24, 2)), columns=["a", "b"])
@@ -115,7 +116,7 @@ def test_a_fit_on_other_columns_takes_their_names() -> None:
     model.fit(FRAME, pd.DataFrame({"t": TARGET}), verbose=0)
     with pytest.warns(UserWarning, match=r"the columns of x are 'u', 'v', and the model was fitted on 'a', 'b'"):
         model.fit(other, pd.DataFrame({"s": TARGET}), validation_data=(other, TARGET), verbose=0)
-    assert (model.feature_names, model._target_names) == (("u", "v"), ("s",))
+    assert (model.feature_names, job_of(model).network.target_names) == (("u", "v"), ("s",))
     with pytest.warns(UserWarning, match="the columns of x"), pytest.raises(DataError, match="'a', 'b'; got 'u', 'v'"):
         model.fit(FRAME, TARGET, validation_data=(other, TARGET), verbose=0)
     assert model.feature_names == ("u", "v")

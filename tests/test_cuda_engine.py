@@ -40,7 +40,8 @@ from nbdl.engine.random import uniform
 from nbdl.engine.store import Weight
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.network.programs import recorded
+from nbdl.model.owner import job_of
+from nbdl.network.executors import program_of
 from nbdl.program.functions import add, same, times
 from nbdl.program.recorder import Operation, Recorder, Tensor
 from nbdl.testing.agreement import close, same_bits
@@ -627,7 +628,7 @@ def test_what_a_row_has_one_of_is_not_written_where_its_other_threads_read() -> 
 def test_launches_stay_small_in_deep_nets() -> None:
     model = Sequential([Dense(3, input_dim=3) for _ in range(40)])
     model.compile(loss="mse", optimizer="sgd")
-    lowering = Lowering(recorded(model, "train"), 5, ["float32"] * 3, model.store.trainable_size, GPU)
+    lowering = Lowering(program_of(job_of(model), "train"), 5, ["float32"] * 3, model.store.trainable_size, GPU)
     assert max(len(launch.operations) for launch in lowering.launches) <= MOST_OPERATIONS
 
 

@@ -38,6 +38,7 @@ from nbdl.engine.cuda import availability
 from nbdl.engine.store import aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, DeviceLostError, DivergenceError
 from nbdl.layers import Dense, Dropout
+from nbdl.model.owner import job_of
 from nbdl.network import device as placing
 from nbdl.network.device import DeviceWarning
 from nbdl.training import evaluate as inference
@@ -860,7 +861,7 @@ def test_executors_have_what_the_protocol_asks_for() -> None:
     wanted = {name for name in vars(executors.Executor) if not name.startswith("_")}
     model = net("cuda")
     model.fit(X, Y, verbose=0)
-    made = [one for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"]
+    made = [one for key, one in job_of(model).programs.executors.items() if key.program.mode == "train"]
     assert made
     assert all(wanted <= set(dir(one)) for one in made)
 
@@ -918,7 +919,7 @@ def test_auto_falls_back_with_one_line(folder: Path, filter: Any) -> None:
 
 
 def test_auto_falls_back_for_a_layer_with_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(model: Any) -> None:
+    def refuse(network: Any, setup: Any) -> None:
         raise ConfigError("no CUDA body")
 
     run(*TRAIN, "net.nbdl")

@@ -14,6 +14,7 @@ from nbdl import Layer
 from nbdl.engine.cpu.checked import CheckedExecutor
 from nbdl.errors import ConfigError, DivergenceError, NbdlError
 from nbdl.layers import Activation, Dense, Dropout
+from nbdl.model.owner import job_of
 from nbdl.plugins.registry import registry
 from nbdl.training import steps as training
 from nbdl.units.elementwise import elementwise
@@ -129,9 +130,7 @@ def test_a_planted_nan_is_named_and_its_step_not_made(
     assert model.training_state.iterations == 7
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert np.isfinite(model.predict(x)).all()
-    modes = {
-        one.partition.mode for key, one in model._executors.items() if isinstance(key, tuple) and key[0] == "train"
-    }
+    modes = {one.partition.mode for key, one in job_of(model).programs.executors.items() if key.program.mode == "train"}
     assert modes == {mode}, "these sizes no longer show that mode"
 
 

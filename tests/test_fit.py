@@ -170,8 +170,8 @@ def test_smaller_batches_need_no_executor_of_their_own(monkeypatch: pytest.Monke
     from nbdl.training import steps as training
 
     looked: list[int] = []
-    executor = training.executor
-    monkeypatch.setattr(training, "executor", lambda *given: looked.append(given[2]) or executor(*given))
+    executor = training.executor_of
+    monkeypatch.setattr(training, "executor_of", lambda *given: looked.append(given[2]) or executor(*given))
     trained([(X[:5], Y[:5]), (X[:30], Y[:30]), (X[:7], Y[:7]), (X[:30], Y[:30])], None, shuffle=False)
     assert sorted(set(looked)) == [5, 30]
     model = net()
@@ -783,8 +783,8 @@ def test_each_epoch_looks_its_program_up_anew(monkeypatch: pytest.MonkeyPatch) -
     from nbdl.training import steps as training
 
     looked: list[Any] = []
-    executor = training.executor
-    monkeypatch.setattr(training, "executor", lambda *given: looked.append(given[1]) or executor(*given))
+    executor = training.executor_of
+    monkeypatch.setattr(training, "executor_of", lambda *given: looked.append(given[1]) or executor(*given))
     for options in ({"x": X, "y": Y, "batch_size": BATCH}, {"x": Again()}):
         looked.clear()
         net().fit(epochs=5, verbose=0, callbacks=[Looks()], **options)

@@ -20,6 +20,7 @@ from nbdl import Callback, Sequential, load_model, model_from_json, set_random_s
 from nbdl.callbacks import EarlyStopping, History
 from nbdl.errors import ConfigError, DataError, DivergenceError, FileFormatError, UnknownNameError
 from nbdl.layers import Activation, Dense, Dropout, Flatten, Input
+from nbdl.model.owner import job_of
 from nbdl.optimizers import SGD, Adam
 
 FEATURES, CLASSES = 12, 4
@@ -1328,7 +1329,7 @@ def test_older_executors_are_forgotten() -> None:
     model = small()
     for size in range(20, 60):
         model.fit(*rows(size), batch_size=size, verbose=0)
-    assert len([key for key in model._executors if key[0] == "train"]) <= 16
+    assert len(job_of(model).programs.executors) <= 16
 
 
 def test_scaling_layers_take_pixels_without_a_warning() -> None:

@@ -30,6 +30,7 @@ from nbdl.engine.nets.net import Net
 from nbdl.engine.nets.numba_type import net_type
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Activation, Dense, Dropout, Flatten
+from nbdl.network.network import Network
 from nbdl.plugins.registry import registry
 from nbdl.program.functions import add
 from nbdl.training.evaluate import run_rows
@@ -983,15 +984,15 @@ def test_ignored_gradients_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_layers_that_go_unnoticed_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = Sequential._changed
+    changed = Network._changed
 
-    def silently(self: Sequential) -> None:
+    def silently(self: Network) -> None:
         store = self._store
         changed(self)
         if store is not None:
             store.stale[0] = 0
 
-    monkeypatch.setattr(Sequential, "_changed", silently)
+    monkeypatch.setattr(Network, "_changed", silently)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         test_other_layers_are_refused(lambda model: model.pop())
 

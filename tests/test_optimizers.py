@@ -14,7 +14,8 @@ from nbdl import Optimizer, Sequential
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense
 from nbdl.model.model_file import load_model
-from nbdl.network.programs import recorded
+from nbdl.model.owner import job_of
+from nbdl.network.executors import program_of
 from nbdl.network.update import new_slots
 from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Ftrl, Lion
 from nbdl.plugins.registry import registry
@@ -463,25 +464,25 @@ def test_without_common_arguments_the_rule_is_recorded_as_it_is() -> None:
         optimizer = registry.get("optimizers", name).target()
         if optimizer.weight_decay:
             continue
-        recorded_scalars = [name for name in recorded(linear(optimizer), "train").scalars if name != "rows"]
+        recorded_scalars = [name for name in program_of(job_of(linear(optimizer)), "train").scalars if name != "rows"]
         assert recorded_scalars == list(optimizer.per_step(1))
         if optimizer.per_weight:
             continue
-        updates = [o for o in recorded(linear(optimizer), "train").operations if o.phase == "update"]
+        updates = [o for o in program_of(job_of(linear(optimizer)), "train").operations if o.phase == "update"]
         assert [o.function for o in updates] == [optimizer.update_function()]
 
 
 def test_other_numbers_are_the_same_program() -> None:
     one = Adam(0.1, weight_decay=0.1, clipvalue=1.0, use_ema=True, ema_overwrite_frequency=2)
     other = Adam(0.2, weight_decay=0.3, clipvalue=9.0, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=7)
-    functions = [[o.function for o in recorded(linear(unit), "train").operations] for unit in (one, other)]
+    functions = [[o.function for o in program_of(job_of(linear(unit)), "train").operations] for unit in (one, other)]
     assert functions[0] == functions[1]
     model = linear(one)
-    program = recorded(model, "train")
+    program = program_of(job_of(model), "train")
     one.weight_decay, one.clipvalue = 0.7, 3.0
-    assert recorded(model, "train") is program
+    assert program_of(job_of(model), "train") is program
     one.weight_decay = None
-    assert recorded(model, "train") is not program
+    assert program_of(job_of(model), "train") is not program
 
 
 def test_another_rule_is_another_program() -> None:
@@ -490,7 +491,7 @@ def test_another_rule_is_another_program() -> None:
     rules = []
     for nesterov in (False, True):
         optimizer.nesterov = nesterov
-        rules.append([o.function for o in recorded(model, "train").operations if o.phase == "update"])
+        rules.append([o.function for o in program_of(job_of(model), "train").operations if o.phase == "update"])
     assert rules[0] != rules[1]
 
 

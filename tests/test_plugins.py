@@ -626,7 +626,8 @@ def test_a_misspelt_name_in_build_is_not_hidden_by_the_property_that_built() -> 
             return shape
 
     model = nbdl.Sequential([Misspelt()])
-    model._input_shape = (3,)
+    with pytest.raises(UnknownNameError):
+        model.build((3,))
     for name in ("weights", "store", "output_shape"):
         with pytest.raises(UnknownNameError, match="Did you mean 'zeros'"):
             getattr(model, name)

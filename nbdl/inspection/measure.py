@@ -23,7 +23,8 @@ from nbdl.engine.store import Floats, aligned_zeros
 from nbdl.errors import ConfigError, DataError, NbdlError
 from nbdl.inspection.profile import OperationProfile, Profile
 from nbdl.inspection.roofline import measure
-from nbdl.network.programs import record, training_state
+from nbdl.network.executors import training_state
+from nbdl.network.recording import record
 from nbdl.network.update import new_slots
 from nbdl.program.recorder import Operation, Program, Tensor
 from nbdl.training import inputs as given
@@ -75,7 +76,7 @@ def random_data(model: Sequential, what: str, batch: int, rows: int | None = Non
         rows: how many; by default up to 64 batches, of at most 32 MB.
     """
     model.build()
-    shape = model._known_input_shape()
+    shape = model._job.network.known_input_shape()
     if rows is None:
         batches = RANDOM_BYTES // (4 * math.prod(shape) * batch)
         rows = batch * max(2, min(RANDOM_BATCHES, batches))
@@ -83,7 +84,7 @@ def random_data(model: Sequential, what: str, batch: int, rows: int | None = Non
     x = random.standard_normal((rows, *shape), np.float32)
     if what == "predict":
         return x, None
-    target = tuple(model._compiled().loss.target_shape(model.output_shape))
+    target = tuple(model._job.compiled().loss.target_shape(model.output_shape))
     labels = random.integers(0, max(2, model.output_shape[-1]), rows)
     if target == (1,):
         return x, labels.reshape(rows, 1)
@@ -113,7 +114,7 @@ class Measurement:
 
     def __init__(self, model: Sequential, data: list[Any], batch: int, what: str, threads: int | None) -> None:
         self.model, self.data, self.batch, self.what = model, data, batch, what
-        self.program: Program = record(model, what)
+        self.program: Program = record(model._job.network, model._job.setup, what)
         self.store = copy.copy(model.store)
         self.store.data = _copied(model.store.data)
         self.first_step, self.first_slots = 1, aligned_zeros(0)
@@ -131,7 +132,7 @@ class Measurement:
         optimizer, size = self.model.optimizer, self.model.store.trainable_size
         self.first_slots = new_slots(optimizer, optimizer.all_slots(), size)
         if self.model.training_state is not None:
-            state = training_state(self.model)
+            state = training_state(self.model._job)
             self.first_slots, self.first_step = state.slots, state.iterations + 1
 
     def profile(self, seconds: float) -> Profile:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
-from nbdl.inspection.listing import size_text
+from nbdl.inspection.explain import size_text
 
 if TYPE_CHECKING:
     from nbdl.inspection.roofline import Roofline

@@ -1,23 +1,28 @@
-"""Trainer: what a model has for training and for what it has learned, with Keras's methods."""
+"""Model: what users hold, with Keras's methods."""
 
 from __future__ import annotations
 
+import functools
+import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from nbdl.data.columns import adapted_names
 from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
 from nbdl.model.compile import Compilable
+from nbdl.model.inspectable import Inspectable
+from nbdl.model.savable import Savable
 from nbdl.training.progress import check_level, tell
 from nbdl.units.unit import explained
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from nbdl.engine.nets.net import Net
     from nbdl.units.callback import Callback, History
 
 
+FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
 PLAIN_ROWS = (
     "this model was trained on encoded rows, as `nbdl train` does: its inputs are taken as encoded already, and its "
     "outputs are encoded. For plain rows: x = model.encoding.encode(rows); "
@@ -25,8 +30,8 @@ PLAIN_ROWS = (
 )
 
 
-class Trainer(Compilable):
-    """fit, evaluate and predict of a model; on whole arrays, on batches as they come, and on one batch.
+class Model(Compilable, Savable, Inspectable):
+    """Layers that can be trained and saved, and that predict: whole arrays, batches as they come, or one batch.
 
     x is an array (anything that `np.asarray` takes), or an iterable of batches: (x, y) or (x, y, weights), of as many
     rows as they like. A generator gives its batches once. What can be iterated over again (a list of batches, a PyTorch
@@ -35,10 +40,6 @@ class Trainer(Compilable):
     Arrays in files are trained on where they lie: of `np.memmap` batches are gathered from the file itself, of h5py's
     and zarr's they are read a slice at a time. `shuffle="batch"` reads a file batch by batch rather than row by row.
     """
-
-    encoding: Any
-    _feature_names: tuple[str, ...] | None
-    _target_names: tuple[str, ...] | None
 
     @explained
     def fit(
@@ -112,7 +113,7 @@ class Trainer(Compilable):
         check_level(verbose)
         self._warn_of_plain_rows(encoded)
         return fit(
-            self._model(), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
+            cast(Any, self), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
             verbose=verbose, callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
             shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
@@ -154,7 +155,7 @@ class Trainer(Compilable):
         from nbdl.training.evaluate import evaluate
 
         began = time.perf_counter()
-        figures = evaluate(self._model(), x, y, sample_weight, batch_size, steps, callbacks, threads)
+        figures = evaluate(cast(Any, self), x, y, sample_weight, batch_size, steps, callbacks, threads)
         tell(verbose, "Evaluated", began, figures)
         return _returned(figures, return_dict)
 
@@ -183,7 +184,7 @@ class Trainer(Compilable):
         from nbdl.training.evaluate import predict
 
         began = time.perf_counter()
-        predictions = predict(self._model(), x, batch_size, steps, callbacks, threads)
+        predictions = predict(cast(Any, self), x, batch_size, steps, callbacks, threads)
         tell(verbose, f"Predicted {counted(len(predictions), 'row')}", began)
         return predictions
 
@@ -221,7 +222,7 @@ class Trainer(Compilable):
 
         self._warn_of_plain_rows(encoded)
 
-        figures = train_on_batch(self._model(), x, y, sample_weight, class_weight, reset_metrics)
+        figures = train_on_batch(cast(Any, self), x, y, sample_weight, class_weight, reset_metrics)
         return _returned(figures, return_dict)
 
     @explained
@@ -240,14 +241,13 @@ class Trainer(Compilable):
 
         self._warn_of_plain_rows(encoded)
 
-        return _returned(test_on_batch(self._model(), x, y, sample_weight, reset_metrics), return_dict)
+        return _returned(test_on_batch(cast(Any, self), x, y, sample_weight, reset_metrics), return_dict)
 
     def reset_metrics(self) -> None:
         """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False start from zero."""
-        training = self._executors.get("training")
-        if training is not None:
-            training.running = None
-        self._executors.pop("testing", None)
+        from nbdl.training.steps import reset_metrics
+
+        reset_metrics(self._job)
 
     def predict_on_batch(self, x: Any, *, encoded: bool = False) -> np.ndarray:
         """`predict` on one batch."""
@@ -268,37 +268,95 @@ class Trainer(Compilable):
         predictions = self.predict(x, encoded=encoded)
         if predictions.shape[-1] > 1:
             return np.asarray(predictions.argmax(axis=-1))
-        loss = self._model().loss
+        loss = self.loss
         return np.asarray(predictions > (0.5 if loss is None else loss.boundary), np.int32)
 
-    # -- rows and columns ---------------------------------------------------------------------------------
+    # -- few rows, and compiled code ----------------------------------------------------------------------
 
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """The names of the columns of the inputs: those of the data frame that was fitted on last, else None.
+    def __call__(self, x: Any, training: bool | None = None, mask: None = None, *, encoded: bool = False) -> np.ndarray:
+        """Predictions for a few rows, on the CPU, without a look at the numbers: NaN gives NaN.
 
-        Every data frame given later has to have these columns, in this order; but a fit on as many columns of other
-        names takes those. The names that a layer's `adapt` saw count as well. Setting other names renames the
-        columns; None makes the model forget them.
+        `predict` refuses what is no number of float32, and integers that an Embedding has no row for: here these give
+        NaN.
+
+        A single row without the leading axis gives a single row. `encoded` is as for `fit`.
+
+        Raises:
+            ConfigError: training or a mask is asked for, which Keras has here.
         """
-        encoded = self.encoding.features if self.encoding is not None else None
-        return self._feature_names or encoded or adapted_names(self._model()) or None
+        if training or mask is not None:
+            raise ConfigError(
+                "a model is called to predict: training=True and masks are not there; fit and train_on_batch train, "
+                "with dropout and the like"
+            )
+        job = self._job
+        if job.network.encoding is not None or encoded is not False:
+            self._warn_of_plain_rows(encoded)
+        net = job.programs.net_of_rows
+        if net is None:
+            from nbdl.network.executors import net_of_rows
 
-    @feature_names.setter
-    def feature_names(self, names: Sequence[str] | None) -> None:
-        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
-            raise ConfigError(f"feature_names is a list of names, or None, got {names!r}")
-        for layer in self._model().layers:
-            layer.feature_names = None
-        self._feature_names = None if names is None else tuple(names)
+            net = net_of_rows(job)
+        shape: tuple[int, ...] = () if hasattr(x, "columns") else getattr(x, "shape", ())  # names are looked at
+        if net and 0 < len(shape) <= 2 and shape[-1] == net.inputs and math.prod(shape) <= FEW_NUMBERS:
+            return net(x)
+        from nbdl.training.evaluate import call
+
+        return call(cast(Any, self), x)
+
+    @explained
+    def as_njit(self, derivatives: bool = False, *, encoded: bool = False) -> Net:
+        """The net for compiled code, on the CPU: `net(x)` in any `@njit` function, and from Python.
+
+        Args:
+            derivatives: `net.vjp(x, dy)` and `net.jacobian(x)` too.
+            encoded: as for `fit`, of the rows that the net is to take.
+
+        Returns:
+            The net, see `nbdl.engine.nets.net.Net`; as an argument it leaves the functions that take it cacheable.
+            It sees the weights as they are, and raises RuntimeError once the model has other layers.
+
+        Raises:
+            ConfigError: a layer draws random numbers when it predicts.
+        """
+        from nbdl.network.executors import net_of
+        from nbdl.training.evaluate import run_rows
+
+        self._warn_of_plain_rows(encoded)
+        found = net_of(self._job, derivatives, functools.partial(run_rows, cast(Any, self)))
+        found.names = self.feature_names
+        return found
+
+    @explained
+    def as_cfunc(self, form: str = "float", *, encoded: bool = False) -> Any:
+        """The net as a C function, on the CPU: `.address` and `.ctypes` of what is returned, for C, ctypes and SciPy.
+
+        Args:
+            form: "float" is `void (const float *x, float *y)` for one row, "double" the same of doubles, "quad" is
+                `double (int n, double *x)`, as `scipy.LowLevelCallable` takes it for integrals of a single output.
+            encoded: as for `fit`, of the rows that the function is to take.
+
+        Returns:
+            Numba's CFunc. It sees the weights as they are, and gives NaN once the model has other layers.
+        """
+        from nbdl.engine.select import device
+
+        if device() == "reference":
+            raise ConfigError("as_cfunc compiles, and NUMBA_DISABLE_JIT=1 says not to")
+        from nbdl.engine.nets.cfunc import as_cfunc
+
+        self._warn_of_plain_rows(encoded)
+        return as_cfunc(self.as_njit(encoded=True), form)
 
     def _warn_of_plain_rows(self, encoded: bool) -> None:
         """Warn where rows may be plain ones and the model was trained on encoded ones."""
-        if encoded is True or (encoded is False and self.encoding is None):
+        encoding = self.encoding
+        if encoded is True or (encoded is False and encoding is None):
             return
         if encoded is not False:
             raise ConfigError(f"encoded is True or False, got {encoded!r}")
-        if not self.encoding.neutral:
+        assert encoding is not None
+        if not encoding.neutral:
             warn(PLAIN_ROWS, EncodedRowsWarning)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numbers
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from nbdl.errors import ConfigError, MissingError
-from nbdl.network.device import Place
-from nbdl.network.learnable import warn_of_outputs
-from nbdl.network.setup import Compiled, TrainingState, is_function, named_metrics, own_loss, unit_of
+from nbdl.errors import ConfigError
+from nbdl.model.owner import Owner
+from nbdl.network.setup import Setup, named_metrics
 from nbdl.plugins.registry import registry
+from nbdl.units.functions import is_function, own_loss
+from nbdl.units.metric_wrappers import unit_of
 from nbdl.units.unit import INSTEAD, placed
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
     from nbdl.units.elementwise import Loss, Metric
     from nbdl.units.optimizer import Optimizer
 
@@ -66,13 +66,8 @@ def _each(given: Any) -> list[Any]:
     return [given] if several is None else several
 
 
-class Compilable:
+class Compilable(Owner):
     """Optimizer, loss, metrics and device of a model."""
-
-    compiled: Compiled | None
-    training_state: TrainingState | None
-    _place: Place
-    _executors: dict[Any, Any]
 
     @placed(
         "optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution",
@@ -120,23 +115,13 @@ class Compilable:
         if optimizer is None:
             default = registry.default("optimizers")
             optimizer = default.name if default else ""
-        compiled = Compiled(
+        setup = Setup(
             registry.make("optimizers", optimizer, "compile's optimizer"),
             registry.make("losses", own_loss(loss), "compile's loss"),
             named_metrics(_listed(metrics, "metrics"), _listed(weighted_metrics, "weighted_metrics")),
         )
-        place = self._place if precision is None else self._place.rounded(precision)
-        place = place if device is None else place.moved(device)
-        before = self.compiled, self.training_state
-        self.compiled, self.training_state = compiled, None
-        self._executors.clear()
-        try:
-            self._place = place.suited(self._model())
-        except ConfigError:
-            self.compiled, self.training_state = before
-            raise
-        warn_of_outputs(self._model())
-        compiled.optimizer.attach(self._model())
+        choice = self._job.choice if precision is None else self._job.choice.rounded(precision)
+        self._job.compile(setup, choice if device is None else choice.moved(device))
 
     @property
     def device(self) -> str:
@@ -152,11 +137,11 @@ class Compilable:
             ConfigError: there is no such device, or it cannot run a layer: one with a kernel of its own for CPUs alone.
             DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
         """
-        return self._place.device
+        return self._job.device
 
     @device.setter
     def device(self, name: str) -> None:
-        self._place = self._place.moved(name).suited(self._model())
+        self._job.choose(self._job.choice.moved(name))
 
     @property
     def precision(self) -> str:
@@ -167,11 +152,11 @@ class Compilable:
         Raises:
             ConfigError: there is no such precision, or the GPU lacks cuBLAS, which "tf32" needs.
         """
-        return self._place.precision
+        return self._job.choice.precision
 
     @precision.setter
     def precision(self, name: str) -> None:
-        self._place = self._place.rounded(name).suited(self._model())
+        self._job.choose(self._job.choice.rounded(name))
 
     @property
     def optimizer(self) -> Optimizer:
@@ -180,30 +165,19 @@ class Compilable:
         Raises:
             MissingError: the model is not compiled; so `hasattr` says no, and `getattr` gives its default.
         """
-        if self.compiled is None:
-            raise MissingError("the model has no optimizer yet: call model.compile(loss=..., optimizer=...) first")
-        self.compiled.optimizer.attach(self._model())
-        return self.compiled.optimizer
+        return self._job.optimizer
 
     @property
     def loss(self) -> Loss | None:
         """The loss; None until the model is compiled."""
-        return None if self.compiled is None else self.compiled.loss
+        return None if self._job.setup is None else self._job.setup.loss
 
     @property
     def metrics(self) -> list[Metric | Loss]:
         """The metrics that `compile` was given, in order; empty until then."""
-        return [] if self.compiled is None else [unit_of(metric) for _, metric in self.compiled.metrics]
+        return [] if self._job.setup is None else [unit_of(metric) for _, metric in self._job.setup.metrics]
 
     @property
     def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns, in order; empty until the model is compiled."""
-        return [] if self.compiled is None else ["loss", *(name for name, _ in self.compiled.metrics)]
-
-    def _compiled(self) -> Compiled:
-        if self.compiled is None:
-            raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first")
-        return self.compiled
-
-    def _model(self) -> Sequential:
-        return cast("Sequential", self)
+        return self._job.metrics_names

@@ -6,61 +6,55 @@ import io
 import pickle
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbdl.errors import ConfigError
 from nbdl.model.model_file import model_bytes, model_from_bytes
-from nbdl.network.setup import TrainingState
+from nbdl.model.owner import Owner, job_of
 from nbdl.units.unit import explained
 
 if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential
     from nbdl.units.layer import Layer
 
-# Attributes that a copy makes itself.
-MADE = {
-    "compiled", "history", "stop_training", "training_state", "_executors", "_input", "_layers", "_shapes", "_store",
-}  # fmt: skip
+M = TypeVar("M", bound=Owner)
 
 
-def copied(model: Sequential, memo: dict[int, Any]) -> Sequential:
+def copied(model: M, memo: dict[int, Any]) -> M:
     """An independent copy with all attributes, for `__deepcopy__`; what refers to the model then refers to the copy."""
-    copy = _blank(model)
+    copy = blank(model)
     memo[id(model)] = copy
-    copy._input = deepcopy(model._input, memo)
-    copy._layers = deepcopy(model._layers, memo)
-    vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name not in MADE})
-    if model.layers and model.input_shape is not None:
-        copy.build()  # takes the values that the layers have brought
-    copy.compiled = deepcopy(model.compiled, memo)
-    if copy.compiled is not None and model.training_state is not None:
-        from nbdl.network.update import new_slots
-
-        state = model.training_state
-        slots = new_slots(copy.compiled.optimizer, state.slot_names, copy.store.trainable_size)
-        slots[...] = state.slots
-        copy.training_state = TrainingState(slots, state.slot_names, state.iterations, state.epochs)
+    job, new = job_of(model), job_of(copy)
+    network = new.network
+    network.take_entries(deepcopy(job.network.input, memo), deepcopy(job.network.layers, memo))
+    network.take_facts(job.network)
+    network.encoding = deepcopy(job.network.encoding, memo)
+    new.choice = job.choice
+    vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name != "_job"})
+    if network.layers and network.input_shape is not None:
+        network.build()  # takes the values that the layers have brought
+    new.setup = deepcopy(job.setup, memo)
+    if new.setup is not None and job.state is not None:
+        new.take_state(job.state)
     return copy
 
 
-def _blank(model: Sequential) -> Sequential:
+def blank(model: M) -> M:
     """A model without layers, of the same class, whose own constructor is not called."""
-    from nbdl.model.sequential import Sequential
-
-    blank = type(model).__new__(type(model))
-    Sequential.__init__(blank, name=model.name, seed=model.seed)
-    return blank
+    made = type(model).__new__(type(model))
+    Owner.__init__(made, model.name, model.seed)
+    return made
 
 
 # -- pickle -----------------------------------------------------------------------------------------------
 
 
-def reduced(model: Sequential) -> Any:
+def reduced(model: Owner) -> Any:
     """What `__reduce__` returns: a file's bytes, and for a subclass its class and the user's attributes."""
     from nbdl.model.sequential import Sequential
 
     content = model_bytes(model, unbuilt=True)
-    own = {name: value for name, value in vars(model).items() if name not in vars(_blank(model))}
+    own = {name: value for name, value in vars(model).items() if name not in vars(blank(model))}
     if type(model) is Sequential and not own:
         return model_from_bytes, (content,)
     file = io.BytesIO()
@@ -76,9 +70,9 @@ def unpickled(kind: type[Sequential], content: bytes, attributes: bytes) -> Sequ
     return model
 
 
-def _parts(model: Sequential) -> dict[str, Any]:
+def _parts(model: Owner) -> dict[str, Any]:
     """What attributes may refer to: the model, its layers and its optimizer."""
-    parts: dict[str, Any] = {"model": model, "input": model._input}
+    parts: dict[str, Any] = {"model": model, "input": job_of(model).network.input}
     parts |= {f"layer {number}": layer for number, layer in enumerate(model.layers)}
     if model.compiled is not None:
         parts["optimizer"] = model.compiled.optimizer
@@ -88,7 +82,7 @@ def _parts(model: Sequential) -> dict[str, Any]:
 class _Pickler(pickle.Pickler):
     """Writes a reference in place of a part of the model."""
 
-    def __init__(self, file: io.BytesIO, model: Sequential) -> None:
+    def __init__(self, file: io.BytesIO, model: Owner) -> None:
         super().__init__(file)
         self.names = {id(part): name for name, part in _parts(model).items() if part is not None}
 
@@ -99,7 +93,7 @@ class _Pickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     """Puts the parts of the model in place of references."""
 
-    def __init__(self, file: io.BytesIO, model: Sequential) -> None:
+    def __init__(self, file: io.BytesIO, model: Owner) -> None:
         super().__init__(file)
         self.parts = _parts(model)
 
@@ -112,7 +106,7 @@ class _Unpickler(pickle.Unpickler):
 
 @explained
 def clone_model(
-    model: Sequential, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
+    model: Owner, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
 ) -> Sequential:
     """A model of new layers with the same arguments: not compiled, with initial weights of a seed of its own.
 
@@ -133,7 +127,7 @@ def clone_model(
     clone = Sequential(name=model.name, seed=new_seed())
     clone.encoding = model.encoding
     made: dict[int, Layer] = {}
-    for layer in model._entries():
+    for layer in job_of(model).network.entries:
         if id(layer) not in made:
             made[id(layer)] = _again(layer) if layer.declares_input else make(layer)
         clone.add(made[id(layer)])

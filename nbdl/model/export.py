@@ -14,7 +14,7 @@ from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
 from nbdl.storage.outputs import as_path, check_file
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.model.owner import Owner
     from nbdl.plugins.registry import Entry
     from nbdl.program.recorder import Operation
 
@@ -23,7 +23,7 @@ HEAD_BYTES = 1 << 16  # of a file, among which the mark is
 _MARKED = re.compile(re.escape(MARK.encode()) + b"[0-9a-f]{16}")
 
 
-def export_model(model: Sequential, path: str | Path, format: str | None = None, **options: Any) -> str | None:
+def export_model(model: Owner, path: str | Path, format: str | None = None, **options: Any) -> str | None:
     """Write a model to a file of another format: a snapshot, which does not follow the model.
 
     Args:
@@ -72,7 +72,7 @@ def exporter(path: str | Path | None, format: str | None) -> Entry:
     return found
 
 
-def fingerprint(model: Sequential) -> str:
+def fingerprint(model: Owner) -> str:
     """What every exporter writes into its file: "nbdl model " and a digest of layers, weights and encoding."""
     config = {key: value for key, value in model.get_config().items() if key not in ("name", "seed")}
     encoding = None if model.encoding is None else model.encoding.to_config()
@@ -83,7 +83,7 @@ def fingerprint(model: Sequential) -> str:
     return MARK + digest.hexdigest()[:16]
 
 
-def is_export_of(model: Sequential, path: str | Path) -> bool:
+def is_export_of(model: Owner, path: str | Path) -> bool:
     """Whether a file was exported from a model as it is now, with these weights."""
     return fingerprint(model).encode() in _MARKED.findall(_head(as_path(path, "path").expanduser()))
 
@@ -98,7 +98,7 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def owner_of(model: Sequential, operation: Operation) -> str:
+def owner_of(model: Owner, operation: Operation) -> str:
     """The layer that recorded an operation, and the plugin that it or its scalar function is from."""
     from nbdl.plugins.registry import registry
 

@@ -16,9 +16,8 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from nbdl.data.columns import adapted_names
 from nbdl.data.encoding import ENCODING
 from nbdl.data.table import listed
 from nbdl.errors import (
@@ -31,6 +30,7 @@ from nbdl.errors import (
     warn,
 )
 from nbdl.model.notes import Note, noted, read_note
+from nbdl.model.owner import Owner, job_of
 from nbdl.model.requirements import (
     NEED,
     changed_in_place,
@@ -40,7 +40,7 @@ from nbdl.model.requirements import (
     refuse_missing,
     remedy,
 )
-from nbdl.network.setup import Compiled, LossMetric, TrainingState, WeightedMetric, unit_of
+from nbdl.network.setup import Setup, TrainingState
 from nbdl.plugins.registry import registry
 from nbdl.storage import schema
 from nbdl.storage.archive import MOST_JSON, Archive, Npz, json_value, npz
@@ -49,6 +49,7 @@ from nbdl.storage.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.units.entry import Entry
 from nbdl.units.kept import KeptError, check_remade, refuse_kept
 from nbdl.units.layer import Layer
+from nbdl.units.metric_wrappers import LossMetric, WeightedMetric, unit_of
 from nbdl.units.unit import INSTEAD, Unit, explained, serialize
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential
     from nbdl.units.elementwise import Metric
 
-M = TypeVar("M", bound="Sequential")
+M = TypeVar("M", bound=Owner)
 
 FORMAT = 1
 HEAD_PART = "nbdl.json"
@@ -125,7 +126,7 @@ def _json(part: str, value: Any) -> bytes:
     return text.encode()
 
 
-def why_not_resumable(model: Sequential) -> str:
+def why_not_resumable(model: Owner) -> str:
     """Why a file cannot hold how the model is trained: functions of its author's own; "" if it can."""
     try:
         _units(model)
@@ -136,13 +137,13 @@ def why_not_resumable(model: Sequential) -> str:
     return ""
 
 
-def check_saveable(model: Sequential) -> None:
+def check_saveable(model: Owner) -> None:
     """Refuse a model that a file cannot hold, before it is trained.
 
     Raises:
         ConfigError: a layer is not registered, or its arguments cannot be written.
     """
-    model.build()
+    job_of(model).network.build()
     _units(model, with_compiled=False)
     try:
         _json("config.json", {**model.get_config(), **_names(model)})
@@ -150,7 +151,7 @@ def check_saveable(model: Sequential) -> None:
         raise ConfigError(f"the model cannot be saved: {error}") from None
 
 
-def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
+def _units(model: Owner, with_compiled: bool = True) -> list[Entry]:
     """The registered units that the model is made of."""
     found: list[Entry] = []
     seen: set[tuple[int, bool]] = set()
@@ -175,7 +176,7 @@ def _units(model: Sequential, with_compiled: bool = True) -> list[Entry]:
             check_remade(value)
         visit(list(vars(value).values()), False)  # made by the unit itself, from names or for its own use
 
-    visit(model._entries())
+    visit(job_of(model).network.entries)
     if with_compiled and model.compiled is not None:
         visit([model.compiled.optimizer, model.compiled.loss])
         visit([unit_of(metric) for _, metric in model.compiled.metrics])
@@ -190,14 +191,14 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
+def model_bytes(model: Owner, unbuilt: bool = False) -> bytes:
     """The whole model as the bytes of a file.
 
     Args:
         unbuilt: whether it may lack weights since the shape of its inputs is not known.
     """
     if model.layers and not (unbuilt and model.input_shape is None):
-        model.build()
+        job_of(model).network.build()
     units = _units(model, with_compiled=False)  # layers that a file cannot name are an error
     problem = why_not_resumable(model)
     if problem:
@@ -227,13 +228,14 @@ def model_bytes(model: Sequential, unbuilt: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def _names(model: Sequential) -> dict[str, Any]:
+def _names(model: Owner) -> dict[str, Any]:
     """The names of the columns that the model was fitted on, if it was on a data frame."""
-    names = {"feature_names": model._feature_names or adapted_names(model), "target_names": model._target_names}
+    network = job_of(model).network
+    names = {"feature_names": network.fitted_names or network.adapted_names, "target_names": network.target_names}
     return {key: list(value) for key, value in names.items() if value is not None}
 
 
-def _training_config(model: Sequential) -> dict[str, Any]:
+def _training_config(model: Owner) -> dict[str, Any]:
     compiled, state = model.compiled, model.training_state
     assert compiled is not None
     config: dict[str, Any] = {
@@ -254,7 +256,7 @@ def _metric_config(metric: Any) -> dict[str, Any]:
     return dict(serialize(metric))
 
 
-def _slots(model: Sequential) -> dict[str, np.ndarray]:
+def _slots(model: Owner) -> dict[str, np.ndarray]:
     state, store = model.training_state, model.store
     assert state is not None
     arrays = {}
@@ -279,7 +281,7 @@ def _target(path: str | Path, what: str, known: Known, suffix: str) -> Path:
 
 
 @explained
-def save_model(model: Sequential, path: str | Path, overwrite: bool = True, note: Note | None = None) -> None:
+def save_model(model: Owner, path: str | Path, overwrite: bool = True, note: Note | None = None) -> None:
     """Write a model to one file.
 
     Args:
@@ -297,7 +299,7 @@ def save_model(model: Sequential, path: str | Path, overwrite: bool = True, note
     write_atomically(target, content if note is None else noted(content, note))
 
 
-def save_weights(model: Sequential, path: str | Path, note: Note | None = None) -> None:
+def save_weights(model: Owner, path: str | Path, note: Note | None = None) -> None:
     """Write the weights alone: an npz file, whatever its name.
 
     Args:
@@ -311,7 +313,7 @@ def save_weights(model: Sequential, path: str | Path, note: Note | None = None) 
     write_atomically(target, noted(_npz(weights), note or {}))
 
 
-def is_weights_of(model: Sequential) -> Known:
+def is_weights_of(model: Owner) -> Known:
     """A function that tells whether a file holds weights alone; version 0.1.0 wrote no note, names must tell then."""
     names = {f"{weight.name}.npy" for weight in model.existing_weights()}
     return lambda path: not is_model(path) and (read_note(path) is not None or set(zip_names(path)) == names)
@@ -338,13 +340,14 @@ def filled_from_config(kind: type[M], config: dict[str, Any]) -> M:
     for layer, given in zip(layers, config["layers"], strict=True):
         if isinstance(given, dict) and isinstance(given.get("config"), dict):
             refuse_kept(layer, given["config"])
-    model = kind(name=config.get("name", "sequential"), seed=config.get("seed"))
+    make: Any = kind
+    model: Any = make(name=config.get("name", "sequential"), seed=config.get("seed"))
     for place, number in enumerate(order):
         if place == 0 or not layers[number].declares_input:  # version 0.1.0 took further ones, which did nothing
             model.add(layers[number])
     if "input_shape" in config and model.layers and model.input_shape is None:
         model.build(tuple(config["input_shape"]))
-    return model
+    return cast(M, model)
 
 
 @explained
@@ -451,7 +454,8 @@ def _restored(archive: Archive) -> Sequential:
     with only_weights(weights.shapes, archive.where):
         model = model_from_config(config)
         _set_by_name(model, weights, archive.where)
-    model._feature_names, model._target_names = (
+    network = job_of(model).network
+    network.fitted_names, network.target_names = (
         None if config.get(key) is None else tuple(config[key]) for key in ("feature_names", "target_names")
     )
     if "training.json" in archive.names:
@@ -463,7 +467,7 @@ def _restored(archive: Archive) -> Sequential:
     return model
 
 
-def _restore_training(model: Sequential, archive: Archive) -> None:
+def _restore_training(model: Owner, archive: Archive) -> None:
     from nbdl.network.update import new_slots
 
     config = archive.json("training.json", SCHEMAS["training.json"])
@@ -476,7 +480,7 @@ def _restore_training(model: Sequential, archive: Archive) -> None:
     rate = config.get("learning_rate")
     if rate is not None:  # in older files
         optimizer.learning_rate = registry.make("schedules", rate) if isinstance(rate, dict) else float(rate)
-    model.compiled = Compiled(optimizer, registry.make("losses", config["loss"]), metrics)
+    model.compiled = Setup(optimizer, registry.make("losses", config["loss"]), metrics)
     if "optimizer.npz" not in archive.names:
         return
     names = tuple(config.get("slots", ()))
@@ -497,7 +501,7 @@ def _restore_training(model: Sequential, archive: Archive) -> None:
         place[...] = _floats(given, name, archive.where)
 
 
-def _set_by_name(model: Sequential, given: Npz, where: str) -> None:
+def _set_by_name(model: Owner, given: Npz, where: str) -> None:
     """Set all weights, or none: names, shapes and types are looked at first."""
     from nbdl.engine.store import refuse_other_shape
 
@@ -527,7 +531,7 @@ def _floats(given: Npz, name: str, where: str) -> np.ndarray:
     return found
 
 
-def load_weights(model: Sequential, path: str | Path) -> None:
+def load_weights(model: Owner, path: str | Path) -> None:
     """Read weights that `save_weights` wrote, or those of a whole model's file."""
     model.existing_weights()
     source = as_path(path, "path")

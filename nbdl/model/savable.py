@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self
 
 from nbdl.errors import ConfigError
-from nbdl.units.unit import explained, serialize
-
-if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
-    from nbdl.units.layer import Layer, Shape
+from nbdl.model.owner import Owner
+from nbdl.units.unit import explained
 
 
-class Savable:
+class Savable(Owner):
     """Config, files and copies of a model."""
-
-    name: str
-    seed: int
-    _layers: list[Layer]
-    _input_shape: Shape | None
-
-    def _entries(self) -> list[Layer]:
-        raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """The model as plain data, without weights."""
-        entries = self._entries()
-        distinct = list({id(layer): layer for layer in entries}.values())
-        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in entries]
-        config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": [serialize(one) for one in distinct]}
-        if order != list(range(len(distinct))):
-            config["order"] = order
-        if self._input_shape is not None:
-            config["input_shape"] = list(self._input_shape)
-        return config
 
     @classmethod
     @explained
@@ -42,7 +19,7 @@ class Savable:
         """A model, with initial weights, from what `get_config` returned."""
         from nbdl.model.model_file import filled_from_config
 
-        return cast("Self", filled_from_config(cast("type[Sequential]", cls), config))
+        return filled_from_config(cls, config)
 
     def to_json(self, **options: Any) -> str:
         """The model as JSON, without weights."""
@@ -58,7 +35,7 @@ class Savable:
         """
         from nbdl.model.model_file import save_model
 
-        save_model(self._model(), path, overwrite)
+        save_model(self, path, overwrite)
 
     @explained
     def save_weights(self, path: str | Path, overwrite: bool = True) -> None:
@@ -67,14 +44,14 @@ class Savable:
 
         if not overwrite and Path(path).exists():
             raise ConfigError(f"{path} exists; pass overwrite=True to replace it")
-        save_weights(self._model(), path)
+        save_weights(self, path)
 
     @explained
     def load_weights(self, path: str | Path) -> None:
         """Read weights, by name, that `save_weights` wrote, or those of a saved model; all of them or none."""
         from nbdl.model.model_file import load_weights
 
-        load_weights(self._model(), path)
+        load_weights(self, path)
 
     def export(self, path: str | Path, format: str | None = None, **options: Any) -> None:
         """Write a snapshot of the model in another format: `model.export("net.c")`.
@@ -86,20 +63,17 @@ class Savable:
         """
         from nbdl.model.export import export_model
 
-        export_model(self._model(), path, format, **options)
+        export_model(self, path, format, **options)
 
-    def __copy__(self) -> Sequential:
+    def __copy__(self) -> Self:
         return self.__deepcopy__({})
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         from nbdl.model.copies import copied
 
-        return copied(self._model(), memo)
+        return copied(self, memo)
 
     def __reduce__(self) -> Any:
         from nbdl.model.copies import reduced
 
-        return reduced(self._model())
-
-    def _model(self) -> Sequential:
-        return cast("Sequential", self)
+        return reduced(self)

@@ -1,4 +1,4 @@
-"""Where a model runs: the device that a name stands for, and whether the model can run there.
+"""Where a network runs: the device that a name stands for, and whether the network can run there.
 
 Both are said when a device is chosen, not in the middle of a fit. Nothing of CUDA is imported for the CPU.
 """
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from nbdl.errors import ConfigError, DeviceError, did_you_mean, warn
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.network import Network
+    from nbdl.network.setup import Setup
 
 DEVICES = ("cpu", "cuda", "auto")
 PRECISIONS = ("float32", "tf32")
@@ -23,25 +24,25 @@ class DeviceWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a model runs.
+class DeviceChoice:
+    """The device and the precision that a network runs with.
 
     Attributes:
         device: "cpu", "cuda" (the first GPU), "cuda:1" and so on.
         precision: "float32", or "tf32" for a GPU's large matrix products.
-        auto: whether the CPU will do where the device cannot run the model.
+        auto: whether the CPU will do where the device cannot run the network.
     """
 
     device: str = "cpu"
     precision: str = "float32"
     auto: bool = False
 
-    def moved(self, name: str) -> Place:
-        """The place on another device; see `resolve`."""
+    def moved(self, name: str) -> DeviceChoice:
+        """The same on another device; see `resolve`."""
         return replace(self, device=resolve(name), auto=name == "auto")
 
-    def rounded(self, precision: str) -> Place:
-        """The place with another precision.
+    def rounded(self, precision: str) -> DeviceChoice:
+        """The same with another precision.
 
         Raises:
             ConfigError: there is no such precision.
@@ -51,27 +52,27 @@ class Place:
             raise ConfigError(f"precision is 'float32' or 'tf32', got {precision!r}.{hint}")
         return replace(self, precision=precision)
 
-    def suited(self, model: Sequential) -> Place:
-        """This place if the model can run here, else the CPU where "auto" was asked for, with a warning.
+    def suited(self, network: Network, setup: Setup | None) -> DeviceChoice:
+        """This choice if the network can run so, else the CPU where "auto" was asked for, with a warning.
 
         Raises:
             ConfigError: the device cannot run a layer, or lacks what the precision needs.
         """
-        place = self
+        choice = self
         if self.device != "cpu" and not _plain():
             try:
-                _check_bodies(model)
+                _check_bodies(network, setup)
             except ConfigError as error:
                 if not self.auto:
                     raise
                 warn(f"device 'auto' is the CPU: {error}", DeviceWarning)
-                place = replace(self, device="cpu", auto=False)
-        if place.precision == "tf32" and not _plain():
-            if place.device == "cpu":
+                choice = replace(self, device="cpu", auto=False)
+        if choice.precision == "tf32" and not _plain():
+            if choice.device == "cpu":
                 warn("precision='tf32' has no effect on the CPU, which computes in float32", DeviceWarning)
             elif not _cublas():
                 raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
-        return place
+        return choice
 
 
 def checked(name: str) -> str:
@@ -130,19 +131,19 @@ def _plain() -> bool:
     return device() == "reference"
 
 
-def _check_bodies(model: Sequential) -> None:
+def _check_bodies(network: Network, setup: Setup | None) -> None:
     """Refuse a hand-written kernel that has no CUDA body.
 
-    The programs are recorded anew at the first run, for a layer may be changed until then.
+    The programs are recorded again at the first run, for a layer may be changed until then.
     """
-    if not model.built:
+    if not network.built:
         return
     from nbdl.engine.cuda.body_text import check_body
-    from nbdl.network.programs import record
+    from nbdl.network.recording import record
 
-    for what in ("predict",) if model.compiled is None else ("train", "predict"):
+    for mode in ("predict",) if setup is None else ("train", "predict"):
         try:
-            operations = record(model, what).operations
+            operations = record(network, setup, mode).operations
         except Exception:  # of a layer or a loss, perhaps as the net is not yet whole; a run raises it on any device
             return
         for operation in operations:

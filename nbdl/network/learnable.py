@@ -1,4 +1,4 @@
-"""Whether a model's outputs are such that its loss can fall: what layers give, and what losses take."""
+"""Whether a network's outputs are such that its loss can fall: what layers give, and what losses take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nbdl.units.elementwise import SLACK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.network import Network
+    from nbdl.network.setup import Setup
     from nbdl.units.elementwise import Loss
     from nbdl.units.layer import Layer
 
@@ -24,34 +25,36 @@ def range_of(layer: Layer) -> tuple[float, float] | None:
     return layer.output_range if layer.activation is None else layer.activation.output_range
 
 
-def warn_of_outputs(model: Sequential) -> None:
-    """Warn, once for each `compile`, of a model that cannot learn."""
-    compiled = model.compiled
-    if compiled is None or compiled.looked_at or not model.built or not model.layers:
+def warn_of_outputs(network: Network, setup: Setup) -> None:
+    """Warn, once for each `compile`, of a network that cannot learn."""
+    if setup.warned or not network.built or not network.layers:
         return
-    compiled.looked_at = True
-    for text in (*constant_layers(model), *unsuitable(model), *squeezed(model), *one_sided(model)):
+    setup.warned = True
+    loss = setup.loss
+    for text in (
+        *constant_layers(network, loss), *unsuitable(network, loss), *squeezed(network, loss), *one_sided(network, loss)
+    ):  # fmt: skip
         warn(f"This model cannot learn as it should: {text}", CannotLearnWarning)
 
 
-def constant_layers(model: Sequential) -> list[str]:
+def constant_layers(network: Network, loss: Loss) -> list[str]:
     """What is wrong with layers whose outputs are the same whatever goes in."""
     found = [
         f"{type(layer).__name__} {layer.name!r} ends in {layer.activation.name!r} over a single output, which is "
         "always 1. For two classes and one output use 'sigmoid', for a number no activation"
-        for layer, shape in zip(model.layers, model._shapes, strict=True)
+        for layer, shape in zip(network.layers, network.shapes, strict=True)
         if layer.activation is not None and layer.activation.adds_up and shape[-1] == 1
     ]
     trained = False
-    for layer, shape in zip(model.layers, model._shapes, strict=True):
+    for layer, shape in zip(network.layers, network.shapes, strict=True):
         if layer.compares_features and trained and math.prod(shape) == 1:
             found.append(
                 f"{type(layer).__name__} {layer.name!r} compares the features of a row with one another, and there is "
                 "only one: what the layers before it learn makes no difference. Leave it out"
             )
         trained |= bool(layer.weights)
-    loss, outputs = model.compiled.loss if model.compiled else None, model.output_shape[-1]
-    if not found and loss is not None and loss.over_columns and outputs == 1:
+    outputs = network.output_shape[-1]
+    if not found and loss.over_columns and outputs == 1:
         found.append(
             f"the loss {loss.name!r} compares the outputs of a row with one another, and there is only one. For "
             "two classes and one output use 'binary_crossentropy' after 'sigmoid'"
@@ -59,16 +62,14 @@ def constant_layers(model: Sequential) -> list[str]:
     return found
 
 
-def last_layers(model: Sequential) -> list[Layer]:
+def last_layers(network: Network) -> list[Layer]:
     """The layers from the last one on backwards, without those that only move their inputs."""
-    return [layer for layer in reversed(model.layers) if not layer.moves_only]
+    return [layer for layer in reversed(network.layers) if not layer.moves_only]
 
 
-def unsuitable(model: Sequential) -> list[str]:
+def unsuitable(network: Network, loss: Loss) -> list[str]:
     """What is wrong with outputs that are no probabilities, before a loss that takes such."""
-    assert model.compiled is not None
-    loss = model.compiled.loss
-    layer = next(iter(last_layers(model)), None)
+    layer = next(iter(last_layers(network)), None)
     if layer is None or loss.from_logits or loss.predictions != "probabilities":
         return []
     if layer.zeroes:
@@ -95,23 +96,22 @@ def within(found: tuple[float, float], loss: Loss) -> bool:
     return found[0] >= low - SLACK and found[1] <= high + SLACK
 
 
-def fits(model: Sequential) -> bool:
+def fits(network: Network, loss: Loss) -> bool:
     """Whether the outputs are known to be such as the loss takes."""
-    layer = next(iter(last_layers(model)), None)
-    if model.compiled is None or layer is None or layer.zeroes:
+    layer = next(iter(last_layers(network)), None)
+    if layer is None or layer.zeroes:
         return False
-    found, loss = range_of(layer), model.compiled.loss
+    found = range_of(layer)
     return loss.from_logits or (found is not None and within(found, loss))
 
 
-def squeezed(model: Sequential) -> list[str]:
+def squeezed(network: Network, loss: Loss) -> list[str]:
     """What is wrong with an activation of the loss's pairs, which takes logits, after outputs from 0 to 1."""
-    assert model.compiled is not None
-    last, before, *_ = *last_layers(model), None, None
+    last, before, *_ = *last_layers(network), None, None
     if last is None or before is None or not last.activates_only or last.activation is None:
         return []
     found = range_of(before)
-    if last.activation.unit_name not in type(model.compiled.loss).pairs or found is None or before.activation is None:
+    if last.activation.unit_name not in type(loss).pairs or found is None or before.activation is None:
         return []
     if not (found[0] >= -SLACK and found[1] <= 1.0 + SLACK):
         return []
@@ -122,10 +122,9 @@ def squeezed(model: Sequential) -> list[str]:
     ]
 
 
-def one_sided(model: Sequential) -> list[str]:
+def one_sided(network: Network, loss: Loss) -> list[str]:
     """What is wrong with outputs that are never negative, before a loss that tells classes by the sign."""
-    assert model.compiled is not None
-    loss, layer = model.compiled.loss, next(iter(last_layers(model)), None)
+    layer = next(iter(last_layers(network)), None)
     found = None if layer is None else range_of(layer)
     if layer is None or loss.targets != "signs" or found is None or found[0] < 0.0:
         return []
@@ -136,9 +135,9 @@ def one_sided(model: Sequential) -> list[str]:
     ]
 
 
-def warn_of_frozen(model: Sequential) -> None:
+def warn_of_frozen(network: Network) -> None:
     """Warn before a training that changes no weight."""
-    if model.weights and not model.trainable_weights:
+    if network.weights and not network.trainable_weights:
         warn(
             "This model cannot learn as it should: none of its weights is trainable. Set layer.trainable = True where "
             "one is to be trained",
@@ -146,11 +145,10 @@ def warn_of_frozen(model: Sequential) -> None:
         )
 
 
-def warn_of_values(model: Sequential, y: NDArray[Any]) -> None:
+def warn_of_values(network: Network, setup: Setup, y: NDArray[Any]) -> None:
     """Warn of metrics that take each target for one of two classes, where targets are other values."""
-    assert model.compiled is not None
-    outputs = math.prod(model.output_shape)
-    names = [name for name, metric in model.compiled.metrics if metric.counts_classes(outputs)]
+    outputs = math.prod(network.output_shape)
+    names = [name for name, metric in setup.metrics if metric.counts_classes(outputs)]
     if not names or math.prod(y.shape[1:]) != outputs:  # labels count as one-hot rows
         return
     others = y[(y != 0) & (y != 1) & (y != -1)]

@@ -1,178 +1,79 @@
-"""The programs of a model, and the executors that run them, each made once."""
+"""What is made for a network once and kept: its programs, the executors that run them, and its nets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-from nbdl.engine import select as executors
-from nbdl.engine.cpu.threads import check_environment
-from nbdl.engine.store import Floats
-from nbdl.errors import ConfigError
-from nbdl.network.recording import (
-    Objective,
-    derivative_program,
-    evaluation_program,
-    prediction_program,
-    training_program,
-)
-from nbdl.network.setup import TrainingState
-from nbdl.network.update import new_slots
-from nbdl.program.recorder import Program
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from nbdl.engine.nets.net import Net
-    from nbdl.model.sequential import Sequential
+    from nbdl.engine.select import Executor
+    from nbdl.program.recorder import Program
 
-EXECUTORS = 16  # that a model keeps
-WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
-GPU_WORK_FLOATS = 1 << 26  # a GPU has no such cache, and is idle with few rows
-
-
-def record(model: Sequential, what: str) -> Program:
-    """The program of a model: "predict", "derivative", "evaluate" or "train"."""
-    model.build()
-    return _refuse_foreign(_record(model, what), model)
+EXECUTORS = 16  # that a cache keeps
 
 
-def _record(model: Sequential, what: str) -> Program:
-    shape = model._known_input_shape()
-    if what == "predict":
-        return prediction_program(model.layers, shape, model._shapes)
-    if what == "derivative":
-        return derivative_program(model.layers, shape, model.output_shape)
-    compiled = model._compiled()
-    objective = Objective(compiled.loss, compiled.metrics)
-    target_shape = compiled.loss.target_shape(model.output_shape)
-    if what == "evaluate":
-        return evaluation_program(model.layers, shape, target_shape, objective, model.store)
-    if what == "train":
-        layers, optimizer = model.layers, compiled.optimizer
-        return training_program(layers, shape, target_shape, objective, optimizer, model.store, model._shapes)
-    raise ConfigError(f"program: 'predict', 'derivative', 'evaluate' or 'train', got {what!r}")
+class ProgramKey(NamedTuple):
+    """What a program depends on: its mode, and what may change without a new `compile`.
 
-
-def _refuse_foreign(program: Program, model: Sequential) -> Program:
-    """A layer knows the weights of one model, the one that was built last: their places are in that one's store."""
-    own = {id(weight.tensor) for weight in model.weights}
-    for operation in program.operations:
-        for tensor in (*operation.inputs, *operation.outputs):
-            if tensor.space == "weight" and operation.phase != "update" and id(tensor.storage) not in own:
-                raise ConfigError(
-                    f"layer {operation.layer!r} was put into another model after {model.name!r}, and its weights went "
-                    "with it: give each model layers of its own; set_weights copies values"
-                )
-    return program
-
-
-def executor(
-    model: Sequential,
-    what: str,
-    rows: int,
-    gathered: Sequence[str | None],
-    slots: Floats | None = None,
-    device: str | None = None,
-) -> executors.Executor:
-    """The executor of a model's program, made once for each kind of batch on each device (by default the model's)."""
-    checked, on = executors.checked(), (model.device if device is None else device, model.precision)
-    place = 0 if slots is None else slots.ctypes.data
-    key = (what, rows, tuple(gathered), executors.device(), *on, checked, _rule(model, what), place)
-    found: executors.Executor | None = model._executors.get(key)
-    if found is None:
-        check_environment()
-        make = executors.make_checked if checked else executors.make
-        _forget_older(model)
-        found = model._executors[key] = make(recorded(model, what), model.store, rows, gathered, slots, *on)
-    return found
-
-
-def _forget_older(model: Sequential) -> None:
-    """Keep the last few executors: each has memory for its rows, and there may be batches of any number of them."""
-    kept = [key for key in model._executors if key[0] in ("train", "evaluate", "predict", "derivative")]
-    for key in kept[: 1 - EXECUTORS]:
-        del model._executors[key]
-
-
-def net(model: Sequential, derivatives: bool = False) -> Net:
-    """The model for compiled code, made once."""
-    model.build()
-    key = ("net", derivatives)
-    if key not in model._executors:
-        model._executors[key] = _make_net(model, derivatives)
-    return cast("Net", model._executors[key])
-
-
-def quick_net(model: Sequential) -> Net | None:
-    """The net that predicts a few rows; None where it cannot, or where every result is to be looked at."""
-    plain = executors.device() != "cpu" or executors.checked() or recorded(model, "predict").draws is not None
-    return None if plain else net(model)
-
-
-def net_of_rows(model: Sequential) -> Net | Literal[False]:
-    """The quick net where a row of inputs and one of outputs are vectors, found once."""
-    model.build()
-    vectors = len(model.input_shape or ()) == len(model.output_shape) == 1
-    found: Net | Literal[False] = (quick_net(model) if vectors else None) or False
-    model._executors["net of rows"] = found
-    return found
-
-
-def _make_net(model: Sequential, derivatives: bool) -> Any:
-    layer = recorded(model, "predict").draws
-    if layer is not None:
-        raise ConfigError(f"layer {layer!r} draws random numbers when it predicts, which compiled code cannot")
-    if executors.device() == "reference":
-        from nbdl.engine.nets.plain import PlainNet
-
-        return PlainNet(model, derivatives)
-    check_environment()
-    import nbdl.engine.nets.numba_type  # noqa: F401 - tells Numba of the type
-    from nbdl.engine.nets.net import Net
-    from nbdl.engine.nets.plans import Plans
-
-    backward = recorded(model, "derivative") if derivatives else None
-    return Net(Plans(model.store, recorded(model, "predict"), backward))
-
-
-def recorded(model: Sequential, what: str) -> Program:
-    """The program of a model, recorded once; all its executors share it."""
-    key = ("program", what, _rule(model, what))
-    found = model._executors.get(key)
-    if found is None:
-        found = model._executors[key] = record(model, what)
-    assert isinstance(found, Program)
-    return found
-
-
-def _rule(model: Sequential, what: str) -> Any:
-    """What a program depends on that may change without a new `compile`: the optimizer's rule, the frozen layers."""
-    if what not in ("train", "evaluate"):
-        return None
-    frozen = tuple(number for number, layer in enumerate(model.layers) if not layer.trainable)
-    return frozen, model.optimizer.rule() if what == "train" else None
-
-
-def rows_at_once(program: Program, rows: int, device: str = "cpu") -> int:
-    """Rows per step of evaluation and prediction: a power of two that suits the device, not above what is needed."""
-    floats, limit = (WORK_FLOATS, 1 << 12) if device == "cpu" else (GPU_WORK_FLOATS, 1 << 15)
-    most = max(32, min(limit, floats // max(1, program.row_floats)))
-    most = 1 << (most.bit_length() - 1)
-    return min(most, max(1, 1 << max(0, rows - 1).bit_length()))
-
-
-def training_state(model: Sequential) -> TrainingState:
-    """The optimizer's slots and counters, made at the first fit.
-
-    Raises:
-        ConfigError: the optimizer was changed and needs other slots than it was compiled with.
+    Attributes:
+        frozen: the numbers of the layers that are not trained, and
+        rule: the optimizer's rule: None where the program does not depend on them.
     """
-    names, state = model.optimizer.all_slots(), model.training_state
-    if state is None:
-        state = TrainingState(new_slots(model.optimizer, names, model.store.trainable_size), names)
-        model.training_state = state
-    if state.slot_names != names:
-        raise ConfigError(
-            f"the optimizer now keeps {', '.join(names) or 'nothing'} for each weight, and when the model was compiled "
-            f"it was {', '.join(state.slot_names) or 'nothing'}: compile the model again"
-        )
-    return state
+
+    mode: str
+    frozen: tuple[int, ...] | None
+    rule: Any
+
+
+class ExecutorKey(NamedTuple):
+    """What an executor depends on.
+
+    Attributes:
+        max_rows: of a batch.
+        gathered: the types that the arrays of a batch are gathered from.
+        backend: what runs the host's programs, "cpu" or "reference".
+        checked: whether every result is looked at.
+        slots: the address of the optimizer's slots; 0 where there are none.
+    """
+
+    program: ProgramKey
+    max_rows: int
+    gathered: tuple[str | None, ...]
+    backend: str
+    device: str
+    precision: str
+    checked: bool
+    slots: int
+
+
+@dataclass
+class ProgramCache:
+    """The programs of a network, its executors and nets.
+
+    Attributes:
+        nets: for compiled code, by whether they have derivatives.
+        net_of_rows: the quick net where a row of inputs and one of outputs are vectors; False where there is none.
+        step_runner: what `train_on_batch` keeps from call to call.
+        metric_sums: what `test_on_batch` keeps from call to call.
+    """
+
+    programs: dict[ProgramKey, Program] = field(default_factory=dict)
+    executors: dict[ExecutorKey, Executor] = field(default_factory=dict)
+    nets: dict[bool, Any] = field(default_factory=dict)
+    net_of_rows: Net | Literal[False] | None = None
+    step_runner: object | None = None
+    metric_sums: object | None = None
+
+    def keep(self, key: ExecutorKey, executor: Executor) -> None:
+        """Add an executor, and let go of the oldest: each has memory for its rows, of which there may be any number."""
+        for older in [*self.executors][: 1 - EXECUTORS]:
+            del self.executors[older]
+        self.executors[key] = executor
+
+    def clear(self) -> None:
+        """Let go of everything: the network has other layers, or another setup."""
+        self.programs.clear()
+        self.executors.clear()
+        self.nets.clear()
+        self.net_of_rows = self.step_runner = self.metric_sums = None

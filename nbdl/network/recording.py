@@ -1,4 +1,4 @@
-"""Recording a model: forward, loss, metrics, backward and update, as one program.
+"""Recording a network: forward, loss, metrics, backward and update, as one program.
 
 Training and inference are two recordings of the same layers; nothing here knows a device or a unit.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
+from nbdl.network.setup import NOT_COMPILED
 from nbdl.network.update import update
 from nbdl.program.functions import add, nothing, per, per_any, same, times
 from nbdl.program.operands import result
@@ -21,7 +22,52 @@ from nbdl.units.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Store
+    from nbdl.network.network import Network
+    from nbdl.network.setup import Setup
     from nbdl.units.layer import Layer
+
+
+def record(network: Network, setup: Setup | None, mode: str) -> Program:
+    """Record the program of a network: to "predict", its "derivative", to "evaluate" or to "train".
+
+    Args:
+        setup: what `compile` chose; predictions and their derivative need none.
+
+    Raises:
+        ConfigError: there is no such mode, or no setup where one is needed.
+    """
+    network.build()
+    return _refuse_foreign(_recorded(network, setup, mode), network)
+
+
+def _recorded(network: Network, setup: Setup | None, mode: str) -> Program:
+    layers, shape = network.layers, network.known_input_shape()
+    if mode == "predict":
+        return prediction_program(layers, shape, network.shapes)
+    if mode == "derivative":
+        return derivative_program(layers, shape, network.output_shape)
+    if setup is None:
+        raise ConfigError(NOT_COMPILED)
+    objective = Objective(setup.loss, setup.metrics)
+    target_shape = setup.loss.target_shape(network.output_shape)
+    if mode == "evaluate":
+        return evaluation_program(layers, shape, target_shape, objective, network.store)
+    if mode == "train":
+        return training_program(layers, shape, target_shape, objective, setup.optimizer, network.store, network.shapes)
+    raise ConfigError(f"program: 'predict', 'derivative', 'evaluate' or 'train', got {mode!r}")
+
+
+def _refuse_foreign(program: Program, network: Network) -> Program:
+    """A layer knows the weights of one network, the one that was built last: their offsets are in that one's store."""
+    own = {id(weight.tensor) for weight in network.weights}
+    for operation in program.operations:
+        for tensor in (*operation.inputs, *operation.outputs):
+            if tensor.space == "weight" and operation.phase != "update" and id(tensor.storage) not in own:
+                raise ConfigError(
+                    f"layer {operation.layer!r} was put into another model after {network.name!r}, and its weights "
+                    "went with it: give each model layers of its own; set_weights copies values"
+                )
+    return program
 
 
 @dataclass(frozen=True)

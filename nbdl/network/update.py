@@ -25,7 +25,7 @@ COMMON_OPERANDS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Floats, Store, Weight
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.setup import TrainingState
 
 
 def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> None:
@@ -273,10 +273,9 @@ def spans(weights: Sequence[Weight]) -> list[tuple[int, int]]:
     return [(start, end - start) for start, end in found]
 
 
-def finalize(model: Sequential) -> None:
-    """At the end of training the averages of the weights become the weights, where the optimizer keeps any."""
-    state, store = model.training_state, model.store
-    if state is None or not state.iterations or not model.optimizer.use_ema or AVERAGE not in state.slot_names:
+def finalize(optimizer: Optimizer, state: TrainingState | None, store: Store) -> None:
+    """Let the averages of the weights become the weights at the end of training, where the optimizer keeps any."""
+    if state is None or not state.iterations or not optimizer.use_ema or AVERAGE not in state.slot_names:
         return
     start = state.slot_names.index(AVERAGE) * store.trainable_size
     block = state.slots[start : start + store.trainable_size]

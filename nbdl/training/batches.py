@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.data.columns import Names, names_of, renew_names
+from nbdl.data.columns import Names, names_of
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
+from nbdl.network.columns import renew_names
 from nbdl.training import inputs as given
 from nbdl.training.inputs import checked_data
 
@@ -222,7 +223,7 @@ class Stream:
         x, y, weights = parts(batch, self.name)
         self.names = self.names if any(self.names) else (names_of(x), names_of(y))
         if self.trains and looks:
-            renew_names(self.model, x, y)
+            renew_names(self.model._job.network, x, y)
         with self.naming(where):
             data = checked_data(self.model, x, y, weights, looks)
             if len(data[0]) == 0:

@@ -15,7 +15,7 @@ from nbdl.data.columns import check_names, check_order, names_of
 from nbdl.engine import select as executors
 from nbdl.engine.store import Floats
 from nbdl.errors import DataError, NbdlError
-from nbdl.network.programs import executor, quick_net, recorded, rows_at_once
+from nbdl.network.executors import executor_of, program_of, quick_net, rows_at_once
 from nbdl.program.recorder import Program
 from nbdl.training import inputs as given
 from nbdl.training.batches import Slices, Stream, is_stream, on_disk, parts, refuse_beside
@@ -75,11 +75,11 @@ class Pass:
     def __init__(
         self, model: Sequential, what: str, data: list[Any], device: str, output: Floats | None = None
     ) -> None:
-        rows, self.program = len(data[0]), recorded(model, what)
+        rows, self.program = len(data[0]), program_of(model._job, what)
         at_once = rows_at_once(self.program, rows, device)
         kinds = [given.gathered(array, shuffled=False) for array in data]
         self.order = np.arange(rows, dtype=np.int64) if any(kinds) else None  # the steps hold its address
-        self.executor = executor(model, what, at_once, kinds, device=device)
+        self.executor = executor_of(model._job, what, at_once, kinds, device=device)
         steps, scalars, log = tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)
         sources = self.executor.prepare(data)
         self.batches = executors.Batches(steps, scalars, log, sources, output, model.seed)
@@ -152,7 +152,7 @@ def batches_of(
     if not one_by_one and not any(on_disk(array) for array in data):
         return None
     check_names(model.feature_names, x)
-    check_order(model._target_names, names_of(others[0] if others else None), "y")
+    check_order(model._job.network.target_names, names_of(others[0] if others else None), "y")
     arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
     return Stream(model, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
 
@@ -176,9 +176,9 @@ def call(model: Sequential, x: Any) -> np.ndarray:
 
 
 def _predicted(model: Sequential, rows: Any, threads: int | None, device: str) -> np.ndarray:
-    shape, program = model.output_shape, recorded(model, "predict")
+    shape, program = model.output_shape, program_of(model._job, "predict")
     few = device == "cpu" and len(rows) * (model.store.size + program.row_floats) <= FEW_PRODUCTS
-    net = quick_net(model) if few else None
+    net = quick_net(model._job) if few else None
     output: np.ndarray | None = None
     if net is not None:
         with suppress(RuntimeError):  # a body reaches outside an array: the line is told below
@@ -212,8 +212,10 @@ def test_on_batch(model: Sequential, x: Any, y: Any, sample_weight: Any, anew: b
     """The loss and each metric over one batch, or over all batches so far."""
     one = Evaluation(model, checked_data(model, x, y, sample_weight)).all_rows
     one.run(None)
-    tally = None if anew else model._executors.get("testing")
-    tally = model._executors["testing"] = tally or Tally(one.program, model._compiled().metrics)
+    programs = model._job.programs
+    tally = None if anew else programs.metric_sums
+    if not isinstance(tally, Tally):
+        tally = programs.metric_sums = Tally(one.program, model._job.compiled().metrics)
     tally.add(one.batches.log, one.batches.steps[:, 1])
     return tally.figures()
 
@@ -222,7 +224,7 @@ def evaluation(
     model: Sequential, data: list[Any], batch_size: int | None, steps: int | None, hooks: CallbackList, name: str = "x"
 ) -> Evaluation:
     """The evaluation of x, y and weights, or of batches in the place of x."""
-    model._compiled()
+    model._job.compiled()
     source = batches_of(model, data, batch_size, steps, hooks.evaluation_batches, name)
     if source is not None:
         return Evaluation(model, source)
@@ -233,7 +235,7 @@ class Evaluation:
     """The loss and metrics over the same rows, or the next batches, as often as wanted, on the model's device."""
 
     def __init__(self, model: Sequential, source: list[Any] | Stream) -> None:
-        self.model, self.metrics, self.device = model, model._compiled().metrics, model.device
+        self.model, self.metrics, self.device = model, model._job.compiled().metrics, model.device
         self.stream = source if isinstance(source, Stream) else None
         if not isinstance(source, Stream):
             if len(source[0]) == 0:
@@ -276,8 +278,8 @@ class Evaluation:
 def several(model: Sequential) -> dict[str, np.ndarray]:
     """The metrics whose figure is several numbers, by name, with that of one row of zeros as an example."""
     found = {}
-    widths = dict(recorded(model, "evaluate").log) if model._compiled().metrics else {}
-    for name, metric in model._compiled().metrics:
+    widths = dict(program_of(model._job, "evaluate").log) if model._job.compiled().metrics else {}
+    for name, metric in model._job.compiled().metrics:
         one, nothing = np.ones(1), np.zeros((1, widths[f"metric {name}"]))
         with np.errstate(all="ignore"):
             figure = metric.result(metric.add(None, nothing, one, one), 1.0)

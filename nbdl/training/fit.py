@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.data.columns import check_names, check_order, kept_if_trained, learn_names, names_of, renew_names
+from nbdl.data.columns import check_names, check_order, names_of
 from nbdl.engine import select as executors
 from nbdl.engine.random import permutation
 from nbdl.engine.run import Words
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, DivergenceError, warn
+from nbdl.network.columns import kept_if_trained, learn_names, renew_names
 from nbdl.network.learnable import warn_of_values
 from nbdl.network.update import finalize
 from nbdl.training import inputs as given
@@ -62,15 +63,15 @@ def fit(
     validation_freq: Any,
     threads: int | None,
 ) -> History:
-    """Train a model; see `Trainer.fit`."""
+    """Train a model; see `Model.fit`."""
     last = count(epochs, "epochs", 1, 0)
     first = count(initial_epoch, "initial_epoch", 0, 0)
     check_threads(threads)
-    with alone(model), kept_if_trained(model):
+    with alone(model), kept_if_trained(model._job):
         share = validation_split if validation_data is None else 0.0
         data = Data(model, [x, y, sample_weight], batch_size, steps_per_epoch, shuffle, share)
         run = data.fit(class_weight, threads)
-        learn_names(model, *data.names)
+        learn_names(model._job.network, *data.names)
         history = History()
         shown = [ProgressLine(verbose)] if verbose else []
         params: dict[str, Any] = {
@@ -99,7 +100,7 @@ def fit(
                 model.stop_training = True
                 run.progress.end(error.loss)
             if run.state.iterations > before:
-                finalize(model)
+                finalize(model.optimizer, run.state, model.store)
         except BaseException as error:
             hooks.end("on_train_end", run.logs, error)
             raise
@@ -137,10 +138,10 @@ class Data:
             self.source: Any = x
             return
         self.source = None
-        renew_names(model, x, y)
+        renew_names(model._job.network, x, y)
         if any(on_disk(array) for array in data):
             check_names(model.feature_names, x)
-            check_order(model._target_names, names_of(y), "y")
+            check_order(model._job.network.target_names, names_of(y), "y")
             self.arrays = [one if one is None or on_disk(one) else given.as_array(one, "y") for one in data]
         else:
             self.checked = checked_data(model, x, y, weights)
@@ -161,7 +162,7 @@ class Data:
             stream = Stream(model, self.source, self.steps, self.shuffle, trains=True)
             first = stream.first()
             self.names = stream.names
-            warn_of_values(model, first[1])
+            warn_of_values(model._job.network, model._job.compiled(), first[1])
             weights = None if class_weight is None else ClassWeights(class_weight, model.output_shape)
             if weights is not None and weights.balanced:
                 raise ConfigError(
@@ -170,7 +171,7 @@ class Data:
                 )
             stream.class_weights = weights
             return BatchesFit(Training(model, threads), stream, first)
-        warn_of_values(model, self.checked[1])
+        warn_of_values(model._job.network, model._job.compiled(), self.checked[1])
         train = [array[:kept] for array in self.checked] if self.rest else self.checked
         if self.rest:
             warn_of_sorted(train[1], self.checked[1][kept:], model.output_shape)

@@ -51,14 +51,14 @@ def _is_at_least(value: Any, least: int) -> bool:
 
 def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
     """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
-    compiled = model._compiled()
+    setup = model._job.compiled()
     check_names(model.feature_names, x)
-    check_order(model._target_names, names_of(y), "y")
+    check_order(model._job.network.target_names, names_of(y), "y")
     array = as_array(x, "x")
     if not model.built:
         model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
     rows = inputs(array, model.input_shape, model.layers, looks)
-    columns = targets(y, compiled.loss, model.output_shape, len(rows), looks)
+    columns = targets(y, setup.loss, model.output_shape, len(rows), looks)
     return [rows, columns, row_weights(sample_weight, len(rows))]
 
 

@@ -29,10 +29,9 @@ def remedies(model: Sequential, finding: Finding | None, data: Sequence[Any], fi
     """
     found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
     place = "" if finding is None else finding.operation.layer
-    assert model.compiled is not None
-    loss = model.compiled.loss
+    network, loss = model._job.network, model._job.compiled().loss
     domain = DOMAINS.get(str(loss.predictions))
-    if place == "loss" and finding is not None and finding.what == "NaN" and domain and not fits(model):
+    if place == "loss" and finding is not None and finding.what == "NaN" and domain and not fits(network, loss):
         found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")
         first = True  # no learning rate mends it
     if finding is not None and finding.operation.phase == "clip":

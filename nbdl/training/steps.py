@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.data.columns import learn_names, names_of
+from nbdl.data.columns import names_of
 from nbdl.engine import select as executors
 from nbdl.engine.cpu.threads import Tuner
 from nbdl.engine.run import Batches, Finding, Words
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DataError, DeviceError, DivergenceError
+from nbdl.network.columns import learn_names
+from nbdl.network.executors import executor_of, training_state
 from nbdl.network.learnable import warn_of_frozen, warn_of_outputs
-from nbdl.network.programs import executor, training_state
 from nbdl.program.recorder import Program
 from nbdl.training import inputs as given
 from nbdl.training.class_weights import ClassWeights
@@ -32,6 +33,7 @@ from nbdl.training.remedies import remedies
 
 if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential
+    from nbdl.network.job import Job
 
 _fitting = threading.Lock()
 # Signals that end a program, where the system has them; only those with a handler in Python wait.
@@ -42,15 +44,15 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIG
 def alone(model: Sequential) -> Iterator[None]:
     """Two fits on one model at once would mix their updates."""
     with _fitting:
-        if model.__dict__.get("_in_fit"):
+        if model._job.in_fit:
             raise ConfigError(
                 "this model is in a fit already, of another thread or the one whose callback this is; one at a time"
             )
-        model.__dict__["_in_fit"] = True
+        model._job.in_fit = True
     try:
         yield
     finally:
-        model.__dict__["_in_fit"] = False
+        model._job.in_fit = False
 
 
 @contextmanager
@@ -100,10 +102,10 @@ class Training:
 
     def __init__(self, model: Sequential, threads: int | None = None) -> None:
         self.model, self.threads = model, threads
-        self.compiled, self.device = model._compiled(), (model.device, model.precision)
-        self.state = training_state(model)
-        warn_of_outputs(model)
-        warn_of_frozen(model)
+        self.compiled, self.device = model._job.compiled(), (model.device, model.precision)
+        self.state = training_state(model._job)
+        warn_of_outputs(model._job.network, self.compiled)
+        warn_of_frozen(model._job.network)
         self.rows, self.indices = 0, np.zeros(0, np.int64)
         self.kinds: Sequence[str | None] = ()
         self.data: Sequence[Any] = ()
@@ -124,7 +126,7 @@ class Training:
         if not self.current:
             return
         self.rows, self.kinds = rows, kinds
-        self.executor = executor(self.model, "train", rows, kinds, self.state.slots, self.device[0])
+        self.executor = executor_of(self.model._job, "train", rows, kinds, self.state.slots, self.device[0])
         self.program = self.executor.program
         self.tuner: Tuner | None = self.executor.tuner(self.threads)
 
@@ -276,14 +278,23 @@ def train_on_batch(
             weights = ClassWeights(class_weight, model.output_shape)
             weights.balance(data[1])
             data[2] = data[2] * weights.factors(data[1])
-        training: Training | None = model._executors.get("training")
-        if training is None or not training.current or training.device != (model.device, model.precision):
-            training = model._executors["training"] = Training(model)
+        programs = model._job.programs
+        training = programs.step_runner
+        device = model.device, model.precision
+        if not isinstance(training, Training) or not training.current or training.device != device:
+            training = programs.step_runner = Training(model)
         training.look_up(max(training.rows, len(data[0])), kinds_of(data))
         with training.on_device():
             log = training.step(data, (0, training.state.iterations))
         if anew or training.running is None:
             training.running = training.tally()
-        learn_names(model, names_of(x), names_of(y))
+        learn_names(model._job.network, names_of(x), names_of(y))
         training.running.add(log, np.array([len(data[0])]))
         return training.running.figures()
+
+
+def reset_metrics(job: Job) -> None:
+    """Let the figures of batches that are given one by one start from zero."""
+    if isinstance(job.programs.step_runner, Training):
+        job.programs.step_runner.running = None
+    job.programs.metric_sums = None

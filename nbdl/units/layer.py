@@ -13,12 +13,12 @@ from nbdl.errors import ConfigError, MissingError
 from nbdl.plugins.registry import registry
 from nbdl.units.arguments import truth
 from nbdl.units.elementwise import Activation, Regularizer
+from nbdl.units.functions import own_activation
 from nbdl.units.unit import Unit, remembering, serialize, with_common_arguments
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
-    from nbdl.model.sequential import Sequential
     from nbdl.program.recorder import Recorder, Tensor
     from nbdl.units.builder import Builder
 
@@ -74,7 +74,7 @@ class Layer(Unit, Weighted):
     zeroes: bool = False  # whether it sets some of its inputs to 0 while training
     activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation
     declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
-    _model: weakref.ref[Sequential] | None = None  # the model that this layer belongs to, once it is built
+    _network: weakref.ref[Any] | None = None  # the network that this layer belongs to, once it is built
     _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
     _output_shape: Shape | None = None  # of one row, once it is built
     _taken_shape: Shape | None = None  # that of its inputs
@@ -113,8 +113,8 @@ class Layer(Unit, Weighted):
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the model: a copy belongs to none. It has weights of its own, with the same values."""
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+        """Leave out the network: a copy belongs to none. It has weights of its own, with the same values."""
+        return {name: value for name, value in self.__dict__.items() if name != "_network"}
 
     @classmethod
     def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -158,8 +158,6 @@ class Layer(Unit, Weighted):
                 f"before outputs, are written {who}({given}, input_dim={first!r})"
             )
         if _is_functions(given):
-            from nbdl.network.setup import own_activation
-
             package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
             return own_activation(given, f"{who}'s activation", package)
         return given

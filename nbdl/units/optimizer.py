@@ -12,7 +12,7 @@ import numbers
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from nbdl.engine.cpu.layout import OUTPUTS
 from nbdl.errors import ConfigError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.engine.store import Weight
-    from nbdl.model.sequential import Sequential
     from nbdl.program.recorder import Recorder, Tensor
 
 Scalar = Callable[..., Any]
@@ -51,6 +50,14 @@ ACCUMULATED, AVERAGE = "accumulated", "average"
 SHARE, SHRINKAGE, CLIP, MOMENTUM, OVERWRITE = (
     "share of the sum", "weight decay", "clip at", "momentum of the average", "overwritten by the average",
 )  # fmt: skip
+
+
+class Counter(Protocol):
+    """What counts the steps of a training."""
+
+    @property
+    def iterations(self) -> int:
+        """How many are done."""
 
 
 class Optimizer(Unit):
@@ -106,7 +113,7 @@ class Optimizer(Unit):
     decay: float = 0.0
     name: str
     undecayed: tuple[str, ...] = ()
-    _model: weakref.ref[Sequential] | None = None
+    _counter: weakref.ref[Counter] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         own = cls.__dict__.get("__init__")
@@ -131,18 +138,17 @@ class Optimizer(Unit):
 
         def __getattr__(self, name: str) -> Any:
             if name == "iterations":  # no property: a rule may have an attribute of that name
-                model = None if self._model is None else self._model()
-                state = None if model is None else model.training_state
-                return 0 if state is None else state.iterations
+                counter = None if self._counter is None else self._counter()
+                return 0 if counter is None else counter.iterations
             return super().__getattr__(name)
 
-    def attach(self, model: Sequential) -> None:
-        """Remember whose steps `iterations` counts."""
-        self._model = weakref.ref(model)
+    def attach(self, counter: Counter) -> None:
+        """Remember who counts the steps that `iterations` tells."""
+        self._counter = weakref.ref(counter)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the model: a copy belongs to none."""
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+        """Leave out who counts the steps: a copy takes no part in them."""
+        return {name: value for name, value in self.__dict__.items() if name != "_counter"}
 
     # -- what a rule says -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from unittest import mock
 
 from nbdl import Callback
 from nbdl.engine.cuda import executor
+from nbdl.model.owner import job_of
 from nbdl.training import steps as training
 
 NEVER = 1 << 62  # multiplications
@@ -46,7 +47,7 @@ class Seen(Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Look at the executor that trained."""
-        for one in self.model._executors.values():
+        for one in job_of(self.model).programs.executors.values():
             if isinstance(one, executor.Executor) and one.trains and one._graphs:
                 launches = one.lowering.launches
                 library = sum(launch.kernel is None for launch in launches)

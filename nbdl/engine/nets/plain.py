@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from nbdl.data.columns import check_names
-from nbdl.engine.store import Floats
-from nbdl.training.evaluate import run_rows
+from nbdl.engine.store import Floats, Store
+from nbdl.program.recorder import Program
 from nbdl.training.inputs import net_rows
 
-if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+Runner = Callable[[str, list[Any], int], Floats]  # mode, arrays of rows, and the width of a result: rows × width
 
 
 class PlainNet:
     """The same methods as `nbdl.engine.nets.net.Net`, run as plain Python."""
 
-    def __init__(self, model: Sequential, derivatives: bool) -> None:
-        self._model, self._store, self._derivatives = model, model.store, derivatives
+    def __init__(self, program: Program, store: Store, run: Runner, derivatives: bool) -> None:
+        self._store = store
+        self._run_rows = run
+        self._derivatives = derivatives
         self.names: tuple[str, ...] | None = None
-        program = model.program("predict")
         assert program.output is not None
         self.inputs, self.outputs = program.inputs[0].features, program.output.features
 
-    def _run(self, what: str, width: int, *arrays: Any, out: Floats | None) -> Floats:
+    def _run(self, mode: str, width: int, *arrays: Any, out: Floats | None) -> Floats:
         self._store.refuse_if_stale()
-        if what == "derivative" and not self._derivatives:
+        if mode == "derivative" and not self._derivatives:
             raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
         check_names(self.names, arrays[0])
         given = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]
@@ -35,7 +36,7 @@ class PlainNet:
         for array, features in zip(rows, (self.inputs, self.outputs), strict=False):
             if array.shape[1] != features:
                 raise ValueError(f"a row has {array.shape[1]} features, the net takes {features}")
-        result = run_rows(self._model, what, rows, width)
+        result = self._run_rows(mode, rows, width)
         return _given(result[0] if given[0].ndim == 1 else result, out)
 
     def __call__(self, x: Any, out: Floats | None = None) -> Floats:

@@ -31,41 +31,37 @@ if TYPE_CHECKING:
     from nbdl.plugins.session import register
     from nbdl.program.recorder import Recorder
     from nbdl.program.tensor import Tensor
+    from nbdl.units.activation import Activation
     from nbdl.units.builder import Builder
     from nbdl.units.callback import Callback, History
-    from nbdl.units.elementwise import (
-        Activation,
-        Constraint,
-        Initializer,
-        Loss,
-        Metric,
-        Pair,
-        Regularizer,
-        elementwise_pair,
-    )
+    from nbdl.units.initializer import Initializer
     from nbdl.units.layer import Layer
-    from nbdl.units.optimizer import Optimizer, Schedule
+    from nbdl.units.loss import Loss, Pair, elementwise_pair
+    from nbdl.units.metric import Metric
+    from nbdl.units.optimizer import Optimizer
+    from nbdl.units.regularizer import Constraint, Regularizer
+    from nbdl.units.schedule import Schedule
 
     __version__: str
 
 _HOME = {
-    "Activation": "units.elementwise",
+    "Activation": "units.activation",
     "Builder": "units.builder",
     "Callback": "units.callback",
-    "Constraint": "units.elementwise",
+    "Constraint": "units.regularizer",
     "History": "units.callback",
-    "Initializer": "units.elementwise",
+    "Initializer": "units.initializer",
     "Layer": "units.layer",
-    "Loss": "units.elementwise",
-    "Metric": "units.elementwise",
+    "Loss": "units.loss",
+    "Metric": "units.metric",
     "Optimizer": "units.optimizer",
-    "Pair": "units.elementwise",
+    "Pair": "units.loss",
     "Recorder": "program.recorder",
-    "Regularizer": "units.elementwise",
-    "Schedule": "units.optimizer",
+    "Regularizer": "units.regularizer",
+    "Schedule": "units.schedule",
     "Sequential": "model.sequential",
     "Tensor": "program.tensor",
-    "elementwise_pair": "units.elementwise",
+    "elementwise_pair": "units.loss",
     "hookimpl": "hookspecs",
     "load_model": "model.model_file",
     "model_from_json": "model.model_file",

@@ -19,7 +19,7 @@ class CosineDecay(_CosineDecay):
         initial_learning_rate: float,
         decay_steps: float,
         alpha: float = 0.0,
-        name: str = "",
+        name: str | None = None,
         warmup_target: float | None = None,
         warmup_steps: float = 0,
     ) -> None: ...
@@ -32,7 +32,7 @@ class CosineDecayRestarts(_CosineDecayRestarts):
         t_mul: float = 2.0,
         m_mul: float = 1.0,
         alpha: float = 0.0,
-        name: str = "",
+        name: str | None = None,
     ) -> None: ...
 
 class ExponentialDecay(_ExponentialDecay):
@@ -42,11 +42,11 @@ class ExponentialDecay(_ExponentialDecay):
         decay_steps: float,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "",
+        name: str | None = None,
     ) -> None: ...
 
 class InverseSquareRootDecay(_InverseSquareRootDecay):
-    def __init__(self, initial_learning_rate: float, name: str = "") -> None: ...
+    def __init__(self, initial_learning_rate: float, name: str | None = None) -> None: ...
 
 class InverseTimeDecay(_InverseTimeDecay):
     def __init__(
@@ -55,11 +55,11 @@ class InverseTimeDecay(_InverseTimeDecay):
         decay_steps: float,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "",
+        name: str | None = None,
     ) -> None: ...
 
 class PiecewiseConstantDecay(_PiecewiseConstantDecay):
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "") -> None: ...
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str | None = None) -> None: ...
 
 class PolynomialDecay(_PolynomialDecay):
     def __init__(
@@ -69,7 +69,7 @@ class PolynomialDecay(_PolynomialDecay):
         end_learning_rate: float = 0.0001,
         power: float = 1.0,
         cycle: bool = False,
-        name: str = "",
+        name: str | None = None,
     ) -> None: ...
 
 def get(given: Any, where: str = ...) -> Schedule: ...

@@ -20,7 +20,6 @@ from nbdl.network.update import new_slots
 from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Ftrl, Lion
 from nbdl.plugins.registry import registry
 from nbdl.testing.devices import cuda_is_there
-from nbdl.units.optimizer import COMMON
 
 NAMES = [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"]
 Array = np.ndarray[Any, Any]
@@ -298,7 +297,7 @@ def test_ten_steps_are_those_of_keras(name: str, arguments: dict[str, Any], want
 
 def test_the_numbers_cover_every_optimizer_and_every_common_argument() -> None:
     assert {name for name, _, _ in KERAS} == set(NAMES)
-    assert {*COMMON} - {argument for _, arguments, _ in KERAS for argument in arguments} == {"decay", "name"}
+    assert {*Optimizer.common} - {argument for _, arguments, _ in KERAS for argument in arguments} == {"decay", "name"}
 
 
 # -- common arguments -------------------------------------------------------------------------------------
@@ -324,7 +323,7 @@ def test_every_optimizer_has_the_common_arguments_and_saves_them(name: str) -> N
     config = unit(**given).get_config()
     assert config.items() >= given.items()
     assert unit.from_config(config).get_config() == config
-    assert {**COMMON}.keys() <= unit().get_config().keys()
+    assert Optimizer.common.keys() <= unit().get_config().keys()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.data.encoding import Encoding
-    from nbdl.units.elementwise import Loss
+    from nbdl.units.loss import Loss
 
 ANSWER, PROBABILITY = "prediction", "probability"
 HEAD = 1 << 20  # characters of a file, among which its first line is looked for

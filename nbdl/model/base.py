@@ -13,7 +13,7 @@ from nbdl.model.compile import Compilable
 from nbdl.model.inspectable import Inspectable
 from nbdl.model.savable import Savable
 from nbdl.training.progress import check_level, tell
-from nbdl.units.unit import explained
+from nbdl.units.keras_names import explained
 
 if TYPE_CHECKING:
     import numpy as np

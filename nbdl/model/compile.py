@@ -10,11 +10,12 @@ from nbdl.model.owner import Owner
 from nbdl.network.setup import Setup, named_metrics
 from nbdl.plugins.registry import registry
 from nbdl.units.functions import is_function, own_loss
+from nbdl.units.keras_names import INSTEAD, placed
 from nbdl.units.metric_wrappers import unit_of
-from nbdl.units.unit import INSTEAD, placed
 
 if TYPE_CHECKING:
-    from nbdl.units.elementwise import Loss, Metric
+    from nbdl.units.loss import Loss
+    from nbdl.units.metric import Metric
     from nbdl.units.optimizer import Optimizer
 
 

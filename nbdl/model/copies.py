@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nbdl.errors import ConfigError
 from nbdl.model.model_file import model_bytes, model_from_bytes
 from nbdl.model.owner import Owner, job_of
-from nbdl.units.unit import explained
+from nbdl.units.keras_names import explained
 
 if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.errors import ConfigError
 from nbdl.model.owner import Owner
-from nbdl.units.unit import explained
+from nbdl.units.keras_names import explained
 
 if TYPE_CHECKING:
     from nbdl.inspection.profile import Profile

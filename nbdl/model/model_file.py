@@ -48,15 +48,16 @@ from nbdl.storage.atomic import write_atomically
 from nbdl.storage.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.units.entry import Entry
 from nbdl.units.kept import KeptError, check_remade, refuse_kept
+from nbdl.units.keras_names import INSTEAD, explained
 from nbdl.units.layer import Layer
 from nbdl.units.metric_wrappers import LossMetric, WeightedMetric, unit_of
-from nbdl.units.unit import INSTEAD, Unit, explained, serialize
+from nbdl.units.unit import Unit, serialize
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.model.sequential import Sequential
-    from nbdl.units.elementwise import Metric
+    from nbdl.units.metric import Metric
 
 M = TypeVar("M", bound=Owner)
 

@@ -10,8 +10,9 @@ from nbdl.network.job import Job
 from nbdl.network.network import Network
 from nbdl.network.seeds import new_seed
 from nbdl.units.arguments import truth
+from nbdl.units.keras_names import unknown_attribute
 from nbdl.units.overrides import UNCALLED
-from nbdl.units.unit import serialize, unknown_attribute
+from nbdl.units.unit import serialize
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from nbdl.errors import ConfigError
 from nbdl.model.owner import Owner
-from nbdl.units.unit import explained
+from nbdl.units.keras_names import explained
 
 
 class Savable(Owner):

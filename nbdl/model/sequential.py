@@ -7,9 +7,9 @@ from typing import Any
 
 from nbdl.errors import ConfigError, counted, did_you_mean
 from nbdl.model.base import Model
+from nbdl.units.keras_names import explained
 from nbdl.units.layer import Layer
 from nbdl.units.overrides import refuse_uncalled
-from nbdl.units.unit import explained
 
 
 class Sequential(Model):

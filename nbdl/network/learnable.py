@@ -6,15 +6,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import CannotLearnWarning, warn
-from nbdl.units.elementwise import SLACK
+from nbdl.units.loss import SLACK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.network.network import Network
     from nbdl.network.setup import Setup
-    from nbdl.units.elementwise import Loss
     from nbdl.units.layer import Layer
+    from nbdl.units.loss import Loss
 
 DOMAINS = {"probabilities": (0.0, 1.0), "positive": (0.0, math.inf)}  # by what a loss says of predictions
 LARGE = 1e3  # what reaches it, where activations are sampled, has no limit

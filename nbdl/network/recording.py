@@ -17,8 +17,11 @@ from nbdl.network.update import update
 from nbdl.program.functions import add, nothing, per, per_any, same, times
 from nbdl.program.operands import result
 from nbdl.program.recorder import Program, Recorder, Shape, Tensor
-from nbdl.units.elementwise import Activation, Loss, Metric, Pair, Regularizer
+from nbdl.units.activation import Activation
+from nbdl.units.loss import Loss, Pair
+from nbdl.units.metric import Metric
 from nbdl.units.optimizer import Optimizer
+from nbdl.units.regularizer import Regularizer
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Store

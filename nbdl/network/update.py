@@ -17,7 +17,8 @@ from nbdl.program.functions import add, same, square
 from nbdl.program.language.source import compose
 from nbdl.program.operands import most_operands, result
 from nbdl.program.recorder import Recorder, Shape, Tensor
-from nbdl.units.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer, Scalar
+from nbdl.units.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer
+from nbdl.units.unit import Scalar
 
 # Common arguments that take operands of an update.
 COMMON_OPERANDS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_overwrite_frequency",

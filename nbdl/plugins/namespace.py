@@ -13,7 +13,7 @@ from nbdl.errors import ConfigError
 from nbdl.plugins.keras_paths import MISSING, PATHS, missing
 from nbdl.plugins.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
 from nbdl.units.elementwise import metric_form
-from nbdl.units.unit import INSTEAD
+from nbdl.units.keras_names import INSTEAD
 
 KERAS_BASES = {"schedules": "LearningRateSchedule"}  # where Keras's base class has another name
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.

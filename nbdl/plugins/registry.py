@@ -25,8 +25,10 @@ from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
 from nbdl.plugins.discovery import GROUP, is_deadlock
 from nbdl.plugins.options import deprecated_option, malformed_option, unknown_option
 from nbdl.units.catalogue import Catalogue
-from nbdl.units.elementwise import ELEMENTWISE, Loss, Metric, elementwise
+from nbdl.units.elementwise import ELEMENTWISE, elementwise
 from nbdl.units.entry import SESSION, Broken, Entry, Owner, normalise, singular
+from nbdl.units.loss import Loss
+from nbdl.units.metric import Metric
 from nbdl.units.unit import BASES, Unit
 
 ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of the first is asked for
@@ -35,13 +37,15 @@ ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of t
 # Kinds whose units are classes, and the modules of their base classes, which enter themselves in BASES.
 UNIT_KINDS = {
     "layers": "nbdl.units.layer",
+    "activations": "nbdl.units.activation",
+    "losses": "nbdl.units.loss",
     "optimizers": "nbdl.units.optimizer",
-    "schedules": "nbdl.units.optimizer",
+    "schedules": "nbdl.units.schedule",
+    "regularizers": "nbdl.units.regularizer",
+    "initializers": "nbdl.units.initializer",
+    "constraints": "nbdl.units.regularizer",
+    "metrics": "nbdl.units.metric",
     "callbacks": "nbdl.units.callback",
-    **dict.fromkeys(
-        ("activations", "losses", "regularizers", "initializers", "constraints", "metrics"),
-        "nbdl.units.elementwise",
-    ),
 }
 
 

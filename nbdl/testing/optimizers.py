@@ -11,7 +11,7 @@ from nbdl.testing.own import Falling
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import SkipTest, Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
-from nbdl.units.optimizer import COMMON
+from nbdl.units.optimizer import Optimizer
 
 
 @check("descends", "optimizers")
@@ -72,7 +72,7 @@ TAKEN = {
 @check("takes the common arguments", "optimizers")
 def takes_the_common_arguments(subject: Subject) -> None:
     """Decay, clipping, averages and accumulation go around the rule as `nbdl.Optimizer` says, in float64."""
-    if taken := set(subject.arguments) & set(COMMON):
+    if taken := set(subject.arguments) & set(Optimizer.common):
         raise SkipTest(f"the example gives {', '.join(sorted(taken))} itself")
     unit = subject.entry.target(**subject.arguments, **TAKEN)
     rng, size, steps = generator(), 16, 7

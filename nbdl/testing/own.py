@@ -11,10 +11,13 @@ import numpy as np
 from nbdl.program.functions import same
 from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.probe import Array
+from nbdl.units.activation import Activation
 from nbdl.units.builder import Builder
-from nbdl.units.elementwise import Activation, Initializer, Loss
+from nbdl.units.initializer import Initializer
 from nbdl.units.layer import Layer, Shape
-from nbdl.units.optimizer import Optimizer, Schedule
+from nbdl.units.loss import Loss
+from nbdl.units.optimizer import Optimizer
+from nbdl.units.schedule import Schedule
 
 
 class Spread(Initializer):

@@ -21,7 +21,7 @@ from nbdl.training import inputs as given
 from nbdl.training.batches import Slices, Stream, is_stream, on_disk, parts, refuse_beside
 from nbdl.training.inputs import checked_data, count
 from nbdl.units.callback import CallbackList, made
-from nbdl.units.elementwise import Metric, in_order
+from nbdl.units.metric import Metric, in_order
 
 if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential

@@ -21,8 +21,8 @@ from nbdl.errors import ConfigError, DataError, warn
 
 if TYPE_CHECKING:
     from nbdl.model.sequential import Sequential
-    from nbdl.units.elementwise import Loss
     from nbdl.units.layer import Layer, Shape
+    from nbdl.units.loss import Loss
 
 Array = NDArray[Any]
 

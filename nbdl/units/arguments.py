@@ -12,6 +12,7 @@ import numbers
 import operator
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nbdl.errors import ConfigError
@@ -27,6 +28,44 @@ WANTED = {
     "str": "text", "None": "None", "Sequence[int]": "a list of integers", "Sequence[float]": "a list of numbers",
     "Sequence[str]": "a list of texts",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an argument may be: from `low` to `high`, both included.
+
+    Args:
+        wanted: what an error says of the argument; by default that it lies between the two.
+        whole: whether only integers fit.
+        optional: whether None fits too.
+        schedules: whether functions and schedules fit too.
+    """
+
+    low: float
+    high: float = math.inf
+    wanted: str = ""
+    whole: bool = False
+    optional: bool = False
+    schedules: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value fits."""
+        if value is None:
+            return self.optional
+        if callable(value):
+            return self.schedules
+        fitting = hasattr(value, "__index__") if self.whole else isinstance(value, numbers.Real)
+        return fitting and not isinstance(value, bool) and self.low <= float(value) <= self.high
+
+    def check(self, who: str, name: str, value: Any) -> None:
+        """Refuse what does not fit.
+
+        Raises:
+            ConfigError: it names the argument.
+        """
+        if not self.holds(value):
+            wanted = self.wanted or f"lies between {self.low:g} and {self.high:g}"
+            raise ConfigError(f"{who}: {name} {wanted}, got {value!r}")
 
 
 def is_bool(value: Any) -> bool:

@@ -6,15 +6,16 @@ import copy
 import inspect
 import re
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.errors import ConfigError, MissingError
 from nbdl.plugins.registry import registry
+from nbdl.units.activation import Activation
 from nbdl.units.arguments import truth
-from nbdl.units.elementwise import Activation, Regularizer
 from nbdl.units.functions import own_activation
-from nbdl.units.unit import Unit, remembering, serialize, with_common_arguments
+from nbdl.units.regularizer import Regularizer
+from nbdl.units.unit import Unit, parameters_of, serialize
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
     from nbdl.units.builder import Builder
 
 Shape = tuple[int, ...]
-
-# Arguments of every layer, with their annotations and defaults.
-COMMON: dict[str, tuple[str, Any]] = {
-    "name": ("str | None", None),
-    "input_shape": ("int | Sequence[int] | None", None),
-    "input_dim": ("int | None", None),
-    "trainable": ("bool | None", None),
-    "activity_regularizer": ("Any", None),
-}
 
 # Attributes that are units, which the engine applies, and their kinds.
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
@@ -59,6 +51,13 @@ class Layer(Unit, Weighted):
     """
 
     kind = "layers"
+    common: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "name": ("str | None", None),
+        "input_shape": ("int | Sequence[int] | None", None),
+        "input_dim": ("int | None", None),
+        "trainable": ("bool | None", None),
+        "activity_regularizer": ("Any", None),
+    }
     activation: Activation | None = None
     renamed: ClassVar[dict[str, str]] = {}
     name: str = ""
@@ -80,14 +79,37 @@ class Layer(Unit, Weighted):
     _taken_shape: Shape | None = None  # that of its inputs
     _made: dict[str, Any] = {}  # the units that the constructor set
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        own = cls.__dict__.get("__init__")
-        if own is not None:
-            cls.__init__ = with_common_arguments(own, COMMON, _apply_common)  # type: ignore[method-assign]
-        super().__init_subclass__(**options)
-
     def __init__(self) -> None:
         pass
+
+    def _set_common(
+        self,
+        name: str | None = None,
+        input_shape: Any = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None:
+        if name:
+            self.name = str(name)
+        if trainable is not None:
+            self.trainable = trainable
+        if activity_regularizer is not None:
+            self.activity_regularizer = activity_regularizer
+        if input_shape is not None and input_dim is not None:
+            raise ConfigError(f"{type(self).__name__}: give either input_shape or input_dim, not both")
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        if input_shape is not None:
+            own = self.given_shape  # from an argument of the layer's own, such as Embedding's input_length
+            self.set_input_shape(input_shape)
+            if own is not None and own != self.input_shape:
+                raise ConfigError(
+                    f"{type(self).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say "
+                    f"{own}; leave one of them out"
+                )
+        taken = parameters_of(type(self))
+        self._made = {name: getattr(self, name) for name in UNITS if name in taken}
 
     if not TYPE_CHECKING:  # else any attribute could be set
 
@@ -248,36 +270,6 @@ class Layer(Unit, Weighted):
         return config
 
 
-def _apply_common(
-    layer: Layer,
-    name: str | None = None,
-    input_shape: Any = None,
-    input_dim: int | None = None,
-    trainable: bool | None = None,
-    activity_regularizer: Any = None,
-) -> None:
-    if name:
-        layer.name = str(name)
-    if trainable is not None:
-        layer.trainable = trainable
-    if activity_regularizer is not None:
-        layer.activity_regularizer = activity_regularizer
-    if input_shape is not None and input_dim is not None:
-        raise ConfigError(f"{type(layer).__name__}: give either input_shape or input_dim, not both")
-    if input_dim is not None:
-        input_shape = (input_dim,)
-    if input_shape is not None:
-        own = layer.given_shape  # from an argument of the layer's own, such as Embedding's input_length
-        layer.set_input_shape(input_shape)
-        if own is not None and own != layer.input_shape:
-            raise ConfigError(
-                f"{type(layer).__name__}: input_shape={input_shape!r} contradicts the other arguments, which say "
-                f"{own}; leave one of them out"
-            )
-    taken = inspect.signature(type(layer)).parameters
-    layer._made = {name: getattr(layer, name) for name in UNITS if name in taken}
-
-
 def _is_functions(given: Any) -> bool:
     """Whether it is a function, one that Numba has compiled, or several."""
     return isinstance(given, tuple | list) or inspect.isfunction(getattr(given, "py_func", given))
@@ -306,10 +298,6 @@ def without_rows(shape: Any, where: str) -> Shape:
     if len(sizes) < 2 or not (sizes[0] is None or (hasattr(sizes[0], "__index__") and sizes[0] > 0)):
         raise ConfigError(f"{where}: a shape with the rows first is wanted, such as (None, 4), got {shape!r}")
     return shape_of(sizes[1:], where)
-
-
-# Layers without a constructor of their own share this one.
-Layer.__init__ = remembering(with_common_arguments(Layer.__init__, COMMON, _apply_common))  # type: ignore[method-assign]
 
 
 def snake_case(name: str) -> str:

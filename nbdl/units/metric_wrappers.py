@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl.errors import ConfigError
-from nbdl.units.elementwise import Loss, Metric, in_order
+from nbdl.units.loss import Loss
+from nbdl.units.metric import Metric, in_order
 
 
 class LossMetric(Metric):

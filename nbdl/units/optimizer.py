@@ -6,9 +6,7 @@ clipping, averages of the weights, accumulation) are recorded around it, in the 
 
 from __future__ import annotations
 
-import inspect
 import math
-import numbers
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,33 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from nbdl.engine.cpu.layout import OUTPUTS
 from nbdl.errors import ConfigError
-from nbdl.units.unit import Unit, remembering, serialize, with_common_arguments
+from nbdl.units.arguments import Range
+from nbdl.units.schedule import Schedule, rates
+from nbdl.units.unit import Scalar, Unit, parameters_of, serialize
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nbdl.engine.store import Weight
     from nbdl.program.recorder import Recorder, Tensor
 
-Scalar = Callable[..., Any]
-
-# Arguments of every optimizer, with their annotations and defaults.
-COMMON: dict[str, tuple[str, Any]] = {
-    "weight_decay": ("float | None", None),
-    "clipnorm": ("float | None", None),
-    "clipvalue": ("float | None", None),
-    "global_clipnorm": ("float | None", None),
-    "use_ema": ("bool", False),
-    "ema_momentum": ("float", 0.99),
-    "ema_overwrite_frequency": ("int | None", None),
-    "gradient_accumulation_steps": ("int | None", None),
-    "decay": ("float", 0.0),
-    "name": ("str", ""),
-}
-# What rules call by these names lies between.
-BELOW_ONE = math.nextafter(1.0, 0.0)
 LARGEST = 3.4028234663852886e38  # of float32
-RANGES = {"beta_1": (0.0, BELOW_ONE), "beta_2": (0.0, BELOW_ONE), "rho": (0.0, 1.0), "epsilon": (0.0, math.inf)}
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 # Slots and scalars of the common arguments; no rule's are called so, since its scalars are names of arguments.
@@ -98,6 +78,29 @@ class Optimizer(Unit):
         "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
         "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name",
     )  # fmt: skip
+    common: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "weight_decay": ("float | None", None),
+        "clipnorm": ("float | None", None),
+        "clipvalue": ("float | None", None),
+        "global_clipnorm": ("float | None", None),
+        "use_ema": ("bool", False),
+        "ema_momentum": ("float", 0.99),
+        "ema_overwrite_frequency": ("int | None", None),
+        "gradient_accumulation_steps": ("int | None", None),
+        "decay": ("float", 0.0),
+        "name": ("str", ""),
+    }
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "learning_rate": Range(
+            0.0, LARGEST, "is a number of at least 0 that float32 can hold, or a schedule", schedules=True
+        ),
+        **dict.fromkeys(CLIPS, Range(math.ulp(0.0), wanted="is a positive number", optional=True)),
+        "weight_decay": Range(0.0, wanted="is None or a number that is not negative", optional=True),
+        "decay": Range(0.0, wanted="is a number of at least 0"),
+        "ema_momentum": Range(0.0, 1.0),
+        "gradient_accumulation_steps": Range(2, wanted="is None or an integer from 2 on", whole=True, optional=True),
+        "ema_overwrite_frequency": Range(1, wanted="is None or an integer from 1 on", whole=True, optional=True),
+    }
     renamed: ClassVar[dict[str, str]] = {"lr": "learning_rate"}
     slots: ClassVar[tuple[str, ...]] = ()
     per_weight: ClassVar[bool] = False
@@ -115,14 +118,21 @@ class Optimizer(Unit):
     undecayed: tuple[str, ...] = ()
     _counter: weakref.ref[Counter] | None = None
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        own = cls.__dict__.get("__init__")
-        if own is not None:
-            cls.__init__ = with_common_arguments(own, COMMON, _set_common)  # type: ignore[method-assign]
-        super().__init_subclass__(**options)
-
     def __init__(self) -> None:
         pass
+
+    def _set_common(self, name: str | None = None, **values: Any) -> None:
+        super()._set_common(name)
+        for argument, value in values.items():
+            setattr(self, argument, value)
+        clips = [clip for clip in CLIPS if getattr(self, clip) is not None]
+        if len(clips) > 1:
+            raise ConfigError(f"{type(self).__name__}: give only one of {', '.join(CLIPS)}; got {' and '.join(clips)}")
+        if self.ema_overwrite_frequency is not None and not self.use_ema:
+            raise ConfigError(
+                f"{type(self).__name__}: ema_overwrite_frequency is for averages: give use_ema=True too, or leave it "
+                "out"
+            )
 
     if not TYPE_CHECKING:  # else any attribute could be set
 
@@ -197,7 +207,7 @@ class Optimizer(Unit):
         if not callable(rate):
             value: Any = float(rate)
         elif hasattr(step, "__len__"):
-            value = _rates(rate, iterations)
+            value = rates(rate, iterations)
         else:
             value = float(rate(iterations))
         return value / (1.0 + self.decay * iterations) if self.decay else value
@@ -310,7 +320,7 @@ class Optimizer(Unit):
         """
         from nbdl.plugins.registry import registry
 
-        names = dict.fromkeys([*inspect.signature(type(self)).parameters, *self.arguments])
+        names = dict.fromkeys([*parameters_of(type(self)), *self.arguments])
         current = {name: vars(self)[name] for name in names if name in vars(self)}
         values = {**self.arguments, **current}
         for name, value in values.items():
@@ -344,98 +354,3 @@ class Optimizer(Unit):
         unit = cls(**made)
         unit.undecayed = tuple(undecayed)
         return unit
-
-
-def _is_number(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= float(value) <= high
-
-
-def _set_common(optimizer: Optimizer, name: str = "", **values: Any) -> None:
-    if name:
-        optimizer.name = str(name)
-    for argument, value in values.items():
-        setattr(optimizer, argument, value)
-    who = type(optimizer).__name__
-    rate = vars(optimizer).get("learning_rate", 0.0)
-    if not callable(rate) and not _is_number(rate, 0.0, LARGEST):
-        raise ConfigError(
-            f"{who}: learning_rate is a number of at least 0 that float32 can hold, or a schedule, got {rate!r}"
-        )
-    for name, (low, high) in RANGES.items():
-        value = vars(optimizer).get(name, low)
-        if not _is_number(value, low, high):
-            raise ConfigError(f"{who}: {name} lies between {low:g} and {high:g}, got {value!r}")
-    clips = [name for name in CLIPS if getattr(optimizer, name) is not None]
-    if len(clips) > 1:
-        raise ConfigError(f"{who}: give only one of {', '.join(CLIPS)}; got {' and '.join(clips)}")
-    for name in clips:
-        if not _is_number(getattr(optimizer, name), math.ulp(0.0), math.inf):
-            raise ConfigError(f"{who}: {name} is a positive number, got {getattr(optimizer, name)!r}")
-    if optimizer.weight_decay is not None and not _is_number(optimizer.weight_decay, 0.0, math.inf):
-        raise ConfigError(
-            f"{who}: weight_decay is None or a number that is not negative, got {optimizer.weight_decay!r}"
-        )
-    if not _is_number(optimizer.decay, 0.0, math.inf):
-        raise ConfigError(f"{who}: decay is a number of at least 0, got {optimizer.decay!r}")
-    if optimizer.ema_overwrite_frequency is not None and not optimizer.use_ema:
-        raise ConfigError(f"{who}: ema_overwrite_frequency is for averages: give use_ema=True too, or leave it out")
-    if not _is_number(optimizer.ema_momentum, 0.0, 1.0):
-        raise ConfigError(f"{who}: ema_momentum lies between 0 and 1, got {optimizer.ema_momentum!r}")
-    for name, least in (("gradient_accumulation_steps", 2), ("ema_overwrite_frequency", 1)):
-        value = getattr(optimizer, name)
-        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < least):
-            raise ConfigError(f"{who}: {name} is None or an integer from {least} on, got {value!r}")
-
-
-# Optimizers without a constructor of their own share this one.
-Optimizer.__init__ = remembering(  # type: ignore[method-assign]
-    with_common_arguments(Optimizer.__init__, COMMON, _set_common), last=Optimizer.last_positions
-)
-
-
-def _rates(rate: Callable[[Any], Any], iterations: np.ndarray) -> np.ndarray:
-    """What a schedule says of many steps: at once where it takes an array, else one by one."""
-    import numpy as np
-
-    if isinstance(rate, Schedule):
-        # A schedule written for one step may pass for one that takes arrays while the array has one element.
-        several = np.repeat(iterations, 2) if len(iterations) == 1 else iterations
-        try:
-            return np.broadcast_to(np.asarray(rate(several), np.float64), several.shape)[: len(iterations)]
-        except (TypeError, ValueError):
-            pass
-    return np.array([float(rate(int(one))) for one in iterations])
-
-
-class Schedule(Unit):
-    """A learning rate that depends on the step, counted from 0.
-
-    It must be a pure function of the step, and is called with an array of steps (float64) where that works: plain
-    arithmetic takes both. What raises TypeError or ValueError for an array is called step by step.
-
-    Any schedule also takes:
-
-    Args:
-        name: for the config.
-
-    A plain function `step -> rate` can stand for a schedule, but no file can hold it. (Keras calls such a function
-    without the step.)
-    """
-
-    kind = "schedules"
-    last_positions = ("name",)
-    name: str
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        own = cls.__dict__.get("__init__")
-        if own is not None:
-            cls.__init__ = with_common_arguments(own, {"name": COMMON["name"]}, _set_name)  # type: ignore[method-assign]
-        super().__init_subclass__(**options)
-
-    def __call__(self, step: Any) -> Any:
-        raise self.unwritten("__call__")
-
-
-def _set_name(schedule: Schedule, name: str = "") -> None:
-    if name:
-        schedule.name = str(name)

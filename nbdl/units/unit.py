@@ -4,170 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from nbdl.errors import ConfigError, PluginError, did_you_mean, warn
+from nbdl.errors import ConfigError, did_you_mean
 from nbdl.units import arguments
-from nbdl.units.overrides import UNCALLED, refuse_uncalled
+from nbdl.units.keras_names import (
+    HARMLESS,
+    UNUSED,
+    instead,
+    placed_signature,
+    translate,
+    unknown_attribute,
+    without_harmless,
+)
+from nbdl.units.overrides import refuse_uncalled
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# What Keras has under a name and nbdl has not, and what to do instead.
-INSTEAD: dict[str, str] = {
-    "samples_per_epoch": "an older argument: write steps_per_epoch=..., in batches rather than rows",
-    "nb_val_samples": "an older argument: write validation_steps=..., in batches rather than rows",
-    "val_samples": "an older argument: write steps=..., in batches rather than rows",
-    "reduction": "not there: a loss is the mean over the rows, each times its sample_weight (Keras's default)",
-    "axis": "not there: it is the last one",
-    "loss_scale_factor": "not needed: everything inside is float32",
-    "loss_weights": "not needed: a model has one loss",
-    "run_eagerly": "not there: set NUMBA_DISABLE_JIT=1 to run everything in plain Python",
-    "custom_objects": "not needed: call nbdl.register(...) with your units before loading",
-    "seed": "not there: all that is random follows from the model's seed, Sequential(seed=...)",
-    "noise_shape": "not there: every element is drawn by itself",
-    "dtype": "not needed: everything is float32",
-    "weights": "not there: call set_weights(...) once the layer is in a model",
-    "fit_generator": "part of fit: fit(generator, steps_per_epoch=..., epochs=...), where a step is a batch",
-    "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
-    "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
-    "lora_rank": "not there: there is no low-rank adaptation",
-    "lora_alpha": "not there: there is no low-rank adaptation",
-    "quantization_config": "not there: everything is float32",
-    "input_axes": "not there: fans are counted from all axes but the last",
-    "output_axes": "not there: fans are counted from all axes but the last",
-    "renorm": "not there: there is no batch renormalization",
-    "renorm_clipping": "not there: there is no batch renormalization",
-    "renorm_momentum": "not there: there is no batch renormalization",
-    "thresholds": "not there: num_thresholds=... spreads them evenly from 0 to 1",
-    "multi_label": "not there: all columns count together; class_id or a metric of each column tells more",
-    "num_labels": "for multi_label=True, which is not there",
-    "label_weights": "for multi_label=True, which is not there",
-    "from_sorted_ids": "not there: predictions are a number for each class",
-    "data_format": "not there: the last axis is that of the features",
-    "sparse": "not there: arrays are dense",
-    "ragged": "not there: arrays are dense",
-    "tensor": "not there: a model is a list of layers",
-    "optional": "not there: a model has one input",
-    "embeddings_freq": "not there: see histogram_freq=...",
-    "embeddings_metadata": "not there: see histogram_freq=...",
-    "output": "not there: see model.explain() for how values flow",
-    "outputs": "not there: a model is a chain of layers; see model.output_shape and model.explain()",
-    "input": "not there: see model.explain() for how values flow",
-    "inputs": "not there: a model is a chain of layers; see model.input_shape and model.explain()",
-    "losses": "not there: penalties are part of the loss that fit and evaluate give",
-    "to_yaml": "not there: to_json and get_config give the same",
-    "class_mode": "an older argument: leave it out, the loss tells it",
-    "show_accuracy": "an older argument: compile(..., metrics=['accuracy']) shows it",
-    "theano_mode": "an older argument: leave it out",
-    "include_optimizer": "not there: load_model(path, compile=False) leaves the optimizer out",
-    "save_format": "not there: nbdl has one format of its own; export writes others",
-    "skip_mismatch": "not there: all weights must fit; set_weights of a layer sets that layer's alone",
-    "target_tensors": "not there: fit takes arrays and batches",
-    "sample_weight_mode": "not there: sample_weight has one weight for each row",
-    "layer_range": "not there: the table has all layers",
-    "show_trainable": "not there: layer.trainable tells it of each layer, and the table ends with the numbers",
-}
-
-# Keras's names of arguments that have another here.
-OLDER = {"filepath": "path", "file_path": "path", "json_string": "text", "x": "y"}
-
-# Keras's arguments that change no result, whatever their value, with their defaults.
-UNUSED: dict[str, Any] = {
-    "workers": 1, "nb_worker": 1, "use_multiprocessing": False, "pickle_safe": False, "max_queue_size": 10,
-    "max_q_size": 10, "jit_compile": "auto", "auto_scale_loss": True, "steps_per_execution": 1, "expand_nested": False,
-}  # fmt: skip
-
-# Values of these that say what nbdl does anyway, and are let pass.
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "reduction": ("sum_over_batch_size", "auto"),
-    "axis": (-1,),
-    "loss_scale_factor": (None,),
-    "loss_weights": (None,),
-    "run_eagerly": (False, None),
-    "noise_shape": (None,),
-    "dtype": (None, "float32"),
-    "autocast": (True,),
-    "weights": (None,),
-    "seed": (None,),
-    "batch_size": (None,),
-    "data_format": (None, "channels_last"),
-    "mode": (0,),
-    "renorm": (False,),
-    "synchronized": (False,),
-    "multi_label": (False,),
-    "lora_rank": (None,),
-    "lora_alpha": (None,),
-    "quantization_config": (None,),
-    "input_axes": (None,),
-    "output_axes": (None,),
-    "renorm_clipping": (None,),
-    "renorm_momentum": (0.99,),
-    "thresholds": (None,),
-    "num_labels": (None,),
-    "label_weights": (None,),
-    "from_sorted_ids": (False,),
-    "sparse": (None, False),
-    "ragged": (None, False),
-    "tensor": (None,),
-    "optional": (False,),
-    "batch_shape": (None,),
-    "embeddings_freq": (0,),
-    "embeddings_metadata": (None,),
-    "double_checkpoint": (False,),
-    "profile_batch": (0,),
-    "write_graph": (True, False),
-    "write_images": (False,),
-    "write_steps_per_second": (False,),
-    "by_name": (True, False),
-    "call_function": (None,),
-    "max_shard_size": (None,),
-    "recursive": (False,),
-    "compute_dtype": (None, "float32"),
-    "custom_objects": (None, {}),
-    "distribute": (None,),
-    "dynamic": (False,),
-    "include_optimizer": (True,),
-    "input_dtype": (None, "float32"),
-    "layer_range": (None,),
-    "options": (None,),
-    "rebuild": (True,),
-    "safe_mode": (True, False),
-    "sample_weight_mode": (None,),
-    "save_format": (None,),
-    "save_traces": (True, False),
-    "show_accuracy": (False,),
-    "show_trainable": (False,),
-    "signatures": (None,),
-    "skip_mismatch": (False,),
-    "target_tensors": (None,),
-    "theano_mode": (None,),
-    "zipped": (None, True),
-    **{name: (default,) for name, default in UNUSED.items()},
-}
-
-
-def without_harmless(arguments: Mapping[str, Any], known: Container[str], where: str) -> dict[str, Any]:
-    """The arguments without Keras's that say what nbdl does anyway; a seed is left out with a warning."""
-    kept = {}
-    for name, value in arguments.items():
-        harmless = HARMLESS.get(name, ()) if name not in known else ()
-        if name == "seed" and name not in known and value is not None:
-            warn(f"{where}: seed={value!r} is not used; seed is {INSTEAD['seed']}")
-        elif name in UNUSED and name not in known:
-            continue
-        elif not any(value is one or (type(value) is type(one) and value == one) for one in harmless):
-            kept[name] = value
-    return kept
-
-
-def instead(name: str) -> str:
-    """What is to be done instead of giving an argument of Keras's; "" if it is none."""
-    if name in INSTEAD or name not in HARMLESS:
-        return INSTEAD.get(name, "")
-    return f"not there: leave it out, or give {' or '.join(map(repr, HARMLESS[name]))}"
-
+Scalar = Callable[..., Any]
+NAMED = {"name": ("str | None", None)}  # the common arguments of kinds whose units have a name and nothing else
 
 # The base class of each kind of unit that is a class, by kind; a base class enters itself by naming its kind.
 BASES: dict[str, type[Unit]] = {}
@@ -181,9 +35,14 @@ class Unit:
         kind: "layers", "activations", ...: the hook it belongs to.
         renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`. They are attributes too, unless the
             class has an attribute of that name that means something else.
+        none_means_default: arguments for which None is another way to say the default, as Keras 2 has it of `epsilon`.
+        ranges: what numbers an argument may be, e.g. `{"rho": Range(0.0, 1.0)}`; those of base classes hold too. It is
+            checked after the constructor, of the attribute of that name if there is one.
         positions: the order of the arguments that may be given by position, where it is not the constructor's. It may
             name arguments of Keras's that the constructor lacks (see `HARMLESS`), to keep the places of others.
         last_positions: of a kind, the arguments that follow by position.
+        common: of a kind, the arguments that every unit takes by keyword, each with its annotation and default; see
+            `_set_common`.
     """
 
     unit_name: ClassVar[str] = ""
@@ -191,19 +50,27 @@ class Unit:
     renamed: ClassVar[dict[str, str]] = {}
     positions: ClassVar[tuple[str, ...]]
     last_positions: ClassVar[tuple[str, ...]] = ()
+    common: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    none_means_default: ClassVar[tuple[str, ...]] = ()
+    ranges: ClassVar[Mapping[str, arguments.Range]] = {}
     name: str
     _arguments: dict[str, Any]
 
+    def _set_common(self, name: str | None = None) -> None:
+        """Take the common arguments that the constructor does not take itself; it is done by then."""
+        if name:
+            self.name = str(name)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.ranges = _inherited(cls, "ranges")
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
         elif cls.kind in BASES:
             refuse_uncalled(cls.kind, cls, BASES[cls.kind])
         if "__init__" in cls.__dict__ or "positions" in cls.__dict__:
             init = cls.__dict__.get("__init__") or inspect.getattr_static(cls.__init__, "__wrapped__")
-            own = cls.__dict__.get("positions")
-            cls.__init__ = remembering(init, own, cls.last_positions)  # type: ignore[method-assign]
+            cls.__init__ = remembering(cls, init)  # type: ignore[method-assign]
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 
@@ -293,8 +160,12 @@ class Unit:
 
 def defaults_of(unit: type[Unit]) -> dict[str, Any]:
     """The constructor's arguments that have defaults, with these."""
-    parameters = [one for one in inspect.signature(unit).parameters.values() if one.name not in lacking(unit)]
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+    absent = lacking(unit)
+    return {
+        name: one.default
+        for name, one in parameters_of(unit).items()
+        if one.default is not one.empty and name not in absent
+    }
 
 
 def _is_plain(value: Any) -> bool:
@@ -305,172 +176,118 @@ def _plain_signature(function: Any) -> str:
     return str(inspect.signature(function)).replace("'", "")
 
 
-def unknown_attribute(owner: Any, name: str) -> Any:
-    """What `__getattr__` does: raise an error that says what to use instead, if Keras has that attribute."""
-    if hasattr(type(owner), name):  # a property that failed with an AttributeError of its own: raise that
-        return object.__getattribute__(owner, name)
-    hint = f"; {name} is {INSTEAD[name]}" if name in INSTEAD else ""
-    if name in (uncalled := UNCALLED.get(getattr(type(owner), "kind", "models"), {})):
-        hint = f"; {uncalled[name]}"
-    raise AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=owner)
-
-
-def explained(function: Callable[P, R]) -> Callable[P, R]:
-    """Check a function's arguments, and let it say of Keras's that it lacks what to use instead."""
-    return placed()(function)
-
-
-def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The same for a function whose arguments have another order by position: Keras's, with those that it lacks."""
-
-    def explained(function: Callable[P, R]) -> Callable[P, R]:
-        signature, who = inspect.signature(function), function.__name__
-        who = function.__qualname__.removesuffix(".__init__") if who == "__init__" else who
-        method = arguments.is_method(function)
-        known = {**signature.parameters}
-        if method:
-            del known[next(iter(known))]
-        order = positions or tuple(arguments.own_positions(signature, method))
-        checks, owners = arguments.checks_of(known), int(method)
-
-        @functools.wraps(function)
-        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            if len(args) <= owners and not kwargs:  # such as `build()`, which each prediction calls
-                return function(*args, **kwargs)
-            given = arguments.by_name(who, order, args[owners:], kwargs)
-            if not given.keys() <= known.keys():
-                given = _without_kerass(given, known, who)
-            return function(*args[:owners], **arguments.checked(who, checks, given))  # type: ignore[arg-type]
-
-        wrapper.__signature__ = _placed_signature(signature, order, method)  # type: ignore[attr-defined]
-        return wrapper
-
-    return explained
-
-
-def _without_kerass(given: dict[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """Translate Keras's names of arguments, and leave out those without use here.
-
-    Raises:
-        TypeError: nbdl lacks an argument; the message says what to use instead.
-    """
-    for old, name in OLDER.items():
-        if old in given and old not in known and name in known and name not in given:
-            given[name] = given.pop(old)
-    kept = without_harmless(given, known, who)
-    for name in kept.keys() - known.keys():
-        hint = f"{who}: {name}= is {instead(name)}" if instead(name) else ""
-        raise TypeError(hint or f"{who} has no argument {name!r}.{did_you_mean(name, known)}")
-    return kept
-
-
-def _placed_signature(signature: inspect.Signature, order: Sequence[str], method: bool) -> inspect.Signature:
-    lacking = {name: HARMLESS[name][0] for name in order if name not in signature.parameters and name in HARMLESS}
-    unknown = [name for name in order if name not in signature.parameters and name not in lacking]
-    if unknown:
-        raise PluginError(
-            f"positions names {unknown[0]!r}, which is neither an argument nor one of Keras's without use"
-        )
-    return arguments.ordered(signature, order, lacking, method)
-
-
 def lacking(unit: type) -> frozenset[str]:
     """The arguments of Keras's that a unit names for their places alone."""
     return getattr(inspect.getattr_static(unit, "__init__"), "lacking", frozenset())
 
 
-def with_common_arguments(
-    init: Any, common: Mapping[str, tuple[str, Any]], apply: Callable[..., None]
-) -> Callable[..., None]:
-    """Let a constructor take the arguments that every unit of its kind has, by keyword.
-
-    Args:
-        common: annotation and default of each argument, by name.
-        apply: `apply(unit, **arguments)` is called after the constructor, with those that it does not take itself.
-    """
-    signature = inspect.signature(init)
-    extra = {
-        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in common.items()
-        if name not in signature.parameters
-    }
-    variable = [p for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
-    fixed = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-
-    @functools.wraps(init)
-    def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
-        given = {name: kwargs.pop(name, parameter.default) for name, parameter in extra.items()}
-        init(self, *args, **kwargs)
-        apply(self, **given)
-
-    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*fixed, *extra.values(), *variable]
+def parameters_of(unit: type) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a unit's constructor, with those that every unit of its kind has."""
+    found: Mapping[str, inspect.Parameter] | None = getattr(
+        inspect.getattr_static(unit, "__init__"), "parameters", None
     )
-    return wrapper
+    return inspect.signature(unit).parameters if found is None else found
 
 
-def remembering(init: Any, positions: Sequence[str] | None = None, last: Sequence[str] = ()) -> Any:
+def remembering(cls: type[Unit], init: Any) -> Any:
     """Wrap a constructor: translate older spellings, name an unknown argument, check and remember the rest.
 
-    Args:
-        positions, last: the arguments that may be given by position, and those after them; see `Unit`.
+    The wrapper takes the arguments of `cls.common` too, by keyword.
     """
-    own = inspect.signature(init)
-    plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in own.parameters.values())
+    signature, common = _with_common(inspect.signature(init), cls.common)
+    plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in signature.parameters.values())
+    positions = cls.__dict__.get("positions")
     if positions is None:
-        first, there = arguments.own_positions(own, True), {*own.parameters, *HARMLESS}
-        positions = [*first, *(name for name in last if name not in first and name in there)]
-    signature = _placed_signature(own, positions, True) if plain else own
-    known = {one.name: one for one in [*own.parameters.values()][1:]}
-    checks, package = arguments.checks_of(known), init.__module__.partition(".")[0]
+        first, there = arguments.own_positions(signature, True), {*signature.parameters, *HARMLESS}
+        positions = (*first, *(name for name in cls.last_positions if name not in first and name in there))
+    shown = placed_signature(signature, positions, True) if plain else signature
+    known = {one.name: one for one in [*signature.parameters.values()][1:]}
+    required = {one.name for one in known.values() if one.default is one.empty} if plain else set()
+    checks, own = arguments.checks_of(known), init.__module__.partition(".")[0] in arguments.OWN
 
     @functools.wraps(init)
     def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
         if "_arguments" in self.__dict__:  # called by a subclass's constructor
+            shared = {name: kwargs.pop(name, default) for name, default in common.items()}
             init(self, *args, **kwargs)
-            return
-        who = type(self).__name__
-        if plain:
-            kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
-        kwargs = type(self).modern(kwargs)
-        kwargs = without_harmless(kwargs, known if plain else {*known, *UNUSED}, who)
-        if "epsilon" in kwargs and kwargs["epsilon"] is None:  # Keras 2's way to say the default
-            del kwargs["epsilon"]
-        try:
-            bound = own.bind(self, *args, **kwargs)
-        except TypeError as error:
-            unknown = next((name for name in kwargs if name not in known), "")
-            hint = f" {unknown}= is {instead(unknown)}." if instead(unknown) else did_you_mean(unknown, known)
-            raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
-        bound.arguments.update(arguments.checked(who, checks, bound.arguments, package in arguments.OWN))
-        self._arguments = _flatten(bound)
-        init(*bound.args, **bound.kwargs)
+        else:
+            who = type(self).__name__
+            if plain:
+                kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
+            kwargs = type(self).modern(kwargs)
+            if not kwargs.keys() <= known.keys():
+                kwargs = without_harmless(kwargs, known if plain else {*known, *UNUSED}, who)
+            for name in type(self).none_means_default:
+                if name in kwargs and kwargs[name] is None:
+                    del kwargs[name]
+            if plain and required <= kwargs.keys() <= known.keys():
+                given = {name: kwargs[name] for name in known if name in kwargs}
+            else:
+                bound = _bound(signature, known, who, (self, *args), kwargs)
+                given = dict([*bound.arguments.items()][1:])
+            given = arguments.checked(who, checks, given, own)
+            self.__dict__["_arguments"] = given if plain else _flat(given, known)
+            shared = {name: given.get(name, default) for name, default in common.items()}
+            given = {name: value for name, value in given.items() if name not in common}
+            if plain:
+                init(self, **given)
+            else:
+                bound.arguments = {next(iter(signature.parameters)): self, **given}
+                init(*bound.args, **bound.kwargs)
+        if common:
+            self._set_common(**shared)
+        for name, one in type(self).ranges.items():
+            if name in self.__dict__ or name in self._arguments:
+                one.check(type(self).__name__, name, self.__dict__.get(name, self._arguments.get(name)))
 
-    wrapper.__signature__ = signature  # type: ignore[attr-defined]
-    wrapper.lacking = frozenset(signature.parameters) - frozenset(own.parameters)  # type: ignore[attr-defined]
+    wrapper.__signature__ = shown  # type: ignore[attr-defined]
+    wrapper.parameters = dict([*shown.parameters.items()][1:])  # type: ignore[attr-defined]
+    wrapper.lacking = frozenset(shown.parameters) - frozenset(signature.parameters)  # type: ignore[attr-defined]
     return wrapper
 
 
-def _flatten(bound: inspect.BoundArguments) -> dict[str, Any]:
-    """The bound arguments without `self`, with **options merged in."""
-    arguments = {}
-    for name, value in list(bound.arguments.items())[1:]:
-        if bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            arguments.update(value)
-        else:
-            arguments[name] = value
-    return arguments
+def _inherited(cls: type, declaration: str) -> dict[str, Any]:
+    """What a class and its bases declare under a name."""
+    return {key: value for one in reversed(cls.__mro__) for key, value in vars(one).get(declaration, {}).items()}
 
 
-def translate(renamed: dict[str, str], arguments: dict[str, Any], where: str) -> dict[str, Any]:
-    """Rename older spellings of arguments; both spellings at once are refused."""
-    translated: dict[str, Any] = {}
-    for name, value in arguments.items():
-        modern = renamed.get(name, name)
-        if modern in translated or (modern != name and modern in arguments):
-            raise TypeError(f"{where}: {name!r} is the older name of {modern!r}; give only one of them")
-        translated[modern] = value
-    return translated
+def _with_common(
+    own: inspect.Signature, common: Mapping[str, tuple[str, Any]]
+) -> tuple[inspect.Signature, dict[str, Any]]:
+    """A constructor's signature with the common arguments that it lacks; the defaults of these."""
+    added = {
+        name: inspect.Parameter(name, arguments.KEYWORD, default=default, annotation=annotation)
+        for name, (annotation, default) in common.items()
+        if name not in own.parameters
+    }
+    variable = [one for one in own.parameters.values() if one.kind is inspect.Parameter.VAR_KEYWORD]
+    fixed = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    signature = own.replace(parameters=[*fixed, *added.values(), *variable])
+    return signature, {name: one.default for name, one in added.items()}
+
+
+def _bound(
+    signature: inspect.Signature, known: Mapping[str, Any], who: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments as the signature binds them.
+
+    Raises:
+        TypeError: they do not fit; the message says what to use instead.
+    """
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        unknown = next((name for name in kwargs if name not in known), "")
+        hint = f" {unknown}= is {instead(unknown)}." if instead(unknown) else did_you_mean(unknown, known)
+        raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
+
+
+def _flat(given: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """The bound arguments with **options merged in."""
+    flat: dict[str, Any] = {}
+    for name, value in given.items():
+        flat.update(value if known[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+    return flat
 
 
 def serialize(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import DataError
 from nbdl.network.seeds import set_random_seed as set_random_seed
 from nbdl.plugins.keras_paths import missing
-from nbdl.units.unit import explained
+from nbdl.units.keras_names import explained
 from nbdl.utils.splitting import train_test_split as train_test_split
 
 if TYPE_CHECKING:

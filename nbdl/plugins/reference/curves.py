@@ -11,14 +11,11 @@ from typing import Any
 
 from nbdl.plugins.registry import Entry
 from nbdl.program.language.plain import reference_function
-from nbdl.units.elementwise import (
-    ElementwiseActivation,
-    ElementwiseConstraint,
-    ElementwiseLoss,
-    ElementwiseMetric,
-    ElementwiseRegularizer,
-)
-from nbdl.units.optimizer import Schedule
+from nbdl.units.activation import ElementwiseActivation
+from nbdl.units.loss import ElementwiseLoss
+from nbdl.units.metric import ElementwiseMetric
+from nbdl.units.regularizer import ElementwiseConstraint, ElementwiseRegularizer
+from nbdl.units.schedule import Schedule
 
 Function = Callable[[float], float]
 

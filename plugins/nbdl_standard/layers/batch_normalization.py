@@ -71,6 +71,7 @@ class BatchNormalization(Layer):
     """
 
     output_range = (-math.inf, math.inf)
+    none_means_default = ("epsilon",)
     rescales = True
     renamed = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
 

@@ -51,6 +51,7 @@ class LayerNormalization(Layer):
     """
 
     output_range = (-math.inf, math.inf)
+    none_means_default = ("epsilon",)
     rescales = True
     compares_features = True
 

@@ -44,6 +44,7 @@ class RMSNormalization(Layer):
     1e-06
     """
 
+    none_means_default = ("epsilon",)
     rescales = True
     compares_features = True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Loss, Pair, hookimpl
 from nbdl.program.functions import same
-from nbdl.units.elementwise import Scalar
+from nbdl.units.unit import Scalar
 from nbdl_standard.losses.from_logits import FromLogits
 
 if TYPE_CHECKING:

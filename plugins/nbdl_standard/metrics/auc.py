@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.elementwise import probability
+from nbdl.units.loss import probability
 from nbdl_standard.metrics.curves import CurveMetric, ratios
 
 if TYPE_CHECKING:

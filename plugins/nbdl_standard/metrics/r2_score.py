@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import times
-from nbdl.units.elementwise import in_order
+from nbdl.units.metric import in_order
 from nbdl.units.moments import deviations, moved
 from nbdl_standard.losses.mean_squared_error import f as squared_difference
 

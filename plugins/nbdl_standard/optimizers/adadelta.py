@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
+from nbdl.units.arguments import Range
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 
 def update(
@@ -35,6 +37,8 @@ class Adadelta(Optimizer):
     """
 
     slots = ("accumulated_grad", "accumulated_delta_var")
+    ranges: ClassVar = {"rho": Range(0.0, 1.0), "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7) -> None:
         self.learning_rate, self.rho, self.epsilon = learning_rate, float(rho), float(epsilon)

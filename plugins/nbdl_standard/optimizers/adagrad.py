@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 
 def update(w: float, g: float, a: float, learning_rate: float, epsilon: float) -> tuple[float, float]:
@@ -35,12 +36,12 @@ class Adagrad(Optimizer):
     """
 
     slots = ("accumulator",)
+    ranges: ClassVar = {"initial_accumulator_value": Range(0.0, wanted="is not negative"), "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7
     ) -> None:
-        if initial_accumulator_value < 0.0:
-            raise ConfigError(f"Adagrad: initial_accumulator_value is not negative, got {initial_accumulator_value!r}")
         self.learning_rate, self.epsilon = learning_rate, float(epsilon)
         self.initial_accumulator_value = float(initial_accumulator_value)
 

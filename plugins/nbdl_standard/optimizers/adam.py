@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
+from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
 
 
 def update(
@@ -46,6 +47,8 @@ class Adam(Optimizer):
     """
 
     slots = ("momentum", "velocity", "velocity_hat")
+    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self,

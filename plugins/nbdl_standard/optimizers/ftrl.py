@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 
 
 def leader(z: float, root: float, learning_rate: float, l1: float, l2: float, beta: float) -> float:
@@ -63,6 +63,13 @@ class Ftrl(Optimizer):
     """
 
     slots = ("accumulator", "linear")
+    ranges: ClassVar = {
+        "learning_rate_power": Range(-math.inf, 0.0, "is not positive"),
+        "initial_accumulator_value": Range(0.0, wanted="is not negative"),
+        "l1_regularization_strength": Range(0.0, wanted="is not negative"),
+        "l2_regularization_strength": Range(0.0, wanted="is not negative"),
+        "l2_shrinkage_regularization_strength": Range(0.0, wanted="is not negative"),
+    }
 
     def __init__(
         self,
@@ -74,16 +81,6 @@ class Ftrl(Optimizer):
         l2_shrinkage_regularization_strength: float = 0.0,
         beta: float = 0.0,
     ) -> None:
-        if learning_rate_power > 0.0:
-            raise ConfigError(f"Ftrl: learning_rate_power is not positive, got {learning_rate_power!r}")
-        for name, value in (
-            ("initial_accumulator_value", initial_accumulator_value),
-            ("l1_regularization_strength", l1_regularization_strength),
-            ("l2_regularization_strength", l2_regularization_strength),
-            ("l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength),
-        ):
-            if value < 0.0:
-                raise ConfigError(f"Ftrl: {name} is not negative, got {value!r}")
         self.learning_rate, self.learning_rate_power = learning_rate, float(learning_rate_power)
         self.initial_accumulator_value, self.beta = float(initial_accumulator_value), float(beta)
         self.l1_regularization_strength = float(l1_regularization_strength)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
 from nbdl.program.functions import square
+from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -63,6 +64,8 @@ class Lamb(Optimizer):
 
     slots = ("momentum", "velocity")
     per_weight = True
+    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.errors import ConfigError
 from nbdl.program.functions import sign
+from nbdl.units.arguments import Range
+from nbdl_standard.ranges import BELOW_ONE
 
 
 def update(w: float, g: float, m: float, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:
@@ -21,7 +23,7 @@ class Lion(Optimizer):
 
     Args:
         learning_rate: η, a number or a schedule; 3 to 10 times smaller than Adam's. Default 0.001.
-        beta_1: β₁, 0 < β₁ ≤ 1: with 0 the momentum would do nothing. Default 0.9.
+        beta_1: β₁, 0 < β₁ < 1: with 0 the momentum would do nothing. Default 0.9.
         beta_2: β₂. Default 0.99.
 
     Raises:
@@ -34,10 +36,9 @@ class Lion(Optimizer):
     """
 
     slots = ("momentum",)
+    ranges: ClassVar = {"beta_1": Range(math.ulp(0.0), BELOW_ONE.high, "lies above 0 and below 1"), "beta_2": BELOW_ONE}
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99) -> None:
-        if not 0.0 < beta_1 <= 1.0:
-            raise ConfigError(f"Lion: beta_1 lies above 0 and up to 1, got {beta_1!r}")
         self.learning_rate, self.beta_1, self.beta_2 = learning_rate, float(beta_1), float(beta_2)
 
     def per_step(self, step: Any) -> dict[str, Any]:

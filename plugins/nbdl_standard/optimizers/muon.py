@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
 from nbdl.program.functions import square, times
 from nbdl_standard.optimizers.adam import update as adam
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
@@ -74,6 +75,8 @@ class Muon(Optimizer):
         "gradient_accumulation_steps", "name", "exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c",
         "adam_lr_ratio", "momentum", "ns_steps", "nesterov", "rms_rate",
     )  # fmt: skip
+    ranges: ClassVar = {"epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
+from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
 
 
 def update(
@@ -52,6 +53,8 @@ class Nadam(Optimizer):
     """
 
     slots = ("momentum", "velocity")
+    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
+from nbdl.units.arguments import Range
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 
 def update(w: float, g: float, v: float, learning_rate: float, rho: float, epsilon: float) -> tuple[float, float]:
@@ -68,6 +70,8 @@ class RMSprop(Optimizer):
     """
 
     slots = ("velocity", "momentum", "average_gradient")
+    ranges: ClassVar = {"rho": Range(0.0, 1.0), "epsilon": NOT_NEGATIVE}
+    none_means_default = ("epsilon",)
 
     def __init__(
         self,

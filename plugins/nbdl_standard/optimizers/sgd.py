@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 
 
 def plain(w: float, g: float, learning_rate: float) -> float:
@@ -41,10 +41,9 @@ class SGD(Optimizer):
     """
 
     slots = ("velocity",)
+    ranges: ClassVar = {"momentum": Range(0.0, 1.0)}
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        if not 0.0 <= momentum <= 1.0:
-            raise ConfigError(f"SGD: momentum lies between 0 and 1, got {momentum!r}")
         self.learning_rate, self.momentum, self.nesterov = learning_rate, float(momentum), bool(nesterov)
 
     def per_step(self, step: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from nbdl import Activation
 from nbdl.plugins.registry import Entry
 from nbdl.testing.suite import entries, subjects
-from nbdl.units.elementwise import ElementwiseActivation
+from nbdl.units.activation import ElementwiseActivation
 from parity.cases import Array, Case, Otherwise, Side, Training, Truth, descent, squares, titled
 from parity.tasks import regression
 

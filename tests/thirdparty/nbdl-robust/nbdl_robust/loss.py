@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.elementwise import ElementwiseLoss
+from nbdl.units.loss import ElementwiseLoss
 
 
 def f(y: float, p: float, alpha: float, c: float) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbdl import schedules as schedules
     from nbdl import utils as utils
     from nbdl.hookspecs import hookimpl
-    from nbdl.model.model_file import load_model, model_from_json
+    from nbdl.model.load import load_model, model_from_json
     from nbdl.model.sequential import Sequential
     from nbdl.network.seeds import set_random_seed
     from nbdl.plugins.session import register
@@ -63,8 +63,8 @@ _HOME = {
     "Tensor": "program.tensor",
     "elementwise_pair": "units.loss",
     "hookimpl": "hookspecs",
-    "load_model": "model.model_file",
-    "model_from_json": "model.model_file",
+    "load_model": "model.load",
+    "model_from_json": "model.load",
     "register": "plugins.session",
     "set_random_seed": "network.seeds",
 }

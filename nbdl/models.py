@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nbdl.model.copies import clone_model as clone_model
-from nbdl.model.model_file import load_model as load_model
-from nbdl.model.model_file import model_from_config as model_from_config
-from nbdl.model.model_file import model_from_json as model_from_json
-from nbdl.model.model_file import save_model as save_model
+from nbdl.model.clone import clone_model as clone_model
+from nbdl.model.load import load_model as load_model
+from nbdl.model.load import model_from_config as model_from_config
+from nbdl.model.load import model_from_json as model_from_json
 from nbdl.model.sequential import Sequential as Sequential
+from nbdl.model.write import save_model as save_model
 from nbdl.plugins.keras_paths import missing
 
 if not TYPE_CHECKING:

@@ -172,7 +172,7 @@ def test_a_layer_that_makes_its_unit_is_saved(tmp_path: Path) -> None:
 def test_a_file_of_such_a_layer_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Earlier versions wrote such files."""
     nbdl.register("t_kept", Kept)
-    monkeypatch.setattr("nbdl.model.model_file.check_remade", lambda layer: None)
+    monkeypatch.setattr("nbdl.model.write.check_remade", lambda layer: None)
     Sequential([Kept(Dense(3), input_dim=4)]).save(tmp_path / "m.nbdl")  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match=r'self\.inner = self\.unit\("layers", inner\)') as caught:
         load_model(tmp_path / "m.nbdl")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nbdl import load_model
-from nbdl.model.model_file import FORMAT
+from nbdl.model.file_format import FORMAT
 
 FORMATS = Path(__file__).parent / "formats"
 X = np.arange(32, dtype=np.float32).reshape(8, 2, 2) / 32

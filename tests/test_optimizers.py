@@ -13,7 +13,7 @@ import nbdl
 from nbdl import Optimizer, Sequential
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense
-from nbdl.model.model_file import load_model
+from nbdl.model.load import load_model
 from nbdl.model.owner import job_of
 from nbdl.network.executors import program_of
 from nbdl.network.update import new_slots

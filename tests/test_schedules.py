@@ -12,7 +12,7 @@ import nbdl
 from nbdl import Schedule, Sequential
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.model.model_file import load_model
+from nbdl.model.load import load_model
 from nbdl.optimizers import SGD, Adam
 from nbdl.plugins.registry import registry
 from nbdl.schedules import (

@@ -64,7 +64,7 @@ class Training:
     """
 
     def __init__(self, run: Run, model: Sequential, plan: Plan, parts: Parts, settings: Settings) -> None:
-        from nbdl.model.model_file import check_saveable
+        from nbdl.model.write import check_saveable
 
         def encoded(data: Any) -> tuple[Any, Any]:
             return parts.encoding.encode(data), targets_for(model.loss, parts.encoding, data, model.output_shape[-1])

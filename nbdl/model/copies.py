@@ -1,28 +1,24 @@
-"""Copies of a model: deepcopy, pickle and Keras's clone_model. Class and attributes of a user's subclass stay."""
+"""Copies of a model: deepcopy and pickle. Class and attributes of a user's subclass stay."""
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
-from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from nbdl.errors import ConfigError
-from nbdl.model.model_file import model_bytes, model_from_bytes
 from nbdl.model.owner import Owner, job_of
-from nbdl.units.keras_names import explained
+from nbdl.model.read import read_model
+from nbdl.model.write import model_bytes
 
-if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
-    from nbdl.units.layer import Layer
-
+JOB = "_job"  # the attribute that copies make themselves
 M = TypeVar("M", bound=Owner)
 
 
 def copied(model: M, memo: dict[int, Any]) -> M:
     """An independent copy with all attributes, for `__deepcopy__`; what refers to the model then refers to the copy."""
-    copy = blank(model)
+    copy = blank(type(model), model.name, model.seed)
     memo[id(model)] = copy
     job, new = job_of(model), job_of(copy)
     network = new.network
@@ -30,7 +26,7 @@ def copied(model: M, memo: dict[int, Any]) -> M:
     network.take_facts(job.network)
     network.encoding = deepcopy(job.network.encoding, memo)
     new.choice = job.choice
-    vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name != "_job"})
+    vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name != JOB})
     if network.layers and network.input_shape is not None:
         network.build()  # takes the values that the layers have brought
     new.setup = deepcopy(job.setup, memo)
@@ -39,10 +35,10 @@ def copied(model: M, memo: dict[int, Any]) -> M:
     return copy
 
 
-def blank(model: M) -> M:
-    """A model without layers, of the same class, whose own constructor is not called."""
-    made = type(model).__new__(type(model))
-    Owner.__init__(made, model.name, model.seed)
+def blank(kind: type[M], name: str, seed: int) -> M:
+    """A model of a class without layers; a constructor of a user's own is not called."""
+    made = kind.__new__(kind)
+    Owner.__init__(made, name, seed)
     return made
 
 
@@ -50,23 +46,21 @@ def blank(model: M) -> M:
 
 
 def reduced(model: Owner) -> Any:
-    """What `__reduce__` returns: a file's bytes, and for a subclass its class and the user's attributes."""
-    from nbdl.model.sequential import Sequential
-
+    """What `__reduce__` returns: the model's class, a file's bytes, and the attributes that the user has set."""
     content = model_bytes(model, unbuilt=True)
-    own = {name: value for name, value in vars(model).items() if name not in vars(blank(model))}
-    if type(model) is Sequential and not own:
-        return model_from_bytes, (content,)
+    own = {name: value for name, value in vars(model).items() if name != JOB}
+    if not own:
+        return unpickled, (type(model), content)
     file = io.BytesIO()
     _Pickler(file, model).dump(own)
     return unpickled, (type(model), content, file.getvalue())
 
 
-def unpickled(kind: type[Sequential], content: bytes, attributes: bytes) -> Sequential:
-    """A model of a subclass from what `reduced` gave."""
-    model = model_from_bytes(content)
-    model.__class__ = kind
-    vars(model).update(_Unpickler(io.BytesIO(attributes), model).load())
+def unpickled(kind: type[M], content: bytes, attributes: bytes = b"") -> M:
+    """A model from what `reduced` gave."""
+    model = read_model(io.BytesIO(content), "the model", functools.partial(blank, kind))
+    if attributes:
+        vars(model).update(_Unpickler(io.BytesIO(attributes), model).load())
     return model
 
 
@@ -99,43 +93,3 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: str) -> Any:
         return self.parts.get(pid)
-
-
-# -- Keras's clone_model ----------------------------------------------------------------------------------
-
-
-@explained
-def clone_model(
-    model: Owner, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
-) -> Sequential:
-    """A model of new layers with the same arguments: not compiled, with initial weights of a seed of its own.
-
-    Args:
-        model: stays as it is.
-        input_tensors: not there: None.
-        clone_function: what makes the new layer of each, from the old one; by default its config does.
-
-    Raises:
-        ConfigError: `input_tensors` is given, or a layer cannot be made again from its config.
-    """
-    if input_tensors is not None:
-        raise ConfigError("clone_model: input_tensors is not there; the shape of the inputs stays that of the model")
-    from nbdl.model.sequential import Sequential
-    from nbdl.network.seeds import new_seed
-
-    make = clone_function or _again
-    clone = Sequential(name=model.name, seed=new_seed())
-    clone.encoding = model.encoding
-    made: dict[int, Layer] = {}
-    for layer in job_of(model).network.entries:
-        if id(layer) not in made:
-            made[id(layer)] = _again(layer) if layer.declares_input else make(layer)
-        clone.add(made[id(layer)])
-    if model.layers and model.input_shape is not None and clone.input_shape is None:
-        clone.build((None, *model.input_shape))
-    return clone
-
-
-def _again(layer: Layer) -> Layer:
-    """A new layer with the same arguments."""
-    return type(layer).from_config(layer.stored_config())

@@ -17,9 +17,9 @@ class Savable(Owner):
     @explained
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A model, with initial weights, from what `get_config` returned."""
-        from nbdl.model.model_file import filled_from_config
+        from nbdl.model.configs import from_config
 
-        return filled_from_config(cls, config)
+        return from_config(config, cls)
 
     def to_json(self, **options: Any) -> str:
         """The model as JSON, without weights."""
@@ -33,14 +33,14 @@ class Savable(Owner):
 
         A subclass of Sequential comes back as the chain of its layers; pickle and copies keep the class.
         """
-        from nbdl.model.model_file import save_model
+        from nbdl.model.write import save_model
 
         save_model(self, path, overwrite)
 
     @explained
     def save_weights(self, path: str | Path, overwrite: bool = True) -> None:
         """Write the weights alone to an npz file."""
-        from nbdl.model.model_file import save_weights
+        from nbdl.model.write import save_weights
 
         if not overwrite and Path(path).exists():
             raise ConfigError(f"{path} exists; pass overwrite=True to replace it")
@@ -49,7 +49,7 @@ class Savable(Owner):
     @explained
     def load_weights(self, path: str | Path) -> None:
         """Read weights, by name, that `save_weights` wrote, or those of a saved model; all of them or none."""
-        from nbdl.model.model_file import load_weights
+        from nbdl.model.read import load_weights
 
         load_weights(self, path)
 

@@ -24,7 +24,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "config": ("backend",),
     "initializations": ("initializers",),
     "objectives": ("losses",),
-    "saving": ("models", "model.model_file"),
+    "saving": ("models", "model.write", "model.read"),
     "optimizers.schedules": ("schedules",),
     "optimizers.schedules.learning_rate_schedule": ("schedules",),
     **{
@@ -43,7 +43,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         }.items()
         for name in names.split()
     },
-    **dict.fromkeys(_under("saving", "saving_lib saving_api"), ("models", "model.model_file")),
+    **dict.fromkeys(_under("saving", "saving_lib saving_api"), ("models", "model.write", "model.read")),
     **dict.fromkeys(_under("optimizers", "experimental legacy"), ("optimizers",)),
     **dict.fromkeys(_under("optimizers.legacy", "adam sgd rmsprop"), ("optimizers",)),
     **dict.fromkeys(
@@ -67,7 +67,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         ),
         ("utils",),
     ),
-    "legacy.saving": ("models", "model.model_file"),
+    "legacy.saving": ("models", "model.write", "model.read"),
     "legacy": ("models", "losses"),
 }
 

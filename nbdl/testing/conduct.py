@@ -186,7 +186,7 @@ def comes_back_from_a_file(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nbdl"
         model.save(path)
-        from nbdl.model.model_file import load_model
+        from nbdl.model.load import load_model
 
         again = load_model(path)
     assert again.get_config() == model.get_config(), "the model's config differs after loading"

@@ -52,7 +52,7 @@ class BackupAndRestore(Callback):
         self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.model.model_file import why_not_resumable
+        from nbdl.model.write import why_not_resumable
 
         self._ended, self._waiting = False, 0
         problem = why_not_resumable(self.model)
@@ -83,7 +83,7 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         """Back up the epochs that are done and not in a backup yet."""
-        from nbdl.model.model_file import model_bytes
+        from nbdl.model.write import model_bytes
 
         if not self._waiting:
             return

@@ -89,7 +89,7 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch" or self._overrides(BATCH_HOOKS, ModelCheckpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.model.model_file import check_saveable
+        from nbdl.model.write import check_saveable
 
         self.epoch = self.waited = 0
         if not self.save_weights_only:
@@ -136,7 +136,7 @@ class ModelCheckpoint(Monitor):
                 self._say(f"{self.monitor} did not improve from {before:.5f}")
                 return
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
-        from nbdl.model.model_file import save_model, save_weights
+        from nbdl.model.write import save_model, save_weights
 
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ class ModelCheckpoint(Monitor):
 
     def _check_places(self) -> None:
         """Refuse, before the first epoch, what can be known by then."""
-        from nbdl.model.model_file import is_weights_of
+        from nbdl.model.write import is_weights_of
 
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None}

@@ -10,7 +10,8 @@ import pytest
 from distributions import answer, written
 
 import nbdl
-from nbdl.plugins.registry import normalise, registry
+from nbdl.plugins.registry import base_of, normalise, registry
+from nbdl.units.unit import Unit, parameters_of
 
 CORE = Path(nbdl.__file__).parent
 UNITS = {
@@ -136,6 +137,75 @@ def test_the_lists_of_exceptions_hold_nothing_that_is_not_needed() -> None:
 )
 def test_a_planted_name_is_found(planted: str) -> None:
     assert violations("planted.py", planted)
+
+
+# What authors subclass. It says what the arguments of every unit of a kind mean, and nothing of one unit's.
+AUTHORING = CORE / "units"
+# Arguments of units whose names are strings there and mean something else.
+ARGUMENTS_MEANT_OTHERWISE = {
+    "average": "what the average of a weight is stored under",
+    "filepath": "Keras's name of the path of a model file",
+    "m": "minutes",
+    "p": "the predictions of a scalar function",
+    "shape": "an attribute of arrays",
+}
+
+
+def arguments_of_units() -> set[str]:
+    """The arguments that units of the standard package take, rename or lack, without those of their kinds."""
+    units = [
+        entry
+        for entry in registry.entries()
+        if entry.owner.distribution == "nbdl" and isinstance(entry.target, type) and issubclass(entry.target, Unit)
+    ]
+    of_kinds: set[str] = set()
+    for base in {base_of(entry.kind) for entry in units}:
+        of_kinds |= {*dir(base), *base.common, *base.last_positions, *base.ranges}
+        of_kinds |= {*base.missing.ignored, *base.missing.instead, *base.renamed, *base.renamed.values()}
+    found: set[str] = set()
+    for target in (entry.target for entry in units):
+        found |= {*parameters_of(target), *target.missing.ignored, *target.missing.instead}
+        found |= {*target.renamed, *target.ranges}
+    return found - of_kinds
+
+
+def arguments_named(path: str, text: str, names: set[str]) -> list[str]:
+    return [
+        f"{path}:{line}: {word!r} is an argument of single units: they declare it themselves"
+        for word, line, is_string in words(ast.parse(text))
+        if is_string and word in names
+    ]
+
+
+def test_the_core_names_no_argument_of_one_unit() -> None:
+    names = arguments_of_units()
+    assert {"rho", "beta_1", "epsilon", "renorm", "noise_shape", "multi_label", "profile_batch"} <= names
+    assert set(ARGUMENTS_MEANT_OTHERWISE) <= names
+    found = [
+        one
+        for path in sorted(AUTHORING.rglob("*.py"))
+        for one in arguments_named(path.name, path.read_text(), names - set(ARGUMENTS_MEANT_OTHERWISE))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_each_argument_that_means_something_else_is_there() -> None:
+    there = {word for path in AUTHORING.rglob("*.py") for word, _, is_string in words(ast.parse(path.read_text()))}
+    assert set(ARGUMENTS_MEANT_OTHERWISE) <= there
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "RANGES = {'beta_1': (0.0, 1.0)}",
+        "HARMLESS = {'noise_shape': (None,)}",
+        "if kwargs.get('epsilon', 0) is None: del kwargs['epsilon']",
+        "INSTEAD = {'renorm': 'not there'}",
+        "unused = ('profile_batch', 'write_graph')",
+    ],
+)
+def test_a_planted_argument_is_found(planted: str) -> None:
+    assert arguments_named("planted.py", planted, arguments_of_units())
 
 
 def test_docstrings_are_exempt() -> None:

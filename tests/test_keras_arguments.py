@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,8 +13,9 @@ import pytest
 import nbdl
 from nbdl import Sequential, load_model
 from nbdl.callbacks import ModelCheckpoint
-from nbdl.errors import ConfigError, FileFormatError
+from nbdl.errors import ConfigError, FileFormatError, PluginError
 from nbdl.layers import Dense, Input
+from nbdl.units.arguments import Range
 
 X = np.ones((8, 4), np.float32)
 Y = np.zeros((8, 1), np.float32)
@@ -174,6 +175,60 @@ def test_options_of_a_third_party_keep_their_values() -> None:
             self.options = options
 
     assert Loader(workers=4, jit_compile=True).options == {"workers": 4, "jit_compile": True}
+
+
+class Grouped(nbdl.Layer):
+    """A third party's layer, with all that a unit may say of its arguments."""
+
+    renamed: ClassVar = {"output_dim": "units"}
+    positions = ("units", "groups", "share")
+    ignored: ClassVar = {"groups": (1, None), "trace": (False, ...)}
+    instead: ClassVar = {"groups": "not there: all columns are one group"}
+    ranges: ClassVar = {"share": Range(0.0, 1.0), "units": Range(1, wanted="is an integer from 1 on", whole=True)}
+    none_means_default = ("share",)
+
+    def __init__(self, units: int, share: float = 0.5) -> None:
+        self.units, self.share = units, share
+
+
+class Shared(Grouped):
+    ignored: ClassVar = {"shuffled": (True,)}
+
+
+@pytest.mark.parametrize("unit", [Grouped, Shared])
+def test_a_third_party_says_what_keras_arguments_mean(unit: type[Grouped]) -> None:
+    made = unit(3, 1, None, trace="all", name="g")  # type: ignore[call-arg, arg-type]
+    assert made.get_config() == {"units": 3, "name": "g", "share": 0.5, "trainable": True, "activity_regularizer": None}
+    assert made.groups == 1  # type: ignore[attr-defined]
+    assert unit(output_dim=3, groups=None, weights=None, axis=-1).units == 3  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="groups= is not there: all columns are one group"):
+        unit(3, groups=2)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match="groups is not there"):
+        type("Bare", (unit,), {"positions": ("units",)})(3).groups  # noqa: B018
+    with pytest.raises(ConfigError, match=r"share lies between 0 and 1, got 1\.5"):
+        unit(3, share=1.5)
+    with pytest.raises(ConfigError, match="units is an integer from 1 on, got 0"):
+        unit(0)
+
+
+def test_what_a_base_class_says_holds_too() -> None:
+    assert Shared(3, shuffled=True).units == 3  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="shuffled= is not there: leave it out, or give True"):
+        Shared(3, shuffled=False)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shuffled'"):
+        Grouped(3, shuffled=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["ignored", "instead", "ranges"])
+def test_what_is_said_of_arguments_is_a_mapping(name: str) -> None:
+    with pytest.raises(PluginError, match=rf"Wrong\.{name} maps names of arguments .* got \('groups',\)"):
+        type("Wrong", (nbdl.Layer,), {name: ("groups",)})
+
+
+@pytest.mark.parametrize("values", [None, False, (), "auto"])
+def test_what_is_ignored_is_a_tuple_of_values(values: Any) -> None:
+    with pytest.raises(PluginError, match="ignored names a tuple of values, Keras's default first, for 'groups'"):
+        type("Wrong", (nbdl.Layer,), {"ignored": {"groups": values}})
 
 
 def test_load_without_compile(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from nbdl.model.owner import Owner
 from nbdl.network.setup import Setup, named_metrics
 from nbdl.plugins.registry import registry
 from nbdl.units.functions import is_function, own_loss
-from nbdl.units.keras_names import INSTEAD, placed
+from nbdl.units.keras_names import FUNCTIONS_LACK, placed
 from nbdl.units.metric_wrappers import unit_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Compilable(Owner):
                 raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
             metrics = loss_weights
         elif any(one not in (None, 1) for one in _each(loss_weights)):
-            raise TypeError(f"compile: loss_weights= is {INSTEAD['loss_weights']}")
+            raise TypeError(f"compile: loss_weights= is {FUNCTIONS_LACK.instead['loss_weights']}")
         loss = _one_loss(loss)
         if loss is None:
             raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")

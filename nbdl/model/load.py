@@ -12,7 +12,7 @@ from nbdl.model.read import read_model
 from nbdl.model.sequential import Sequential
 from nbdl.storage.archive import json_value
 from nbdl.storage.outputs import as_path
-from nbdl.units.keras_names import INSTEAD, explained
+from nbdl.units.keras_names import FUNCTIONS_LACK, explained
 
 
 @explained
@@ -33,7 +33,7 @@ def load_model(
         DeviceError: CUDA cannot be used; the message says what is missing and how to get it.
     """
     if custom_objects:
-        raise ConfigError(f"load_model: custom_objects is {INSTEAD['custom_objects']}")
+        raise ConfigError(f"load_model: custom_objects is {FUNCTIONS_LACK.instead['custom_objects']}")
     source = as_path(path, "path")
     if not source.exists():
         raise FileFormatError(f"there is no file {source}")

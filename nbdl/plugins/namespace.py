@@ -13,7 +13,7 @@ from nbdl.errors import ConfigError
 from nbdl.plugins.keras_paths import MISSING, PATHS, missing
 from nbdl.plugins.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
 from nbdl.units.elementwise import metric_form
-from nbdl.units.keras_names import INSTEAD
+from nbdl.units.keras_names import FUNCTIONS_LACK
 
 KERAS_BASES = {"schedules": "LearningRateSchedule"}  # where Keras's base class has another name
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.
@@ -83,7 +83,7 @@ def _serialize(kind: str, given: Any) -> Any:
 def _deserialize(kind: str, config: Any, custom_objects: None = None) -> Any:
     """The unit that `serialize` wrote."""
     if custom_objects:
-        raise ConfigError(f"deserialize: custom_objects is {INSTEAD['custom_objects']}")
+        raise ConfigError(f"deserialize: custom_objects is {FUNCTIONS_LACK.instead['custom_objects']}")
     return _get(kind, config)
 
 

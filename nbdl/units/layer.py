@@ -51,6 +51,15 @@ class Layer(Unit, Weighted):
     """
 
     kind = "layers"
+    ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "weights": (None,),
+        "autocast": (True,),
+        "batch_size": (None,),
+        "compute_dtype": (None, "float32"),
+        "input_dtype": (None, "float32"),
+        "dynamic": (False,),
+    }
+    instead: ClassVar[Mapping[str, str]] = {"weights": "not there: call set_weights(...) once the layer is in a model"}
     common: ClassVar[Mapping[str, tuple[str, Any]]] = {
         "name": ("str | None", None),
         "input_shape": ("int | Sequence[int] | None", None),

@@ -47,6 +47,10 @@ class Loss(Unit):
 
     kind = "losses"
     last_positions = ("reduction", "name", "dtype")
+    ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = {"reduction": ("sum_over_batch_size", "auto")}
+    instead: ClassVar[Mapping[str, str]] = {
+        "reduction": "not there: a loss is the mean over the rows, each times its sample_weight (Keras's default)"
+    }
     common = NAMED
     pairs: Mapping[str, type[Pair]] = {}
     targets: ClassVar[Any] = ""

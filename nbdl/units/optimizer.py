@@ -78,6 +78,8 @@ class Optimizer(Unit):
         "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
         "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name",
     )  # fmt: skip
+    ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = {"loss_scale_factor": (None,), "jit_compile": (...,)}
+    instead: ClassVar[Mapping[str, str]] = {"loss_scale_factor": "not needed: everything inside is float32"}
     common: ClassVar[Mapping[str, tuple[str, Any]]] = {
         "weight_decay": ("float | None", None),
         "clipnorm": ("float | None", None),

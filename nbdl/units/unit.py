@@ -7,16 +7,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from nbdl.errors import ConfigError, did_you_mean
+from nbdl.errors import ConfigError, PluginError, did_you_mean
 from nbdl.units import arguments
 from nbdl.units.keras_names import (
-    HARMLESS,
-    UNUSED,
-    instead,
+    ALL_LACK,
+    Missing,
     placed_signature,
     translate,
     unknown_attribute,
-    without_harmless,
 )
 from nbdl.units.overrides import refuse_uncalled
 
@@ -36,10 +34,16 @@ class Unit:
         renamed: older spellings of arguments, e.g. `{"output_dim": "units"}`. They are attributes too, unless the
             class has an attribute of that name that means something else.
         none_means_default: arguments for which None is another way to say the default, as Keras 2 has it of `epsilon`.
+        ignored: arguments of Keras's that the constructor lacks, and the values of each that say what the unit does
+            anyway, Keras's default first: `{"renorm": (False,)}`. These are passed over; `...` among them stands for
+            any value. Those of base classes hold too.
+        instead: what to do where such an argument has another value, or is asked for as an attribute:
+            `{"renorm": "not there: ..."}`. Those of base classes hold too.
+        missing: both, with those of base classes.
         ranges: what numbers an argument may be, e.g. `{"rho": Range(0.0, 1.0)}`; those of base classes hold too. It is
             checked after the constructor, of the attribute of that name if there is one.
         positions: the order of the arguments that may be given by position, where it is not the constructor's. It may
-            name arguments of Keras's that the constructor lacks (see `HARMLESS`), to keep the places of others.
+            name arguments of `ignored`, to keep the places of those that follow.
         last_positions: of a kind, the arguments that follow by position.
         common: of a kind, the arguments that every unit takes by keyword, each with its annotation and default; see
             `_set_common`.
@@ -52,6 +56,9 @@ class Unit:
     last_positions: ClassVar[tuple[str, ...]] = ()
     common: ClassVar[Mapping[str, tuple[str, Any]]] = {}
     none_means_default: ClassVar[tuple[str, ...]] = ()
+    ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = ALL_LACK.ignored
+    instead: ClassVar[Mapping[str, str]] = ALL_LACK.instead
+    missing: ClassVar[Missing] = ALL_LACK
     ranges: ClassVar[Mapping[str, arguments.Range]] = {}
     name: str
     _arguments: dict[str, Any]
@@ -64,6 +71,7 @@ class Unit:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.ranges = _inherited(cls, "ranges")
+        cls.missing = Missing(_inherited(cls, "ignored"), _inherited(cls, "instead"))
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
         elif cls.kind in BASES:
@@ -84,7 +92,7 @@ class Unit:
                 if name in known:
                     return known[name]
                 if name in lacking(type(self)):
-                    return HARMLESS[name][0]
+                    return type(self).missing.ignored[name][0]
             return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -194,15 +202,17 @@ def remembering(cls: type[Unit], init: Any) -> Any:
 
     The wrapper takes the arguments of `cls.common` too, by keyword.
     """
+    missing = cls.missing
     signature, common = _with_common(inspect.signature(init), cls.common)
     plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in signature.parameters.values())
     positions = cls.__dict__.get("positions")
     if positions is None:
-        first, there = arguments.own_positions(signature, True), {*signature.parameters, *HARMLESS}
+        first, there = arguments.own_positions(signature, True), {*signature.parameters, *missing.ignored}
         positions = (*first, *(name for name in cls.last_positions if name not in first and name in there))
-    shown = placed_signature(signature, positions, True) if plain else signature
+    shown = placed_signature(signature, positions, True, missing) if plain else signature
     known = {one.name: one for one in [*signature.parameters.values()][1:]}
     required = {one.name for one in known.values() if one.default is one.empty} if plain else set()
+    passed_on = {*known} if plain else {*known, *(name for name, one in missing.ignored.items() if ... in one)}
     checks, own = arguments.checks_of(known), init.__module__.partition(".")[0] in arguments.OWN
 
     @functools.wraps(init)
@@ -216,14 +226,14 @@ def remembering(cls: type[Unit], init: Any) -> Any:
                 kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
             kwargs = type(self).modern(kwargs)
             if not kwargs.keys() <= known.keys():
-                kwargs = without_harmless(kwargs, known if plain else {*known, *UNUSED}, who)
+                kwargs = type(self).missing.without(kwargs, passed_on, who)
             for name in type(self).none_means_default:
                 if name in kwargs and kwargs[name] is None:
                     del kwargs[name]
             if plain and required <= kwargs.keys() <= known.keys():
                 given = {name: kwargs[name] for name in known if name in kwargs}
             else:
-                bound = _bound(signature, known, who, (self, *args), kwargs)
+                bound = _bound(signature, known, type(self), (self, *args), kwargs)
                 given = dict([*bound.arguments.items()][1:])
             given = arguments.checked(who, checks, given, own)
             self.__dict__["_arguments"] = given if plain else _flat(given, known)
@@ -247,8 +257,18 @@ def remembering(cls: type[Unit], init: Any) -> Any:
 
 
 def _inherited(cls: type, declaration: str) -> dict[str, Any]:
-    """What a class and its bases declare under a name."""
-    return {key: value for one in reversed(cls.__mro__) for key, value in vars(one).get(declaration, {}).items()}
+    """What a class and its bases declare under a name.
+
+    Raises:
+        PluginError: it is no mapping of arguments.
+    """
+    found: dict[str, Any] = {}
+    for one in reversed(cls.__mro__):
+        own = vars(one).get(declaration, {})
+        if not isinstance(own, Mapping):
+            raise PluginError(f"{one.__name__}.{declaration} maps names of arguments (see nbdl.Unit), got {own!r}")
+        found.update(own)
+    return found
 
 
 def _with_common(
@@ -267,7 +287,11 @@ def _with_common(
 
 
 def _bound(
-    signature: inspect.Signature, known: Mapping[str, Any], who: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    signature: inspect.Signature,
+    known: Mapping[str, Any],
+    unit: type[Unit],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> inspect.BoundArguments:
     """The arguments as the signature binds them.
 
@@ -278,8 +302,9 @@ def _bound(
         return signature.bind(*args, **kwargs)
     except TypeError as error:
         unknown = next((name for name in kwargs if name not in known), "")
-        hint = f" {unknown}= is {instead(unknown)}." if instead(unknown) else did_you_mean(unknown, known)
-        raise TypeError(f"{who}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
+        instead = unit.missing.hint(unknown)
+        hint = f" {unknown}= is {instead}." if instead else did_you_mean(unknown, known)
+        raise TypeError(f"{unit.__name__}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
 
 
 def _flat(given: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.plugins.options import OPTIONS
 from nbdl.plugins.reference.docstrings import Docstring, parse
-from nbdl.units.keras_names import INSTEAD
 from nbdl.units.unit import Unit, lacking
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ def _explained(target: Any, doc: Docstring) -> Iterator[Argument]:
     inherited = [parse(one.__doc__) for one in bases if one is not object and one.__doc__]
     own = own_arguments(target)
     absent = lacking(target) if isinstance(target, type) and issubclass(target, Unit) else ()
-    without_use = {name: f"Keras's, for its place: {INSTEAD.get(name, 'not there')}." for name in absent}
+    without_use = {name: f"Keras's, for its place: {target.missing.instead.get(name, 'not there')}." for name in absent}
     for argument in arguments_of(target):
         name = argument.name.lstrip("*")
         yield replace(

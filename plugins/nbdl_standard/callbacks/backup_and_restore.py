@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError, FileFormatError
@@ -43,6 +43,7 @@ class BackupAndRestore(Callback):
     """
 
     adds = ()
+    ignored: ClassVar = {"double_checkpoint": (False,)}
     positions = ("backup_dir", "save_freq", "double_checkpoint", "delete_checkpoint")
 
     def __init__(self, backup_dir: Any, save_freq: str = "epoch", delete_checkpoint: bool = True) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError
@@ -37,6 +37,11 @@ class TensorBoard(Callback):
     """
 
     adds = ()
+    ignored: ClassVar = {
+        "write_graph": (True, False), "write_images": (False,), "write_steps_per_second": (False,),
+        "profile_batch": (0,), "embeddings_freq": (0,), "embeddings_metadata": (None,),
+    }  # fmt: skip
+    instead: ClassVar = dict.fromkeys(("embeddings_freq", "embeddings_metadata"), "not there: see histogram_freq=...")
     positions = (
         "log_dir", "histogram_freq", "write_graph", "write_images", "write_steps_per_second", "update_freq",
         "profile_batch", "embeddings_freq", "embeddings_metadata",

@@ -42,6 +42,10 @@ class VarianceScaling(Initializer):
     VarianceScaling(scale=2.0, mode='fan_out')
     """
 
+    ignored: ClassVar = {"input_axes": (None,), "output_axes": (None,)}
+    instead: ClassVar = dict.fromkeys(
+        ("input_axes", "output_axes"), "not there: fans are counted from all axes but the last"
+    )
     positions: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:

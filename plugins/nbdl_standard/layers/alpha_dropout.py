@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
@@ -40,6 +40,8 @@ class AlphaDropout(Layer):
 
     renamed = {"p": "rate"}
 
+    ignored: ClassVar = {"noise_shape": (None,)}
+    instead: ClassVar = {"noise_shape": "not there: every element is drawn by itself"}
     positions = ("rate", "noise_shape", "seed")
 
     def __init__(self, rate: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
@@ -75,6 +75,13 @@ class BatchNormalization(Layer):
     rescales = True
     renamed = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
 
+    ignored: ClassVar = {
+        "renorm": (False,), "renorm_clipping": (None,), "renorm_momentum": (0.99,), "synchronized": (False,),
+        "mode": (0,),
+    }  # fmt: skip
+    instead: ClassVar = dict.fromkeys(
+        ("renorm", "renorm_clipping", "renorm_momentum"), "not there: there is no batch renormalization"
+    )
     positions = (
         "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
         "moving_mean_initializer", "moving_variance_initializer", "beta_regularizer", "gamma_regularizer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
@@ -53,6 +53,11 @@ class Dense(Layer):
     }
     bias: Tensor | None = None  # the weight, not the older spelling
 
+    ignored: ClassVar = {"lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,)}
+    instead: ClassVar = {
+        **dict.fromkeys(("lora_rank", "lora_alpha"), "not there: there is no low-rank adaptation"),
+        "quantization_config": "not there: everything is float32",
+    }
     positions = (
         "units", "activation", "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer",
         "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint", "lora_rank", "lora_alpha",

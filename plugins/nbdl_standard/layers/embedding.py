@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
@@ -130,6 +130,11 @@ class Embedding(Layer):
     renamed = {"init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
                "W_constraint": "embeddings_constraint"}  # fmt: skip
 
+    ignored: ClassVar = {"lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,)}
+    instead: ClassVar = {
+        **dict.fromkeys(("lora_rank", "lora_alpha"), "not there: there is no low-rank adaptation"),
+        "quantization_config": "not there: everything is float32",
+    }
     positions = (
         "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint",
         "mask_zero", "weights", "lora_rank", "lora_alpha", "quantization_config",

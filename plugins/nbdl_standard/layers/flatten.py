@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 
@@ -26,6 +26,8 @@ class Flatten(Layer):
 
     moves_only = True
 
+    ignored: ClassVar = {"data_format": (None, "channels_last")}
+    instead: ClassVar = {"data_format": "not there: the last axis is that of the features"}
     positions = ("data_format",)
 
     def build(self, b: Builder, shape: Shape) -> Shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
@@ -36,6 +36,16 @@ class Input(Layer):
     moves_only = True
     declares_input = True
 
+    ignored: ClassVar = {
+        **dict.fromkeys(("sparse", "ragged"), (None, False)),
+        **dict.fromkeys(("tensor", "batch_shape"), (None,)),
+        "optional": (False,),
+    }
+    instead: ClassVar = {
+        **dict.fromkeys(("sparse", "ragged"), "not there: arrays are dense"),
+        "tensor": "not there: a model is a list of layers",
+        "optional": "not there: a model has one input",
+    }
     positions = ("shape", "batch_size", "dtype", "sparse", "ragged", "batch_shape", "name", "tensor", "optional")
 
     def __init__(self, shape: Any, batch_size: int | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
@@ -43,6 +43,14 @@ class AUC(CurveMetric):
     AUC(curve='PR')
     """
 
+    ignored: ClassVar = {
+        "thresholds": (None,), "multi_label": (False,), "num_labels": (None,), "label_weights": (None,),
+    }  # fmt: skip
+    instead: ClassVar = {
+        "thresholds": "not there: num_thresholds=... spreads them evenly from 0 to 1",
+        "multi_label": "not there: all columns count together; class_id or a metric of each column tells more",
+        **dict.fromkeys(("num_labels", "label_weights"), "for multi_label=True, which is not there"),
+    }
     positions = (
         "num_thresholds", "curve", "summation_method", "name", "dtype", "thresholds", "multi_label", "num_labels",
         "label_weights", "from_logits",

@@ -43,6 +43,8 @@ class SparseTopKCategoricalAccuracy(Metric):
 
     greater_is_better = True
 
+    ignored: ClassVar = {"from_sorted_ids": (False,)}
+    instead: ClassVar = {"from_sorted_ids": "not there: predictions are a number for each class"}
     positions: ClassVar[tuple[str, ...]] = ("k", "name", "dtype", "from_sorted_ids")
 
     def __init__(self, k: int = 5) -> None:

@@ -11,7 +11,8 @@ from distributions import answer, written
 
 import nbdl
 from nbdl.plugins.registry import base_of, normalise, registry
-from nbdl.units.unit import Unit, parameters_of
+from nbdl.units.constructor import parameters_of
+from nbdl.units.unit import Unit
 
 CORE = Path(nbdl.__file__).parent
 UNITS = {

@@ -561,6 +561,15 @@ class Clashing(Six):
     slots = ("average", "b", "c", "d", "e", "f")
 
 
+def test_what_a_rule_passes_to_its_base_class_stays() -> None:
+    class Careful(SGD):
+        def __init__(self, learning_rate: float = 0.1) -> None:
+            super().__init__(learning_rate, clipnorm=1.0)
+
+    assert (Careful().clipnorm, Careful(clipnorm=2.0).clipnorm) == (1.0, 2.0)  # type: ignore[call-arg]
+    assert Careful().get_config()["clipnorm"] == 1.0
+
+
 def test_a_third_partys_optimizer_takes_the_common_arguments() -> None:
     found = ten_steps(Six(0.1, weight_decay=0.5, decay=0.1, name="six"))
     assert np.array_equal(found, ten_steps(SGD(0.1, weight_decay=0.5, decay=0.1)))

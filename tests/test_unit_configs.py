@@ -20,7 +20,7 @@ from nbdl import regularizers as regularizing
 from nbdl.errors import ConfigError
 from nbdl.layers import ELU, Activation, Dense, LeakyReLU, PReLU, ReLU, Softmax
 from nbdl.plugins.registry import Entry, registry
-from nbdl.units.unit import lacking
+from nbdl.units.constructor import lacking
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 

@@ -57,15 +57,10 @@ class Range:
         fitting = hasattr(value, "__index__") if self.whole else isinstance(value, numbers.Real)
         return fitting and not isinstance(value, bool) and self.low <= float(value) <= self.high
 
-    def check(self, who: str, name: str, value: Any) -> None:
-        """Refuse what does not fit.
-
-        Raises:
-            ConfigError: it names the argument.
-        """
-        if not self.holds(value):
-            wanted = self.wanted or f"lies between {self.low:g} and {self.high:g}"
-            raise ConfigError(f"{who}: {name} {wanted}, got {value!r}")
+    def error(self, who: str, name: str, value: Any) -> ConfigError:
+        """The error of a value that does not fit."""
+        wanted = self.wanted or f"lies between {self.low:g} and {self.high:g}"
+        return ConfigError(f"{who}: {name} {wanted}, got {value!r}")
 
 
 def is_bool(value: Any) -> bool:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from nbdl.engine.cpu.layout import OUTPUTS
 from nbdl.errors import ConfigError
 from nbdl.units.arguments import Range
+from nbdl.units.constructor import parameters_of
 from nbdl.units.schedule import Schedule, rates
-from nbdl.units.unit import Scalar, Unit, parameters_of, serialize
+from nbdl.units.unit import Scalar, Unit, serialize
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight

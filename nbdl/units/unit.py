@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from nbdl.errors import ConfigError, PluginError, did_you_mean
-from nbdl.units import arguments
-from nbdl.units.keras_names import (
-    ALL_LACK,
-    Missing,
-    placed_signature,
-    translate,
-    unknown_attribute,
-)
+from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
+from nbdl.units.constructor import defaults_of, inherited, lacking, remembering
+from nbdl.units.keras_names import ALL_LACK, Missing, translate, unknown_attribute
 from nbdl.units.overrides import refuse_uncalled
 
 Scalar = Callable[..., Any]
@@ -59,7 +53,7 @@ class Unit:
     ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = ALL_LACK.ignored
     instead: ClassVar[Mapping[str, str]] = ALL_LACK.instead
     missing: ClassVar[Missing] = ALL_LACK
-    ranges: ClassVar[Mapping[str, arguments.Range]] = {}
+    ranges: ClassVar[Mapping[str, Range]] = {}
     name: str
     _arguments: dict[str, Any]
 
@@ -70,8 +64,8 @@ class Unit:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.ranges = _inherited(cls, "ranges")
-        cls.missing = Missing(_inherited(cls, "ignored"), _inherited(cls, "instead"))
+        cls.ranges = inherited(cls, "ranges")
+        cls.missing = Missing(inherited(cls, "ignored"), inherited(cls, "instead"))
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
         elif cls.kind in BASES:
@@ -166,153 +160,12 @@ class Unit:
         return f"{type(self).__name__}({shown})"
 
 
-def defaults_of(unit: type[Unit]) -> dict[str, Any]:
-    """The constructor's arguments that have defaults, with these."""
-    absent = lacking(unit)
-    return {
-        name: one.default
-        for name, one in parameters_of(unit).items()
-        if one.default is not one.empty and name not in absent
-    }
-
-
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | bool | tuple | list | dict)
 
 
 def _plain_signature(function: Any) -> str:
     return str(inspect.signature(function)).replace("'", "")
-
-
-def lacking(unit: type) -> frozenset[str]:
-    """The arguments of Keras's that a unit names for their places alone."""
-    return getattr(inspect.getattr_static(unit, "__init__"), "lacking", frozenset())
-
-
-def parameters_of(unit: type) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a unit's constructor, with those that every unit of its kind has."""
-    found: Mapping[str, inspect.Parameter] | None = getattr(
-        inspect.getattr_static(unit, "__init__"), "parameters", None
-    )
-    return inspect.signature(unit).parameters if found is None else found
-
-
-def remembering(cls: type[Unit], init: Any) -> Any:
-    """Wrap a constructor: translate older spellings, name an unknown argument, check and remember the rest.
-
-    The wrapper takes the arguments of `cls.common` too, by keyword.
-    """
-    missing = cls.missing
-    signature, common = _with_common(inspect.signature(init), cls.common)
-    plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in signature.parameters.values())
-    positions = cls.__dict__.get("positions")
-    if positions is None:
-        first, there = arguments.own_positions(signature, True), {*signature.parameters, *missing.ignored}
-        positions = (*first, *(name for name in cls.last_positions if name not in first and name in there))
-    shown = placed_signature(signature, positions, True, missing) if plain else signature
-    known = {one.name: one for one in [*signature.parameters.values()][1:]}
-    required = {one.name for one in known.values() if one.default is one.empty} if plain else set()
-    passed_on = {*known} if plain else {*known, *(name for name, one in missing.ignored.items() if ... in one)}
-    checks, own = arguments.checks_of(known), init.__module__.partition(".")[0] in arguments.OWN
-
-    @functools.wraps(init)
-    def wrapper(self: Unit, *args: Any, **kwargs: Any) -> None:
-        if "_arguments" in self.__dict__:  # called by a subclass's constructor
-            shared = {name: kwargs.pop(name, default) for name, default in common.items()}
-            init(self, *args, **kwargs)
-        else:
-            who = type(self).__name__
-            if plain:
-                kwargs, args = arguments.by_name(who, positions, args, kwargs), ()
-            kwargs = type(self).modern(kwargs)
-            if not kwargs.keys() <= known.keys():
-                kwargs = type(self).missing.without(kwargs, passed_on, who)
-            for name in type(self).none_means_default:
-                if name in kwargs and kwargs[name] is None:
-                    del kwargs[name]
-            if plain and required <= kwargs.keys() <= known.keys():
-                given = {name: kwargs[name] for name in known if name in kwargs}
-            else:
-                bound = _bound(signature, known, type(self), (self, *args), kwargs)
-                given = dict([*bound.arguments.items()][1:])
-            given = arguments.checked(who, checks, given, own)
-            self.__dict__["_arguments"] = given if plain else _flat(given, known)
-            shared = {name: given.get(name, default) for name, default in common.items()}
-            given = {name: value for name, value in given.items() if name not in common}
-            if plain:
-                init(self, **given)
-            else:
-                bound.arguments = {next(iter(signature.parameters)): self, **given}
-                init(*bound.args, **bound.kwargs)
-        if common:
-            self._set_common(**shared)
-        for name, one in type(self).ranges.items():
-            if name in self.__dict__ or name in self._arguments:
-                one.check(type(self).__name__, name, self.__dict__.get(name, self._arguments.get(name)))
-
-    wrapper.__signature__ = shown  # type: ignore[attr-defined]
-    wrapper.parameters = dict([*shown.parameters.items()][1:])  # type: ignore[attr-defined]
-    wrapper.lacking = frozenset(shown.parameters) - frozenset(signature.parameters)  # type: ignore[attr-defined]
-    return wrapper
-
-
-def _inherited(cls: type, declaration: str) -> dict[str, Any]:
-    """What a class and its bases declare under a name.
-
-    Raises:
-        PluginError: it is no mapping of arguments.
-    """
-    found: dict[str, Any] = {}
-    for one in reversed(cls.__mro__):
-        own = vars(one).get(declaration, {})
-        if not isinstance(own, Mapping):
-            raise PluginError(f"{one.__name__}.{declaration} maps names of arguments (see nbdl.Unit), got {own!r}")
-        found.update(own)
-    return found
-
-
-def _with_common(
-    own: inspect.Signature, common: Mapping[str, tuple[str, Any]]
-) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A constructor's signature with the common arguments that it lacks; the defaults of these."""
-    added = {
-        name: inspect.Parameter(name, arguments.KEYWORD, default=default, annotation=annotation)
-        for name, (annotation, default) in common.items()
-        if name not in own.parameters
-    }
-    variable = [one for one in own.parameters.values() if one.kind is inspect.Parameter.VAR_KEYWORD]
-    fixed = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    signature = own.replace(parameters=[*fixed, *added.values(), *variable])
-    return signature, {name: one.default for name, one in added.items()}
-
-
-def _bound(
-    signature: inspect.Signature,
-    known: Mapping[str, Any],
-    unit: type[Unit],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> inspect.BoundArguments:
-    """The arguments as the signature binds them.
-
-    Raises:
-        TypeError: they do not fit; the message says what to use instead.
-    """
-    try:
-        return signature.bind(*args, **kwargs)
-    except TypeError as error:
-        unknown = next((name for name in kwargs if name not in known), "")
-        instead = unit.missing.hint(unknown)
-        hint = f" {unknown}= is {instead}." if instead else did_you_mean(unknown, known)
-        raise TypeError(f"{unit.__name__}: {error}.{hint} Its arguments are: {', '.join(known) or 'none'}") from None
-
-
-def _flat(given: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """The bound arguments with **options merged in."""
-    flat: dict[str, Any] = {}
-    for name, value in given.items():
-        flat.update(value if known[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
-    return flat
 
 
 def serialize(value: Any) -> Any:

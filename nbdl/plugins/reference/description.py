@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.plugins.options import OPTIONS
 from nbdl.plugins.reference.docstrings import Docstring, parse
-from nbdl.units.unit import Unit, lacking
+from nbdl.units.constructor import lacking
+from nbdl.units.unit import Unit
 
 if TYPE_CHECKING:
     import click

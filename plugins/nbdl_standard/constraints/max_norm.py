@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import hookimpl
-from nbdl.errors import ConfigError
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -36,10 +36,9 @@ class MaxNorm(NormConstraint):
     """
 
     renamed = {"m": "max_value"}
+    ranges: ClassVar = {"max_value": NOT_NEGATIVE}
 
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] = 0) -> None:
-        if max_value < 0.0:
-            raise ConfigError(f"MaxNorm: max_value is not negative, got {max_value!r}")
         self.max_value, self.axis = float(max_value), axis
 
     def scale(self, r: Recorder, squares: Tensor) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class MinMaxNorm(NormConstraint):
     Source: Keras 3, constraints/constraints.py.
     """
 
+    ranges: ClassVar = {"rate": Range(0.0, 1.0, "is from 0 to 1")}
+
     def __init__(
         self,
         min_value: float = 0.0,
@@ -46,8 +49,6 @@ class MinMaxNorm(NormConstraint):
     ) -> None:
         if not 0.0 <= min_value <= max_value:
             raise ConfigError(f"MinMaxNorm: 0 ≤ min_value ≤ max_value, got {min_value!r} and {max_value!r}")
-        if not 0.0 <= rate <= 1.0:
-            raise ConfigError(f"MinMaxNorm: rate is from 0 to 1, got {rate!r}")
         self.min_value, self.max_value, self.rate, self.axis = float(min_value), float(max_value), float(rate), axis
 
     def scale(self, r: Recorder, squares: Tensor) -> Tensor:

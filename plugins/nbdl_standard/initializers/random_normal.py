@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Initializer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +33,10 @@ class RandomNormal(Initializer):
 
     renamed = {"scale": "stddev"}
 
+    ranges: ClassVar = {"stddev": NOT_NEGATIVE}
     positions = ("mean", "stddev", "seed")
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
-        if stddev < 0.0:
-            raise ConfigError(f"RandomNormal: stddev is not negative, got {stddev!r}")
         self.mean, self.stddev = float(mean), float(stddev)
 
     def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:

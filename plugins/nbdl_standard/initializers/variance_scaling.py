@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Initializer, hookimpl
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.units.arguments import Range
 from nbdl.units.random import fans
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class VarianceScaling(Initializer):
     instead: ClassVar = dict.fromkeys(
         ("input_axes", "output_axes"), "not there: fans are counted from all axes but the last"
     )
+    ranges: ClassVar = {"scale": Range(math.ulp(0.0), wanted="is a number above 0")}
     positions: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
@@ -56,8 +58,6 @@ class VarianceScaling(Initializer):
                     f"{type(self).__name__}: {what} is one of {', '.join(known)}, got {given!r}."
                     f"{did_you_mean(given, known)}"
                 )
-        if not scale > 0.0:
-            raise ConfigError(f"{type(self).__name__}: scale is a number above 0, got {scale!r}")
         self.scale, self.mode, self.distribution = float(scale), mode, distribution
 
     def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:

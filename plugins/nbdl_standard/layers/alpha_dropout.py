@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl_standard.ranges import DROPPED
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -42,11 +42,10 @@ class AlphaDropout(Layer):
 
     ignored: ClassVar = {"noise_shape": (None,)}
     instead: ClassVar = {"noise_shape": "not there: every element is drawn by itself"}
+    ranges: ClassVar = {"rate": DROPPED}
     positions = ("rate", "noise_shape", "seed")
 
     def __init__(self, rate: float) -> None:
-        if not 0.0 <= rate < 1.0:
-            raise ConfigError(f"AlphaDropout: rate is the share that is dropped, 0 <= rate < 1, got {rate!r}")
         self.rate = float(rate)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

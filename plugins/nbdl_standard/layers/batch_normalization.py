@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import same
+from nbdl.units.arguments import Range
 from nbdl_standard.normalizing import (
     axes_of,
     distance_squared,
@@ -82,6 +83,10 @@ class BatchNormalization(Layer):
     instead: ClassVar = dict.fromkeys(
         ("renorm", "renorm_clipping", "renorm_momentum"), "not there: there is no batch renormalization"
     )
+    ranges: ClassVar = {
+        "momentum": Range(0.0, 1.0, "is a share, 0 <= momentum <= 1"),
+        "epsilon": Range(0.0, wanted="must not be negative"),
+    }
     positions = (
         "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
         "moving_mean_initializer", "moving_variance_initializer", "beta_regularizer", "gamma_regularizer",
@@ -104,10 +109,6 @@ class BatchNormalization(Layer):
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
     ) -> None:
-        if not 0.0 <= momentum <= 1.0:
-            raise ConfigError(f"BatchNormalization: momentum is a share, 0 <= momentum <= 1, got {momentum!r}")
-        if not epsilon >= 0.0:
-            raise ConfigError(f"BatchNormalization: epsilon must not be negative, got {epsilon!r}")
         self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = self.unit("initializers", beta_initializer)

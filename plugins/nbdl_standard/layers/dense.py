@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl import hookimpl
 from nbdl.program.functions import same
+from nbdl_standard.layers.affine import AffineLayer
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from nbdl.units.layer import Shape
 
 
-class Dense(Layer):
+class Dense(AffineLayer):
     """A fully connected layer.
 
     Formula: y = activation(x·W + b), with W of shape (features of x, units) and b of shape (units,).
@@ -41,16 +40,6 @@ class Dense(Layer):
     500
     """
 
-    output_range = (-math.inf, math.inf)
-    renamed = {
-        "output_dim": "units",
-        "init": "kernel_initializer",
-        "bias": "use_bias",
-        "W_regularizer": "kernel_regularizer",
-        "b_regularizer": "bias_regularizer",
-        "W_constraint": "kernel_constraint",
-        "b_constraint": "bias_constraint",
-    }
     bias: Tensor | None = None  # the weight, not the older spelling
 
     ignored: ClassVar = {"lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,)}
@@ -76,32 +65,20 @@ class Dense(Layer):
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
     ) -> None:
-        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
-            raise ConfigError(f"Dense: units must be a positive integer, got {units!r}")
-        self.units = int(units)
-        self.use_bias = bool(use_bias)
+        super().__init__(
+            units,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
+        )
         self.activation = self.unit("activations", activation)
-        self.kernel_initializer = self.unit("initializers", kernel_initializer)
-        self.bias_initializer = self.unit("initializers", bias_initializer)
-        self.kernel_regularizer = self.unit("regularizers", kernel_regularizer)
-        self.bias_regularizer = self.unit("regularizers", bias_regularizer)
-        self.kernel_constraint = self.unit("constraints", kernel_constraint)
-        self.bias_constraint = self.unit("constraints", bias_constraint)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        if len(shape) != 1:
-            raise ConfigError(
-                f"Dense {self.name!r} takes vectors, its input has shape (None, {', '.join(map(str, shape))}): "
-                "add Flatten() before it"
-            )
-        self.kernel = b.weight(
-            "kernel", (shape[0], self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = b.weight(
-                "bias", (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
-            )
+        self.kernel, self.bias = self.make_weights(b, shape)
         return (self.units,)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

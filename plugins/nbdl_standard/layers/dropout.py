@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
+from nbdl_standard.ranges import DROPPED
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -46,11 +47,10 @@ class Dropout(Layer):
 
     ignored: ClassVar = {"noise_shape": (None,)}
     instead: ClassVar = {"noise_shape": "not there: every element is drawn by itself"}
+    ranges: ClassVar = {"rate": DROPPED}
     positions = ("rate", "noise_shape", "seed")
 
     def __init__(self, rate: float, scaling: str = "inverted") -> None:
-        if not 0.0 <= rate < 1.0:
-            raise ConfigError(f"Dropout: rate is the share that is dropped, 0 <= rate < 1, got {rate!r}")
         if scaling not in ("inverted", "classic"):
             raise ConfigError(f"Dropout: scaling is 'inverted' or 'classic', got {scaling!r}")
         self.rate, self.scaling = float(rate), scaling

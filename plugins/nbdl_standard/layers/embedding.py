@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import nothing
+from nbdl_standard.ranges import POSITIVE_INTEGER
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -135,6 +136,7 @@ class Embedding(Layer):
         **dict.fromkeys(("lora_rank", "lora_alpha"), "not there: there is no low-rank adaptation"),
         "quantization_config": "not there: everything is float32",
     }
+    ranges: ClassVar = {"input_dim": POSITIVE_INTEGER, "output_dim": POSITIVE_INTEGER}
     positions = (
         "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer", "embeddings_constraint",
         "mask_zero", "weights", "lora_rank", "lora_alpha", "quantization_config",
@@ -150,9 +152,6 @@ class Embedding(Layer):
         mask_zero: bool = False,
         input_length: int | None = None,
     ) -> None:
-        for name, size in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
-                raise ConfigError(f"Embedding: {name} must be a positive integer, got {size!r}")
         if input_dim > MOST:
             raise ConfigError(
                 f"Embedding: input_dim is at most {MOST}, float32's largest exact integer, got {input_dim}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
 from nbdl.program.functions import times
+from nbdl.units.arguments import Range
 from nbdl_standard.layers.gaussian_noise import normal
+from nbdl_standard.ranges import BELOW_ONE
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -40,13 +41,10 @@ class GaussianDropout(Layer):
 
     renamed = {"p": "rate"}
 
+    ranges: ClassVar = {"rate": Range(0.0, BELOW_ONE.high, "is that of the Dropout it stands for, 0 <= rate < 1")}
     positions = ("rate", "seed")
 
     def __init__(self, rate: float) -> None:
-        if not 0.0 <= rate < 1.0:
-            raise ConfigError(
-                f"GaussianDropout: rate is that of the Dropout it stands for, 0 <= rate < 1, got {rate!r}"
-            )
         self.rate = float(rate)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -42,11 +43,10 @@ class GaussianNoise(Layer):
 
     renamed = {"sigma": "stddev"}
 
+    ranges: ClassVar = {"stddev": Range(0.0, sys.float_info.max, "is a standard deviation, 0 or more")}
     positions = ("stddev", "seed")
 
     def __init__(self, stddev: float) -> None:
-        if not 0.0 <= stddev < math.inf:
-            raise ConfigError(f"GaussianNoise: stddev is a standard deviation, 0 or more, got {stddev!r}")
         self.stddev = float(stddev)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

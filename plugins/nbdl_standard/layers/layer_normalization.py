@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
 from nbdl.program.functions import same, times
+from nbdl.units.arguments import Range
 from nbdl_standard.normalizing import (
     distance_squared,
     input_gradient,
@@ -54,6 +54,7 @@ class LayerNormalization(Layer):
     none_means_default = ("epsilon",)
     rescales = True
     compares_features = True
+    ranges: ClassVar = {"epsilon": Range(0.0, wanted="must not be negative")}
 
     def __init__(
         self,
@@ -68,8 +69,6 @@ class LayerNormalization(Layer):
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
     ) -> None:
-        if not epsilon >= 0.0:
-            raise ConfigError(f"LayerNormalization: epsilon must not be negative, got {epsilon!r}")
         self.axis, self.epsilon = axis, float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = self.unit("initializers", beta_initializer)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import hookimpl
+from nbdl.units.arguments import Range
 from nbdl_standard.layers.activation import Activation
-from nbdl_standard.layers.relu import not_negative
 
 
 class LeakyReLU(Activation):
@@ -30,9 +30,9 @@ class LeakyReLU(Activation):
     """
 
     renamed = {"alpha": "negative_slope"}
+    ranges: ClassVar = {"negative_slope": Range(0.0, wanted="must be 0 or more")}
 
     def __init__(self, negative_slope: float = 0.3) -> None:
-        not_negative("LeakyReLU", negative_slope=negative_slope)
         super().__init__({"name": "leaky_relu", "config": {"negative_slope": negative_slope}})
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl import hookimpl
 from nbdl.program.functions import add, same
+from nbdl_standard.layers.affine import AffineLayer
+from nbdl_standard.ranges import POSITIVE_INTEGER
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -27,7 +27,7 @@ def to_other(dy: float, a: float, b: float) -> float:
     return 0.0 * dy if b > a else dy
 
 
-class MaxoutDense(Layer):
+class MaxoutDense(AffineLayer):
     """The largest of several linear functions, its pieces: an activation that is learned.
 
     Formula: y = maxₖ (x·Wₖ + bₖ), k = 1 .. nb_feature, with Wₖ of shape (features of x, units) and bₖ of (units,).
@@ -64,16 +64,7 @@ class MaxoutDense(Layer):
     Source: Goodfellow et al. 2013; Keras 1.2.2, layers/core.py.
     """
 
-    output_range = (-math.inf, math.inf)
-    renamed = {
-        "output_dim": "units",
-        "init": "kernel_initializer",
-        "bias": "use_bias",
-        "W_regularizer": "kernel_regularizer",
-        "b_regularizer": "bias_regularizer",
-        "W_constraint": "kernel_constraint",
-        "b_constraint": "bias_constraint",
-    }
+    ranges: ClassVar = {"nb_feature": POSITIVE_INTEGER}
 
     def __init__(
         self,
@@ -87,29 +78,20 @@ class MaxoutDense(Layer):
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
     ) -> None:
-        for name, value in (("units", units), ("nb_feature", nb_feature)):
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-                raise ConfigError(f"MaxoutDense: {name} must be a positive integer, got {value!r}")
-        self.units, self.nb_feature, self.use_bias = int(units), int(nb_feature), bool(use_bias)
-        self.kernel_initializer = self.unit("initializers", kernel_initializer)
-        self.bias_initializer = self.unit("initializers", bias_initializer)
-        self.kernel_regularizer = self.unit("regularizers", kernel_regularizer)
-        self.bias_regularizer = self.unit("regularizers", bias_regularizer)
-        self.kernel_constraint = self.unit("constraints", kernel_constraint)
-        self.bias_constraint = self.unit("constraints", bias_constraint)
+        super().__init__(
+            units,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
+        )
+        self.nb_feature = int(nb_feature)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        if len(shape) != 1:
-            raise ConfigError(
-                f"MaxoutDense {self.name!r} takes vectors, its input has shape (None, {', '.join(map(str, shape))}): "
-                "add Flatten() before it"
-            )
-        kernel = (shape[0], self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-        bias = (self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
-        self.pieces = [
-            (b.weight(f"kernel_{number}", *kernel), b.weight(f"bias_{number}", *bias) if self.use_bias else None)
-            for number in range(1, self.nb_feature + 1)
-        ]
+        self.pieces = [self.make_weights(b, shape, f"_{number}") for number in range(1, self.nb_feature + 1)]
         return (self.units,)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 from nbdl_standard.layers.activation import Activation
-
-
-def not_negative(layer: str, **given: Any) -> None:
-    """Raise ConfigError unless each argument is 0 or more."""
-    for name, value in given.items():
-        if value is None or not value >= 0.0:
-            raise ConfigError(f"{layer}: {name} must be 0 or more, got {value!r}")
 
 
 class ReLU(Activation):
@@ -38,8 +31,12 @@ class ReLU(Activation):
     Relu(negative_slope=0.0, max_value=6.0, threshold=0.0)
     """
 
+    ranges: ClassVar = {
+        "negative_slope": Range(0.0, wanted="must be 0 or more"),
+        "threshold": Range(0.0, wanted="must be 0 or more"),
+    }
+
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> None:
-        not_negative("ReLU", negative_slope=negative_slope, threshold=threshold)
         config = {"negative_slope": negative_slope, "max_value": max_value, "threshold": threshold}
         super().__init__({"name": "relu", "config": config})
 

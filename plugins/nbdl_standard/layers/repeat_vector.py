@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
+from nbdl_standard.ranges import POSITIVE_INTEGER
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -57,10 +58,9 @@ class RepeatVector(Layer):
     """
 
     moves_only = True
+    ranges: ClassVar = {"n": POSITIVE_INTEGER}
 
     def __init__(self, n: int) -> None:
-        if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-            raise ConfigError(f"RepeatVector: n must be a positive integer, got {n!r}")
         self.n = int(n)
 
     def build(self, b: Builder, shape: Shape) -> Shape:

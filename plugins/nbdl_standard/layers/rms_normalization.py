@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 from nbdl_standard.normalizing import (
     distance_squared,
     input_gradient,
@@ -47,10 +47,9 @@ class RMSNormalization(Layer):
     none_means_default = ("epsilon",)
     rescales = True
     compares_features = True
+    ranges: ClassVar = {"epsilon": Range(0.0, wanted="must not be negative")}
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6) -> None:
-        if not epsilon >= 0.0:
-            raise ConfigError(f"RMSNormalization: epsilon must not be negative, got {epsilon!r}")
         self.axis, self.epsilon = axis, float(epsilon)
 
     def build(self, b: Builder, shape: Shape) -> Shape:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import hookimpl
+from nbdl.units.arguments import Range
 from nbdl_standard.layers.activation import Activation
-from nbdl_standard.layers.relu import not_negative
 
 
 class ThresholdedReLU(Activation):
@@ -28,8 +28,9 @@ class ThresholdedReLU(Activation):
     Relu(negative_slope=0.0, max_value=None, threshold=0.5)
     """
 
+    ranges: ClassVar = {"theta": Range(0.0, wanted="must be 0 or more")}
+
     def __init__(self, theta: float = 1.0) -> None:
-        not_negative("ThresholdedReLU", theta=theta)
         super().__init__({"name": "relu", "config": {"negative_slope": 0.0, "max_value": None, "threshold": theta}})
 
 

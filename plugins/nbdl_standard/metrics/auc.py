@@ -63,7 +63,7 @@ class AUC(CurveMetric):
         summation_method: str = "interpolation",
         from_logits: bool = False,
     ) -> None:
-        self.num_thresholds = self.check_thresholds(num_thresholds)
+        self.num_thresholds = num_thresholds
         self.curve, self.summation_method, self.from_logits = curve.upper(), summation_method.lower(), from_logits
         if self.curve not in ("ROC", "PR"):
             raise ConfigError(f"AUC: curve is 'ROC' or 'PR', got {curve!r}")

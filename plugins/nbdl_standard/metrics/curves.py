@@ -7,11 +7,11 @@ prediction below 0 counts as 0, one above 1 as 1.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nbdl import Metric
-from nbdl.errors import ConfigError
 from nbdl.program.functions import same
+from nbdl.units.arguments import Range
 from nbdl_standard.metrics.confusion import check_class, columns
 from nbdl_standard.numbers import numbers
 
@@ -78,10 +78,20 @@ def ratios(parts: Floats, wholes: Floats) -> Floats:
     return np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes != 0.0)
 
 
+class Decisions(NamedTuple):
+    """How many decisions of each kind there are at each threshold."""
+
+    true_positives: Floats
+    false_positives: Floats
+    false_negatives: Floats
+    true_negatives: Floats
+
+
 class CurveMetric(Metric):
     """Base of metrics of all thresholds, for predictions from 0 to 1; targets above 0 are positive."""
 
     greater_is_better = True
+    ranges: ClassVar = {"num_thresholds": Range(2, wanted="is an integer above 1", whole=True)}
     num_thresholds = 200
     class_id: int | None = None
 
@@ -91,12 +101,6 @@ class CurveMetric(Metric):
     @property
     def decides(self) -> bool:
         return True
-
-    def check_thresholds(self, num_thresholds: int) -> int:
-        """The number of thresholds; raises ConfigError if it is no integer of at least 2."""
-        if num_thresholds != int(num_thresholds) or num_thresholds < 2:
-            raise ConfigError(f"{type(self).__name__}: num_thresholds is an integer above 1, got {num_thresholds!r}")
-        return int(num_thresholds)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:
         y = columns(r, y, p)
@@ -110,8 +114,8 @@ class CurveMetric(Metric):
         )
         return counts
 
-    def decisions(self, sums: np.ndarray, ends: bool = False) -> tuple[Floats, Floats, Floats, Floats]:
-        """True and false positives, false and true negatives at each threshold, where p > t is positive.
+    def decisions(self, sums: np.ndarray, ends: bool = False) -> Decisions:
+        """Count the decisions at each threshold t, where p > t is positive.
 
         Args:
             ends: move the first threshold just below 0, so that all is positive there.
@@ -125,22 +129,29 @@ class CurveMetric(Metric):
             return np.append(at_least[0] if ends else at_least[1], at_least[2:])
 
         tp, fp = above(positive), above(negative)
-        return tp, fp, positive.sum() - tp, negative.sum() - fp
+        return Decisions(tp, fp, positive.sum() - tp, negative.sum() - fp)
 
 
 class BestMetric(CurveMetric):
-    """Base of metrics that look for the best value of one ratio where another is large enough."""
+    """Base of metrics that look for the best value of one ratio where another is large enough.
 
-    def look_for(self, wanted: float, what: str, num_thresholds: int, class_id: int | None) -> None:
-        """Keep the arguments.
+    Class attributes:
+        best, enough: of each ratio, the decisions that are its part, and those that make up the rest.
+    """
 
-        Raises:
-            ConfigError: the ratio wanted is not from 0 to 1, or the number of thresholds is no integer above 1.
-        """
-        if not 0.0 <= wanted <= 1.0:
-            raise ConfigError(f"{type(self).__name__}: {what} is from 0 to 1, got {wanted!r}")
-        self.wanted, self.num_thresholds, self.class_id = wanted, self.check_thresholds(num_thresholds), class_id
+    best: ClassVar[tuple[str, str]]
+    enough: ClassVar[tuple[str, str]]
+    wanted: float
 
-    def best(self, of: Floats, where: Floats) -> float:
-        """The largest of one ratio where the other is at least that wanted; 0 if it is nowhere."""
-        return float(of[where >= self.wanted].max(initial=0.0))
+    def look_for(self, wanted: float, num_thresholds: int, class_id: int | None) -> None:
+        """Keep the arguments: what the second ratio is at least."""
+        self.wanted = wanted
+        self.num_thresholds = num_thresholds
+        self.class_id = class_id
+
+    def result(self, sums: np.ndarray, rows: float) -> float:
+        decisions = self.decisions(sums)._asdict()
+        best, enough = (
+            ratios(decisions[part], decisions[part] + decisions[rest]) for part, rest in (self.best, self.enough)
+        )
+        return float(best[enough >= self.wanted].max(initial=0.0))

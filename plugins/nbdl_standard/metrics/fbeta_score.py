@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import same, times
+from nbdl.units.arguments import Range
 from nbdl_standard.metrics.confusion import columns
 
 if TYPE_CHECKING:
@@ -53,15 +55,16 @@ class FBetaScore(Metric):
     """
 
     greater_is_better = True
+    ranges: ClassVar = {
+        "beta": Range(math.ulp(0.0), wanted="is above 0"),
+        "threshold": Range(math.ulp(0.0), 1.0, "is above 0 and at most 1", optional=True),
+    }
 
     def __init__(self, average: str | None = None, beta: float = 1.0, threshold: float | None = None) -> None:
-        who = type(self).__name__
         if average not in AVERAGES:
-            raise ConfigError(f"{who}: average is one of {', '.join(map(str, AVERAGES))}, got {average!r}")
-        if not beta > 0.0:
-            raise ConfigError(f"{who}: beta is above 0, got {beta!r}")
-        if threshold is not None and not 0.0 < threshold <= 1.0:
-            raise ConfigError(f"{who}: threshold is above 0 and at most 1, got {threshold!r}")
+            raise ConfigError(
+                f"{type(self).__name__}: average is one of {', '.join(map(str, AVERAGES))}, got {average!r}"
+            )
         self.average, self.beta, self.threshold = average, float(beta), threshold
 
     def counts_classes(self, outputs: int) -> bool:

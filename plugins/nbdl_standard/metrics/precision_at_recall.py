@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from nbdl import hookimpl
-from nbdl_standard.metrics.curves import BestMetric, ratios
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbdl.units.arguments import Range
+from nbdl_standard.metrics.curves import BestMetric
 
 
 class PrecisionAtRecall(BestMetric):
@@ -29,12 +27,12 @@ class PrecisionAtRecall(BestMetric):
     Source: Keras 3, metrics/confusion_metrics.py.
     """
 
-    def __init__(self, recall: float, num_thresholds: int = 200, class_id: int | None = None) -> None:
-        self.look_for(recall, "recall", num_thresholds, class_id)
+    best = ("true_positives", "false_positives")
+    enough = ("true_positives", "false_negatives")
+    ranges: ClassVar = {"recall": Range(0.0, 1.0, "is from 0 to 1")}
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
-        tp, fp, fn, _ = self.decisions(sums)
-        return self.best(ratios(tp, tp + fp), ratios(tp, tp + fn))
+    def __init__(self, recall: float, num_thresholds: int = 200, class_id: int | None = None) -> None:
+        self.look_for(recall, num_thresholds, class_id)
 
 
 @hookimpl

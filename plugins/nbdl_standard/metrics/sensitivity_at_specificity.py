@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from nbdl import hookimpl
-from nbdl_standard.metrics.curves import BestMetric, ratios
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbdl.units.arguments import Range
+from nbdl_standard.metrics.curves import BestMetric
 
 
 class SensitivityAtSpecificity(BestMetric):
@@ -29,12 +27,12 @@ class SensitivityAtSpecificity(BestMetric):
     Source: Keras 3, metrics/confusion_metrics.py.
     """
 
-    def __init__(self, specificity: float, num_thresholds: int = 200, class_id: int | None = None) -> None:
-        self.look_for(specificity, "specificity", num_thresholds, class_id)
+    best = ("true_positives", "false_negatives")
+    enough = ("true_negatives", "false_positives")
+    ranges: ClassVar = {"specificity": Range(0.0, 1.0, "is from 0 to 1")}
 
-    def result(self, sums: np.ndarray, rows: float) -> float:
-        tp, fp, fn, tn = self.decisions(sums)
-        return self.best(ratios(tp, tp + fn), ratios(tn, tn + fp))
+    def __init__(self, specificity: float, num_thresholds: int = 200, class_id: int | None = None) -> None:
+        self.look_for(specificity, num_thresholds, class_id)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Metric, hookimpl
-from nbdl.errors import ConfigError
+from nbdl.units.arguments import Range
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
@@ -45,11 +45,10 @@ class SparseTopKCategoricalAccuracy(Metric):
 
     ignored: ClassVar = {"from_sorted_ids": (False,)}
     instead: ClassVar = {"from_sorted_ids": "not there: predictions are a number for each class"}
+    ranges: ClassVar = {"k": Range(1, wanted="is a positive integer", whole=True)}
     positions: ClassVar[tuple[str, ...]] = ("k", "name", "dtype", "from_sorted_ids")
 
     def __init__(self, k: int = 5) -> None:
-        if k != int(k) or k < 1:
-            raise ConfigError(f"{type(self).__name__}: k is a positive integer, got {k!r}")
         self.k = int(k)
 
     def update(self, r: Recorder, y: Tensor, p: Tensor) -> Tensor:

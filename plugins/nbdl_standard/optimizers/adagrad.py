@@ -6,7 +6,6 @@ import math
 from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.units.arguments import Range
 from nbdl_standard.ranges import NOT_NEGATIVE
 
 
@@ -36,7 +35,7 @@ class Adagrad(Optimizer):
     """
 
     slots = ("accumulator",)
-    ranges: ClassVar = {"initial_accumulator_value": Range(0.0, wanted="is not negative"), "epsilon": NOT_NEGATIVE}
+    ranges: ClassVar = {"initial_accumulator_value": NOT_NEGATIVE, "epsilon": NOT_NEGATIVE}
     none_means_default = ("epsilon",)
 
     def __init__(

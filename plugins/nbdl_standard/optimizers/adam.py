@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
-from nbdl import Optimizer, hookimpl
-from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
+from nbdl import hookimpl
+from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 
 def update(
@@ -26,7 +26,7 @@ def amsgrad(
     return w - alpha * m / (math.sqrt(h) + epsilon), m, v, h
 
 
-class Adam(Optimizer):
+class Adam(MomentsOptimizer):
     """RMSprop with momentum, both corrected for their start at zero.
 
     Formula: m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; α = η·√(1 - β₂ᵗ)/(1 - β₁ᵗ); w ← w - α·m/(√v + ε).
@@ -47,8 +47,6 @@ class Adam(Optimizer):
     """
 
     slots = ("momentum", "velocity", "velocity_hat")
-    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
-    none_means_default = ("epsilon",)
 
     def __init__(
         self,
@@ -58,8 +56,8 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
         amsgrad: bool = False,
     ) -> None:
-        self.learning_rate, self.amsgrad = learning_rate, bool(amsgrad)
-        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        self.amsgrad = bool(amsgrad)
 
     def per_step(self, step: Any) -> dict[str, Any]:
         correction = (1.0 - self.beta_2**step) ** 0.5 / (1.0 - self.beta_1**step)

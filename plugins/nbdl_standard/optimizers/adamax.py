@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from nbdl import Optimizer, hookimpl
-from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
+from nbdl import hookimpl
+from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 
 def update(
@@ -24,7 +24,7 @@ def update(
     return w - learning_rate * m / (correction * (u + epsilon)), m, u
 
 
-class Adamax(Optimizer):
+class Adamax(MomentsOptimizer):
     """Adam with the largest recent gradient in place of the root mean square.
 
     Formula: m ← β₁·m + (1 - β₁)·g; u ← max(β₂·u, |g|); w ← w - η·m/((1 - β₁ᵗ)·(u + ε)).
@@ -42,14 +42,6 @@ class Adamax(Optimizer):
     """
 
     slots = ("momentum", "norm")
-    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
-    none_means_default = ("epsilon",)
-
-    def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
     def per_step(self, step: Any) -> dict[str, Any]:
         return {

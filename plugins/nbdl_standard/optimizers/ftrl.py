@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
 from nbdl.units.arguments import Range
+from nbdl_standard.ranges import NOT_NEGATIVE
 
 
 def leader(z: float, root: float, learning_rate: float, l1: float, l2: float, beta: float) -> float:
@@ -65,10 +66,10 @@ class Ftrl(Optimizer):
     slots = ("accumulator", "linear")
     ranges: ClassVar = {
         "learning_rate_power": Range(-math.inf, 0.0, "is not positive"),
-        "initial_accumulator_value": Range(0.0, wanted="is not negative"),
-        "l1_regularization_strength": Range(0.0, wanted="is not negative"),
-        "l2_regularization_strength": Range(0.0, wanted="is not negative"),
-        "l2_shrinkage_regularization_strength": Range(0.0, wanted="is not negative"),
+        "initial_accumulator_value": NOT_NEGATIVE,
+        "l1_regularization_strength": NOT_NEGATIVE,
+        "l2_regularization_strength": NOT_NEGATIVE,
+        "l2_shrinkage_regularization_strength": NOT_NEGATIVE,
     }
 
     def __init__(

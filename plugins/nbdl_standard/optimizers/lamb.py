@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from nbdl import Optimizer, hookimpl
+from nbdl import hookimpl
 from nbdl.program.functions import square
-from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
+from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -42,7 +42,7 @@ def trust(learning_rate: float, weight: float, step: float) -> float:
     return learning_rate * math.sqrt(weight / step) if weight > 0.0 and step > 0.0 else learning_rate
 
 
-class Lamb(Optimizer):
+class Lamb(MomentsOptimizer):
     """Adam's direction, with a step in the ratio of the norms of each weight and of its direction: for large batches.
 
     Formula: m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; u = m/(1 - β₁ᵗ)/(√(v/(1 - β₂ᵗ)) + ε);
@@ -64,14 +64,6 @@ class Lamb(Optimizer):
 
     slots = ("momentum", "velocity")
     per_weight = True
-    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
-    none_means_default = ("epsilon",)
-
-    def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
     def per_step(self, step: Any) -> dict[str, Any]:
         return {

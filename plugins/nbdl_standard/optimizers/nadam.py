@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import Any
 
-from nbdl import Optimizer, hookimpl
-from nbdl_standard.ranges import BELOW_ONE, NOT_NEGATIVE
+from nbdl import hookimpl
+from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 
 def update(
@@ -31,7 +31,7 @@ def update(
 PRODUCTS = tuple(accumulate((1.0 - 0.5 * 0.96**i for i in range(1, 901)), lambda a, b: a * b, initial=1.0))
 
 
-class Nadam(Optimizer):
+class Nadam(MomentsOptimizer):
     """Adam whose momentum looks ahead, as Nesterov's does.
 
     Formula: m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; uₜ = β₁·(1 - ½·0.96ᵗ), Uₜ = Π uᵢ over i = 1 … t;
@@ -53,14 +53,6 @@ class Nadam(Optimizer):
     """
 
     slots = ("momentum", "velocity")
-    ranges: ClassVar = {"beta_1": BELOW_ONE, "beta_2": BELOW_ONE, "epsilon": NOT_NEGATIVE}
-    none_means_default = ("epsilon",)
-
-    def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
     def per_step(self, step: Any) -> dict[str, Any]:
         rate, product = self.rate(step), self._product(step)

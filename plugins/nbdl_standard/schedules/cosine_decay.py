@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Schedule, hookimpl
 from nbdl.errors import ConfigError
-from nbdl_standard.schedules import positive
+from nbdl_standard.ranges import POSITIVE
 
 
 class CosineDecay(Schedule):
@@ -33,6 +33,7 @@ class CosineDecay(Schedule):
     [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
     """
 
+    ranges: ClassVar = {"decay_steps": POSITIVE}
     positions = ("initial_learning_rate", "decay_steps", "alpha", "name", "warmup_target", "warmup_steps")
 
     def __init__(
@@ -46,7 +47,7 @@ class CosineDecay(Schedule):
         if warmup_steps < 0:
             raise ConfigError(f"CosineDecay: warmup_steps is not negative, got {warmup_steps!r}")
         self.initial_learning_rate, self.alpha = float(initial_learning_rate), float(alpha)
-        self.decay_steps = positive(self, "decay_steps", decay_steps)
+        self.decay_steps = decay_steps
         self.warmup_target, self.warmup_steps = warmup_target, warmup_steps
 
     def __call__(self, step: Any) -> Any:

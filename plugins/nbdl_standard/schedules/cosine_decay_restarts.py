@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Schedule, hookimpl
 from nbdl.errors import ConfigError
-from nbdl_standard.schedules import positive
+from nbdl_standard.ranges import POSITIVE
 
 ROUNDING = 1e-9  # of a logarithm: a restart that is due is not put off
 
@@ -34,6 +34,8 @@ class CosineDecayRestarts(Schedule):
     [0.1, 0.05, 0.1, 0.05, 0.001, 0.1]
     """
 
+    ranges: ClassVar = {"first_decay_steps": POSITIVE}
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -45,7 +47,7 @@ class CosineDecayRestarts(Schedule):
         if t_mul < 1.0:
             raise ConfigError(f"CosineDecayRestarts: t_mul is 1 or more, got {t_mul!r}: periods would end in no time")
         self.initial_learning_rate, self.alpha = float(initial_learning_rate), float(alpha)
-        self.first_decay_steps = positive(self, "first_decay_steps", first_decay_steps)
+        self.first_decay_steps = first_decay_steps
         self.t_mul, self.m_mul = float(t_mul), float(m_mul)
 
     def __call__(self, step: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Schedule, hookimpl
-from nbdl_standard.schedules import positive
+from nbdl_standard.ranges import POSITIVE
 
 
 class ExponentialDecay(Schedule):
@@ -28,11 +28,13 @@ class ExponentialDecay(Schedule):
     0.025
     """
 
+    ranges: ClassVar = {"decay_steps": POSITIVE}
+
     def __init__(
         self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
     ) -> None:
         self.initial_learning_rate, self.decay_rate = float(initial_learning_rate), float(decay_rate)
-        self.decay_steps, self.staircase = positive(self, "decay_steps", decay_steps), bool(staircase)
+        self.decay_steps, self.staircase = decay_steps, bool(staircase)
 
     def __call__(self, step: Any) -> Any:
         periods = step // self.decay_steps if self.staircase else step / self.decay_steps

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl import Schedule, hookimpl
-from nbdl_standard.schedules import positive
+from nbdl_standard.ranges import POSITIVE
 
 
 class PolynomialDecay(Schedule):
@@ -29,6 +29,8 @@ class PolynomialDecay(Schedule):
     [0.1, 0.075, 0.05, 0.05]
     """
 
+    ranges: ClassVar = {"decay_steps": POSITIVE}
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -38,7 +40,7 @@ class PolynomialDecay(Schedule):
         cycle: bool = False,
     ) -> None:
         self.initial_learning_rate, self.end_learning_rate = float(initial_learning_rate), float(end_learning_rate)
-        self.decay_steps = positive(self, "decay_steps", decay_steps)
+        self.decay_steps = decay_steps
         self.power, self.cycle = float(power), bool(cycle)
 
     def __call__(self, step: Any) -> Any:

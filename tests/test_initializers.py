@@ -16,14 +16,14 @@ from nbdl.errors import ConfigError
 from nbdl.initializers import Identity, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling
 from nbdl.layers import Dense
 from nbdl.plugins.registry import registry
-from nbdl.units.random import Stream, fans
+from nbdl.units.random import RandomStream, fans
 
 SHAPE = (300, 200)
 CUT = 0.87962566103423978  # the deviation left of a normal distribution cut at two of its own
 
 
 def drawn(given: Any, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    return np.asarray(registry.make("initializers", given)(shape, Stream(5, 6)), np.float64)
+    return np.asarray(registry.make("initializers", given)(shape, RandomStream(5, 6)), np.float64)
 
 
 def truncated(deviation: float) -> Any:
@@ -76,11 +76,11 @@ def test_the_quantile_of_the_normal_distribution() -> None:
 
 
 def test_cut_normal_numbers_have_the_same_bits_on_any_machine() -> None:
-    values = Stream(3, 4).truncated_normal((64, 33), 0.0, 0.05)
+    values = RandomStream(3, 4).truncated_normal((64, 33), 0.0, 0.05)
     assert hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()[:16] == "4203148daece1fc4"
-    assert values.tobytes() != Stream(3, 5).truncated_normal((64, 33), 0.0, 0.05).tobytes()
+    assert values.tobytes() != RandomStream(3, 5).truncated_normal((64, 33), 0.0, 0.05).tobytes()
     for shape in ((), (0,), (1,), (2, 3, 4)):
-        assert Stream(3, 4).truncated_normal(shape, 0.0, 0.05).shape == shape
+        assert RandomStream(3, 4).truncated_normal(shape, 0.0, 0.05).shape == shape
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_fans(shape: tuple[int, ...], wanted: tuple[int, int]) -> None:
 
 def test_scaled_uniform_numbers_have_the_limits_of_their_formulas_to_the_last_bit() -> None:
     for name, limit in (("glorot_uniform", math.sqrt(6.0 / 20)), ("he_uniform", math.sqrt(6.0 / 7))):
-        found = registry.make("initializers", name)((7, 13), Stream(1, 2))
-        np.testing.assert_array_equal(found, Stream(1, 2).uniform((7, 13), -limit, limit))
+        found = registry.make("initializers", name)((7, 13), RandomStream(1, 2))
+        np.testing.assert_array_equal(found, RandomStream(1, 2).uniform((7, 13), -limit, limit))
 
 
 # -- matrices --------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_orthogonal(shape: tuple[int, ...]) -> None:
 
 def test_orthogonal_matrices_are_spread_evenly() -> None:
     """Without the signs of R's diagonal, LAPACK's would prefer one half of them."""
-    first = [Orthogonal()((3, 3), Stream(seed, 0))[0, 0] for seed in range(300)]
+    first = [Orthogonal()((3, 3), RandomStream(seed, 0))[0, 0] for seed in range(300)]
     assert stats.kstest(first, stats.uniform(-1, 2).cdf).pvalue > 1e-4  # a coordinate of a point on the sphere
 
 

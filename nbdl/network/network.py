@@ -10,7 +10,7 @@ from nbdl.errors import ConfigError, MissingError
 from nbdl.storage.schema import MOST_NAME, is_name
 from nbdl.units.builder import Builder
 from nbdl.units.layer import Layer, Shape, shape_of, snake_case, without_rows
-from nbdl.units.random import Stream, first_values
+from nbdl.units.random import RandomStream, first_values
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ class Network(Weighted):
             if kept is not None and kept.shape == weight.value.shape:
                 weight.value[...] = kept
             else:
-                weight.value[...] = first_values(weight, Stream(self.seed, site))
+                weight.value[...] = first_values(weight, RandomStream(self.seed, site))
         self._store = store
 
     # -- weights ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import RECORDING, UNITS, Subject, check, known_subjects
 from nbdl.testing.truths import is_its_functions
 from nbdl.testing.units import after_steps, generator, probes, reals, weight_shapes
-from nbdl.units.random import Stream
+from nbdl.units.random import RandomStream
 
 STEPS = (0, 1, 2, 3, 10, 30, 100, 1000, 10_000)
 
@@ -86,7 +86,7 @@ def behaviour(subject: Subject) -> Any:
 def _behaviour(subject: Subject) -> Any:
     unit = subject.make()
     if subject.kind == "initializers":
-        return np.asarray(unit((7, 5), Stream(1, 2))).tobytes()
+        return np.asarray(unit((7, 5), RandomStream(1, 2))).tobytes()
     if subject.kind == "schedules":
         return [float(unit(step)) for step in STEPS]
     if subject.kind not in RECORDING:

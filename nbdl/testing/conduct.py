@@ -54,9 +54,9 @@ def config_comes_back(subject: Subject) -> None:
     for probe, other in zip(subject.probes, copied.probes, strict=True):
         same_bits(other.run("compiled"), probe.run("compiled"), f"{probe.title} after the config came back")
     if subject.kind == "initializers":
-        from nbdl.units.random import Stream
+        from nbdl.units.random import RandomStream
 
-        first, second = (one((4, 3), Stream(1, 2)) for one in (unit, again))
+        first, second = (one((4, 3), RandomStream(1, 2)) for one in (unit, again))
         assert np.array_equal(first, second), "the unit gives other values after the config came back"
 
 

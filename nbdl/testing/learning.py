@@ -15,7 +15,7 @@ from nbdl.testing.probe import Array
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import built, generator, layer_inputs, reals
 from nbdl.units.layer import Layer, Shape
-from nbdl.units.random import Stream
+from nbdl.units.random import RandomStream
 
 ROWS, FEATURES, EPOCHS = 96, 3, 25
 
@@ -66,7 +66,7 @@ def trains(subject: Subject) -> None:
     else:
         argument = singular(subject.kind)
         unit = subject.make()
-        if subject.kind == "initializers" and np.unique(unit((9, 9), Stream(1, 1))).size == 1:
+        if subject.kind == "initializers" and np.unique(unit((9, 9), RandomStream(1, 1))).size == 1:
             lowers_its_loss([Product(2, **{argument: unit})], x, y)  # all units of a hidden layer would be one
         else:
             lowers_its_loss([Product(6, **{argument: unit}), Product(2)], x, y)

@@ -15,7 +15,7 @@ from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import SEED, Array, Probe
 from nbdl.testing.suite import RECORDING, SkipTest, Subject, check, known_subjects
 from nbdl.testing.units import built, generator, layer_forward, probes, reals, with_values
-from nbdl.units.random import Stream
+from nbdl.units.random import RandomStream
 
 
 @check("same each time", *RECORDING)
@@ -101,7 +101,7 @@ def initial_values(subject: Subject) -> None:
     for shape in ((7,), (6, 11), (11, 6), (3, 2, 5, 4)):
         try:
             with only_the_models_stream():
-                values = np.asarray(unit(shape, Stream(1, 2)))
+                values = np.asarray(unit(shape, RandomStream(1, 2)))
         except ConfigError:
             assert len(shape) != 2, f"a matrix, of shape {shape}, is refused"
             continue
@@ -109,9 +109,9 @@ def initial_values(subject: Subject) -> None:
         assert values.dtype == np.float32, f"{values.dtype} rather than float32"
         assert np.isfinite(values).all(), "not all values are finite"
         for other in (unit, subject.make()):
-            assert np.array_equal(other(shape, Stream(1, 2)), values), "the same seed and place give other values"
-    values = np.asarray(unit((16, 15), Stream(1, 2)))
-    seed, site = (np.asarray(unit((16, 15), stream)) for stream in (Stream(2, 2), Stream(1, 3)))
+            assert np.array_equal(other(shape, RandomStream(1, 2)), values), "the same seed and place give other values"
+    values = np.asarray(unit((16, 15), RandomStream(1, 2)))
+    seed, site = (np.asarray(unit((16, 15), stream)) for stream in (RandomStream(2, 2), RandomStream(1, 3)))
     if np.unique(values).size > 16:  # random, not one number or a pattern
         assert not np.array_equal(values, seed), "another seed gives the same values"
         assert not np.array_equal(values, site), "another weight of the model gets the same values"

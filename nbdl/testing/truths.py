@@ -30,7 +30,7 @@ from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
 from nbdl.units.elementwise import ELEMENTWISE
-from nbdl.units.random import Stream
+from nbdl.units.random import RandomStream
 
 RTOL, ATOL = 2e-5, 2e-6
 
@@ -171,7 +171,7 @@ def initializers_are_the_formula(subject: Subject) -> None:
     truth = truth_of(subject)
     unit = subject.make()
     for shape in ((40, 300), (300, 40)):
-        values = np.asarray(unit(shape, Stream(5, 6))).astype(np.float64)
+        values = np.asarray(unit(shape, RandomStream(5, 6))).astype(np.float64)
         low, high, mean, variance = truth.value(shape, **subject.arguments)
         assert low - 1e-6 <= values.min(), f"{shape}: the lowest value is {values.min():.4f}, the bound is {low:.4f}"
         assert values.max() <= high + 1e-6, f"{shape}: the highest value is {values.max():.4f}, the bound is {high:.4f}"

@@ -64,10 +64,10 @@ def fixed(name: str, values: Array, trainable: bool = True) -> Weight:
 def with_values(probe: Probe) -> Probe:
     """Give each weight its first values, as `Sequential` would."""
     from nbdl.testing.probe import SEED
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
     for site, weight in enumerate(probe.store.weights):
-        weight.value[...] = weight.initializer(weight.tensor.shape, Stream(SEED, site))
+        weight.value[...] = weight.initializer(weight.tensor.shape, RandomStream(SEED, site))
     probe.initial = probe.store.data.copy()
     return probe
 

@@ -134,7 +134,7 @@ def checks_of(parameters: Mapping[str, inspect.Parameter]) -> Checks:
     return {name: one for name, one in found.items() if one[0]}
 
 
-def checked(who: str, checks: Checks, given: Mapping[str, Any], own: bool = True) -> dict[str, Any]:
+def checked(who: str, checks: Checks, values: Mapping[str, Any], own: bool = True) -> dict[str, Any]:
     """The arguments as their annotations want them: 1 for a boolean becomes True, 3.0 for an integer 3.
 
     Args:
@@ -144,8 +144,8 @@ def checked(who: str, checks: Checks, given: Mapping[str, Any], own: bool = True
     Raises:
         ConfigError: an argument has another type: texts are no booleans, and booleans no numbers. It is named.
     """
-    values = dict(given)
-    for name, value in given.items():
+    fitted = dict(values)
+    for name, value in values.items():
         kinds, default = checks.get(name, ((), value))
         if value is default or not (own or "bool" in kinds):
             continue
@@ -154,8 +154,8 @@ def checked(who: str, checks: Checks, given: Mapping[str, Any], own: bool = True
             wanted = " or ".join(WANTED[kind] for kind in kinds)
             raise ConfigError(f"{who}: {name} is {wanted}, got {reprlib.repr(value)}")
         if own:
-            values[name] = fitting
-    return values
+            fitted[name] = fitting
+    return fitted
 
 
 def _fitting(value: Any, kinds: Sequence[str]) -> Any:

@@ -79,10 +79,10 @@ def refuse_partial(function: Any, name: str) -> None:
     if inner is None:
         raise PluginError(f"{name!r}: {function!r} is no plain Python function (def or lambda)")
     called, values = getattr(inner, "__name__", "f"), getattr(function, "keywords", None) or {}
-    given = "".join(f", {key}={value!r}" for key, value in values.items())
+    defaults = "".join(f", {key}={value!r}" for key, value in values.items())
     raise PluginError(
         f"{name!r}: {called} is given as a functools.partial, whose values compiled code cannot see; write a function "
-        f"with a default instead: def f(x{given}): return {called}(x{''.join(f', {key}={key}' for key in values)})"
+        f"with a default instead: def f(x{defaults}): return {called}(x{''.join(f', {key}={key}' for key in values)})"
     )
 
 
@@ -110,7 +110,15 @@ def kind_of_functions(functions: tuple[Scalar, ...]) -> str:
 
 
 class Made(ABCMeta):
-    """The type of classes that nbdl makes, which are in no module: pickle finds them by name."""
+    """The type of classes that nbdl makes, which are in no module: pickle makes them again by their `made_by`."""
+
+
+def _class_reduced(cls: Any) -> Any:
+    """How pickle finds a class that nbdl made; a subclass is in a module."""
+    return vars(cls)["made_by"](cls) if "made_by" in vars(cls) else cls.__qualname__
+
+
+copyreg.pickle(Made, _class_reduced)
 
 
 @functools.cache
@@ -120,6 +128,7 @@ def metric_form(loss: type[Loss]) -> type[Loss]:
     lacking = ["axis"] if "axis" in inspect.signature(loss).parameters else []
     members = {
         "positions": (*Metric.last_positions, *own, *lacking), "stands_for": loss, "__reduce__": _as_loss,
+        "made_by": lambda cls: (metric_form, (cls.stands_for,)),
         "__module__": loss.__module__, "__doc__": loss.__doc__,
     }  # fmt: skip
     return cast("type[Loss]", Made(loss.__name__, (loss,), members))
@@ -166,6 +175,7 @@ def _members(functions: tuple[Scalar, ...], own: dict[str, inspect.Parameter]) -
         "__doc__": first.__doc__ or inspect.getdoc(inspect.getmodule(first)),
         "__module__": first.__module__,
         "__reduce__": _reduced,
+        "made_by": lambda cls: (_class_of, _found_by(cls)),
         "functions": functions,
     }
 
@@ -187,16 +197,6 @@ def _found_by(cls: Any) -> tuple[str, str, tuple[Any, ...]]:
     # A derivative that nbdl made is in no module: it is made again from its function.
     functions = tuple(getattr(one, "derived_from", one) for one in cls.functions)
     return cls.kind, cls.__name__, () if installed else functions
-
-
-def _class_reduced(cls: Any) -> Any:
-    """How pickle finds a class that nbdl made; a subclass is in a module."""
-    if "stands_for" in vars(cls):
-        return metric_form, (cls.stands_for,)
-    return (_class_of, _found_by(cls)) if "functions" in vars(cls) else cls.__qualname__
-
-
-copyreg.pickle(Made, _class_reduced)
 
 
 def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:

@@ -9,7 +9,7 @@ from nbdl.units.unit import Unit
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class Initializer(Unit):
@@ -17,6 +17,6 @@ class Initializer(Unit):
 
     kind = "initializers"
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         """Values of that shape; all randomness comes from `random`, so a seed gives the same bits."""
         raise self.unwritten("__call__")

@@ -47,8 +47,8 @@ def refuse_kept(layer: Any, config: dict[str, Any]) -> None:
     Raises:
         KeptError: it does; the message says what to write in its constructor.
     """
-    given = {name: value for name, value in config.items() if _holds(value, _is_config)}
-    for name, value in given.items():
+    configs = {name: value for name, value in config.items() if _holds(value, _is_config)}
+    for name, value in configs.items():
         for attribute, kept in vars(layer).items():
             if attribute != "_arguments" and (kept is value or (_holds(kept, _is_config) and kept == value)):
                 several = isinstance(value, list)

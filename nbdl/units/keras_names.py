@@ -177,10 +177,10 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             if len(args) <= owners and not kwargs:  # such as `build()`, which each prediction calls
                 return function(*args, **kwargs)
-            given = arguments.by_name(who, order, args[owners:], kwargs)
-            if not given.keys() <= known.keys():
-                given = _without_kerass(given, known, who)
-            return function(*args[:owners], **arguments.checked(who, checks, given))  # type: ignore[arg-type]
+            named = arguments.by_name(who, order, args[owners:], kwargs)
+            if not named.keys() <= known.keys():
+                named = _without_kerass(named, known, who)
+            return function(*args[:owners], **arguments.checked(who, checks, named))  # type: ignore[arg-type]
 
         wrapper.__signature__ = placed_signature(signature, order, method, FUNCTIONS_LACK)  # type: ignore[attr-defined]
         return wrapper
@@ -188,16 +188,16 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return explained
 
 
-def _without_kerass(given: dict[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
+def _without_kerass(named: dict[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
     """Translate Keras's names of arguments, and leave out those without use here.
 
     Raises:
         TypeError: nbdl lacks an argument; the message says what to use instead.
     """
     for old, name in OLDER.items():
-        if old in given and old not in known and name in known and name not in given:
-            given[name] = given.pop(old)
-    kept = FUNCTIONS_LACK.without(given, known, who)
+        if old in named and old not in known and name in known and name not in named:
+            named[name] = named.pop(old)
+    kept = FUNCTIONS_LACK.without(named, known, who)
     for name in kept.keys() - known.keys():
         hint = f"{who}: {name}= is {FUNCTIONS_LACK.hint(name)}" if FUNCTIONS_LACK.hint(name) else ""
         raise TypeError(hint or f"{who} has no argument {name!r}.{did_you_mean(name, known)}")

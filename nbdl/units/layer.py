@@ -49,6 +49,17 @@ class Layer(Unit, Weighted):
         activity_regularizer: name or unit: a penalty on the outputs, its mean over the rows is added to the loss.
 
     Nothing per call is kept on `self`, so a layer may be used twice.
+
+    Class attributes, by which a layer says more about itself; a constructor may set them too:
+        output_range: the least and the largest output without the activation; None where that is not known.
+        input_limit: of a layer whose inputs are integers from 0 on: what they are below. Others are refused.
+        rescales: whether it brings inputs of any size to a scale of its own, so that nobody need scale them.
+        moves_only: whether it passes its inputs on as they are, under another shape or order.
+        compares_features: whether its outputs follow only from how a row's features compare, so that one alone says
+            nothing.
+        zeroes: whether it sets some of its inputs to 0 while training.
+        activates_only: whether it does nothing but apply its activation, so that it may stand for one.
+        declares_input: whether it only tells a model the shape of its inputs.
     """
 
     kind = "layers"
@@ -75,14 +86,14 @@ class Layer(Unit, Weighted):
     feature_names: tuple[str, ...] | None = None  # of the columns that it took statistics of
     trainable: bool = True
     activity_regularizer: Regularizer | None = None
-    input_limit: int | None = None  # of a layer whose inputs are integers: they are from 0 to below this
-    output_range: ClassVar[tuple[float, float] | None] = None  # without an activation, where that is known
-    rescales: ClassVar[bool] = False  # whether it brings inputs of any size to a scale of its own
-    moves_only: ClassVar[bool] = False  # whether it passes its inputs on as they are, under another shape or order
-    compares_features: ClassVar[bool] = False  # whether only how a row's features compare tells in its outputs
-    zeroes: bool = False  # whether it sets some of its inputs to 0 while training
-    activates_only: ClassVar[bool] = False  # whether it does nothing but apply its activation
-    declares_input: ClassVar[bool] = False  # whether it only tells a model the shape of its inputs
+    input_limit: int | None = None
+    output_range: ClassVar[tuple[float, float] | None] = None
+    rescales: ClassVar[bool] = False
+    moves_only: ClassVar[bool] = False
+    compares_features: ClassVar[bool] = False
+    zeroes: bool = False
+    activates_only: ClassVar[bool] = False
+    declares_input: ClassVar[bool] = False
     _network: weakref.ref[Any] | None = None  # the network that this layer belongs to, once it is built
     _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
     _output_shape: Shape | None = None  # of one row, once it is built
@@ -154,8 +165,8 @@ class Layer(Unit, Weighted):
         if "batch_input_shape" in arguments:
             if "input_shape" in arguments or "input_dim" in arguments:
                 raise TypeError(f"{cls.__name__}: give only one of input_shape, input_dim and batch_input_shape")
-            given = arguments.pop("batch_input_shape")
-            arguments["input_shape"] = without_rows(given, f"{cls.__name__}'s batch_input_shape")
+            batch_shape = arguments.pop("batch_input_shape")
+            arguments["input_shape"] = without_rows(batch_shape, f"{cls.__name__}'s batch_input_shape")
         return arguments
 
     def unit(self, kind: str, given: Any) -> Any:
@@ -163,7 +174,7 @@ class Layer(Unit, Weighted):
 
         An activation may also be a layer that only applies one, a scalar function f, or a pair (f, df).
         """
-        made = given
+        made: Any = given
         if kind == Activation.kind:
             made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
         made = registry.make(kind, made, type(self).__name__)
@@ -181,18 +192,18 @@ class Layer(Unit, Weighted):
             "model as the next layer"
         )
 
-    def _own_activation(self, given: Any) -> Any:
+    def _own_activation(self, value: Any) -> Any:
         who = type(self).__name__
-        if isinstance(given, int) and not isinstance(given, bool):
-            first = next(iter(self.arguments.values()), given)
+        if isinstance(value, int) and not isinstance(value, bool):
+            first = next(iter(self.arguments.values()), value)
             raise ConfigError(
-                f"{who}: an activation is a name or a unit, got {given!r}; sizes in the order of oldest Keras, inputs "
-                f"before outputs, are written {who}({given}, input_dim={first!r})"
+                f"{who}: an activation is a name or a unit, got {value!r}; sizes in the order of oldest Keras, inputs "
+                f"before outputs, are written {who}({value}, input_dim={first!r})"
             )
-        if _is_functions(given):
+        if _is_functions(value):
             package = type(self).__module__.partition(".")[0].replace("__main__", "nbdl")
-            return own_activation(given, f"{who}'s activation", package)
-        return given
+            return own_activation(value, f"{who}'s activation", package)
+        return value
 
     @property
     def given_shape(self) -> Shape | None:
@@ -280,9 +291,9 @@ class Layer(Unit, Weighted):
         return config
 
 
-def _is_functions(given: Any) -> bool:
+def _is_functions(value: Any) -> bool:
     """Whether it is a function, one that Numba has compiled, or several."""
-    return isinstance(given, tuple | list) or inspect.isfunction(getattr(given, "py_func", given))
+    return isinstance(value, tuple | list) or inspect.isfunction(getattr(value, "py_func", value))
 
 
 def _is_size(size: Any) -> bool:

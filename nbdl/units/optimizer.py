@@ -223,7 +223,8 @@ class Optimizer(Unit):
         Raises:
             ConfigError: the rule has a slot of the same name, or there are more than one step can write.
         """
-        common = [ACCUMULATED] * bool(self.gradient_accumulation_steps) + [AVERAGE] * bool(self.use_ema)
+        needed = {ACCUMULATED: self.gradient_accumulation_steps, AVERAGE: self.use_ema}
+        common = [slot for slot, wanted in needed.items() if wanted]
         names = (*self.used_slots(), *common)
         if len(names) >= OUTPUTS:
             raise ConfigError(
@@ -271,10 +272,10 @@ class Optimizer(Unit):
 
     def _own_scalars(self, step: Any) -> dict[str, Any]:
         """What `per_step` returns, if that is numbers by name."""
-        given: Any = self.per_step(step)
-        if not isinstance(given, Mapping):
-            raise ConfigError(f"{type(self).__name__}: per_step returns a dict of numbers by name, got {given!r}")
-        for name, value in given.items():
+        values: Any = self.per_step(step)
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{type(self).__name__}: per_step returns a dict of numbers by name, got {values!r}")
+        for name, value in values.items():
             if (
                 not isinstance(name, str)
                 or not (hasattr(value, "__float__") or hasattr(value, "__len__"))
@@ -283,7 +284,7 @@ class Optimizer(Unit):
                 raise ConfigError(
                     f"{type(self).__name__}: per_step returns a dict of numbers by name; {name!r} is {value!r}"
                 )
-        return dict(given)
+        return dict(values)
 
     def shrinkage(self, weight: Weight) -> str:
         """Which scalar says by how much weight decay shrinks a weight; "" if it does not."""
@@ -310,8 +311,8 @@ class Optimizer(Unit):
             var_list: weights, as `model.weights` holds them.
             var_names: regular expressions, found anywhere in a weight's name: `["bias"]`.
         """
-        given = [f"^{re.escape(weight.name)}$" for weight in var_list or ()]
-        self.undecayed = (*given, *(var_names or ()))
+        exact = [f"^{re.escape(weight.name)}$" for weight in var_list or ()]
+        self.undecayed = (*exact, *(var_names or ()))
 
     # -- config -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What initializers are given: a stream of random numbers that is a function of seed and place alone."""
+"""RandomStream: the random numbers that initializers draw from, which follow from seed and site alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbdl.engine.store import Weight
 
 
-class Stream:
+class RandomStream:
     """The random numbers of one weight: the same seed and site give the same bits on any machine.
 
     Args:
@@ -23,7 +23,8 @@ class Stream:
     """
 
     def __init__(self, seed: int, site: int) -> None:
-        self.seed, self.site = seed, site
+        self.seed = seed
+        self.site = site
 
     def uniform(self, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
         """Uniform in [low, high)."""
@@ -44,16 +45,16 @@ class Stream:
         return truncated_normal_array(shape, mean, deviation, self.seed, self.site)
 
 
-def first_values(weight: Weight, random: Stream) -> Any:
-    """What a weight's initializer gives.
+def first_values(weight: Weight, random: RandomStream) -> Any:
+    """Draw the first values of a weight from its initializer.
 
     Raises:
-        ConfigError: it is no array of numbers of the weight's shape.
+        ConfigError: the initializer returns something else than numbers of the weight's shape.
     """
     import numpy as np
 
-    shape, given = weight.tensor.shape, weight.initializer(weight.tensor.shape, random)
-    values = np.asarray(given)
+    shape = weight.tensor.shape
+    values = np.asarray(weight.initializer(shape, random))
     if values.shape != shape or not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
         name = getattr(weight.initializer, "unit_name", "") or type(weight.initializer).__name__
         raise ConfigError(

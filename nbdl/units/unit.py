@@ -117,10 +117,10 @@ class Unit:
 
         Units within become `{"name": ..., "config": ...}`.
         """
-        given = self.arguments
-        config = {name: serialize(value) for name, value in given.items()}
+        remembered = self.arguments
+        config = {name: serialize(value) for name, value in remembered.items()}
         for name, value in defaults_of(type(self)).items():
-            if name not in given and _is_plain(value):
+            if name not in remembered and _is_plain(value):
                 config[name] = self.name if name == "name" else serialize(value)
         return config
 

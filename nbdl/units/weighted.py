@@ -74,10 +74,11 @@ class Weighted:
         Raises:
             ConfigError: the weights do not exist yet, or the number of arrays or a shape differs.
         """
-        own, given = self.existing_weights(), list(weights)
-        if len(given) != len(own):
-            raise ConfigError(f"{self._shown()} has {len(own)} weights, {len(given)} were given")
-        arrays = [weight.checked(array) for weight, array in zip(own, given, strict=True)]
+        own = self.existing_weights()
+        values = list(weights)
+        if len(values) != len(own):
+            raise ConfigError(f"{self._shown()} has {len(own)} weights, {len(values)} were given")
+        arrays = [weight.checked(array) for weight, array in zip(own, values, strict=True)]
         for weight, array in zip(own, arrays, strict=True):
             weight.value[...] = array
 

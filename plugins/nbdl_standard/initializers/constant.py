@@ -9,7 +9,7 @@ from nbdl import Initializer, hookimpl
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class Constant(Initializer):
@@ -29,7 +29,7 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = float(value)
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         import numpy as np
 
         return np.full(shape, self.value, np.float32)

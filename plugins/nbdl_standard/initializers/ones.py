@@ -9,7 +9,7 @@ from nbdl import Initializer, hookimpl
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class Ones(Initializer):
@@ -23,7 +23,7 @@ class Ones(Initializer):
     Ones()
     """
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         import numpy as np
 
         return np.ones(shape, np.float32)

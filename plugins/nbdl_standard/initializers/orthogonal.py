@@ -11,7 +11,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class Orthogonal(Initializer):
@@ -41,7 +41,7 @@ class Orthogonal(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = float(gain)
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         import numpy as np
 
         if len(shape) < 2:

@@ -10,7 +10,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class RandomUniform(Initializer):
@@ -38,7 +38,7 @@ class RandomUniform(Initializer):
             raise ConfigError(f"RandomUniform: minval is at most maxval, got {minval!r} and {maxval!r}")
         self.minval, self.maxval = float(minval), float(maxval)
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         return random.uniform(shape, self.minval, self.maxval)
 
 

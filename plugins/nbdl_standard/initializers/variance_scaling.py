@@ -13,7 +13,7 @@ from nbdl.units.random import fans
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
@@ -60,7 +60,7 @@ class VarianceScaling(Initializer):
                 )
         self.scale, self.mode, self.distribution = float(scale), mode, distribution
 
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         n = max({"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[self.mode], 1.0)
         if self.distribution == "uniform":

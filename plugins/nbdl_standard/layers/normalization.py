@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Shape
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 ROWS = 4096  # of the data, looked at together in float64
 
@@ -46,7 +46,7 @@ class Known(Initializer):
     def __init__(self, values: Any) -> None:
         self.values = values
 
-    def __call__(self, shape: Shape, random: Stream) -> np.ndarray:
+    def __call__(self, shape: Shape, random: RandomStream) -> np.ndarray:
         import numpy as np
 
         return np.broadcast_to(np.asarray(self.values, np.float32), shape)

@@ -37,8 +37,8 @@ def numbers(name: str, settings: dict[str, Any]) -> Any:
         made = getattr(side.initializers, name)(**settings)
         if side.name != "nbdl":
             return np.asarray(made(DRAWS))
-        from nbdl.units.random import Stream
+        from nbdl.units.random import RandomStream
 
-        return np.asarray(made(DRAWS, Stream(1, 0)))
+        return np.asarray(made(DRAWS, RandomStream(1, 0)))
 
     return draw

@@ -10,7 +10,7 @@ from nbdl.units.random import fans
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import Stream
+    from nbdl.units.random import RandomStream
 
 
 class MyUnit(Initializer):
@@ -28,7 +28,7 @@ class MyUnit(Initializer):
         self.gain = float(gain)
 
     # Your values: float32 of that shape. Draw from `random` alone, so that a seed gives the same bits.
-    def __call__(self, shape: tuple[int, ...], random: Stream) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         limit = self.gain / fans(shape)[0] ** 0.5
         return random.uniform(shape, -limit, limit)
 

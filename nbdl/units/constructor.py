@@ -57,13 +57,13 @@ class Constructor:
         parameters = self.signature.parameters
         self.known = dict([*parameters.items()][1:])
         self.plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in parameters.values())
+        order = arguments.own_positions(self.signature, True)
         self.positions = cls.__dict__.get("positions")
         if self.positions is None:
-            first = arguments.own_positions(self.signature, True)
             after = (name for name in cls.last_positions if name in parameters or name in missing.ignored)
-            self.positions = tuple(dict.fromkeys((*first, *after)))
+            self.positions = tuple(dict.fromkeys((*order, *after)))
         self.shown = self.signature
-        if self.plain:
+        if self.plain and [*self.positions] != order:
             self.shown = placed_signature(self.signature, self.positions, True, missing)
         self._required = {name for name, one in self.known.items() if one.default is one.empty}
         # **options may be meant to take what is ignored whatever its value.
@@ -142,6 +142,8 @@ def _with_common(
         for name, (annotation, default) in common.items()
         if name not in own.parameters
     }
+    if not added:
+        return own, {}
     variable = [one for one in own.parameters.values() if one.kind is inspect.Parameter.VAR_KEYWORD]
     fixed = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     signature = own.replace(parameters=[*fixed, *added.values(), *variable])

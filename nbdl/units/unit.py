@@ -64,8 +64,9 @@ class Unit:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.ranges = inherited(cls, "ranges")
-        cls.missing = Missing(inherited(cls, "ignored"), inherited(cls, "instead"))
+        if len(cls.__bases__) > 1 or not cls.__dict__.keys().isdisjoint(("ignored", "instead", "ranges")):
+            cls.missing = Missing(inherited(cls, "ignored"), inherited(cls, "instead"))
+            cls.ranges = inherited(cls, "ranges")
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
         elif cls.kind in BASES:

@@ -162,10 +162,10 @@ def arguments_of_units() -> set[str]:
     of_kinds: set[str] = set()
     for base in {base_of(entry.kind) for entry in units}:
         of_kinds |= {*dir(base), *base.common, *base.last_positions, *base.ranges}
-        of_kinds |= {*base.missing.ignored, *base.missing.instead, *base.renamed, *base.renamed.values()}
+        of_kinds |= {*base._missing.ignored, *base._missing.instead, *base.renamed, *base.renamed.values()}
     found: set[str] = set()
     for target in (entry.target for entry in units):
-        found |= {*parameters_of(target), *target.missing.ignored, *target.missing.instead}
+        found |= {*parameters_of(target), *target._missing.ignored, *target._missing.instead}
         found |= {*target.renamed, *target.ranges}
     return found - of_kinds
 

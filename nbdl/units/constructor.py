@@ -12,29 +12,32 @@ from nbdl.units import arguments
 from nbdl.units.keras_names import placed_signature
 
 Init = Callable[..., None]
+Common = Mapping[str, tuple[str, Any]]  # annotation and default of each argument
 
 
-def remembering(cls: Any, init: Init) -> Init:
+def remembering(cls: Any, init: Init, common: Common) -> Init:
     """Wrap a unit's constructor: translate older spellings, name unknown arguments, check and remember the rest.
 
-    The wrapper takes the arguments of `cls.common` too, by keyword.
+    Args:
+        common: the arguments that every unit of the kind takes by keyword.
     """
-    constructor = Constructor(cls, init)
+    constructor = Constructor(cls, init, common)
 
     @functools.wraps(init)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_arguments" in self.__dict__:  # called by a subclass's constructor
-            common = {name: kwargs.pop(name) for name in constructor.common if name in kwargs}
+            shared = {name: kwargs.pop(name) for name in constructor.common if name in kwargs}
             init(self, *args, **kwargs)
-            if common:
-                self._set_common(**common)
+            if shared:
+                self._set_common(**shared)
         else:
             constructor.make(self, args, kwargs)
 
     shown = constructor.shown
     wrapper.__signature__ = shown  # type: ignore[attr-defined]
     wrapper.parameters = dict([*shown.parameters.items()][1:])  # type: ignore[attr-defined]
-    wrapper.lacking = frozenset(shown.parameters) - frozenset(constructor.signature.parameters)  # type: ignore[attr-defined]
+    absent = [name for name in shown.parameters if name not in constructor.signature.parameters]
+    wrapper.lacking = {name: cls._missing.instead.get(name, "not there") for name in absent}  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -50,10 +53,10 @@ class Constructor:
         plain: whether it takes all arguments by name: no *args, **kwargs or arguments by position alone.
     """
 
-    def __init__(self, cls: Any, init: Init) -> None:
-        missing = cls.missing
+    def __init__(self, cls: Any, init: Init, common: Common) -> None:
+        missing = cls._missing
         self.init = init
-        self.signature, self.common = _with_common(inspect.signature(init), cls.common)
+        self.signature, self.common = _with_common(inspect.signature(init), common)
         parameters = self.signature.parameters
         self.known = dict([*parameters.items()][1:])
         self.plain = all(one.kind in (arguments.ANYWHERE, arguments.KEYWORD) for one in parameters.values())
@@ -110,7 +113,7 @@ class Constructor:
             kwargs = arguments.by_name(cls.__name__, self.positions, args, kwargs)
         kwargs = cls.modern(kwargs)
         if not kwargs.keys() <= self.known.keys():
-            kwargs = cls.missing.without(kwargs, self._passed_on, cls.__name__)
+            kwargs = cls._missing.without(kwargs, self._passed_on, cls.__name__)
         for name in cls.none_means_default:
             if name in kwargs and kwargs[name] is None:
                 del kwargs[name]
@@ -126,16 +129,14 @@ class Constructor:
             bound = self.signature.bind(unit, *(() if self.plain else args), **kwargs)
         except TypeError as error:
             unknown = next((name for name in kwargs if name not in self.known), "")
-            instead = type(unit).missing.hint(unknown)
+            instead = type(unit)._missing.hint(unknown)
             hint = f" {unknown}= is {instead}." if instead else did_you_mean(unknown, self.known)
             takes = ", ".join(self.known) or "none"
             raise TypeError(f"{type(unit).__name__}: {error}.{hint} Its arguments are: {takes}") from None
         return dict([*bound.arguments.items()][1:]), bound
 
 
-def _with_common(
-    own: inspect.Signature, common: Mapping[str, tuple[str, Any]]
-) -> tuple[inspect.Signature, dict[str, Any]]:
+def _with_common(own: inspect.Signature, common: Common) -> tuple[inspect.Signature, dict[str, Any]]:
     """A constructor's signature with the common arguments that it lacks; the defaults of these."""
     added = {
         name: inspect.Parameter(name, arguments.KEYWORD, default=default, annotation=annotation)
@@ -179,9 +180,9 @@ def parameters_of(unit: type) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(unit).parameters if found is None else cast("Mapping[str, inspect.Parameter]", found)
 
 
-def lacking(unit: type) -> frozenset[str]:
-    """The arguments of Keras's that a unit names for their places alone."""
-    return getattr(inspect.getattr_static(unit, "__init__"), "lacking", frozenset())
+def lacking(unit: Any) -> Mapping[str, str]:
+    """The arguments of Keras's that a unit names for their places alone, and what to do instead of giving them."""
+    return getattr(inspect.getattr_static(unit, "__init__"), "lacking", {})
 
 
 def defaults_of(unit: type) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def unknown_attribute(owner: Any, name: str) -> Any:
     """What `__getattr__` does: raise an error that says what to use instead, if Keras has that attribute."""
     if hasattr(type(owner), name):  # a property that failed with an AttributeError of its own: raise that
         return object.__getattribute__(owner, name)
-    known = {**ATTRIBUTES, **getattr(type(owner), "missing", FUNCTIONS_LACK).instead}
+    known = {**ATTRIBUTES, **getattr(type(owner), "_missing", FUNCTIONS_LACK).instead}
     hint = f"; {name} is {known[name]}" if name in known else ""
     if name in (uncalled := UNCALLED.get(getattr(type(owner), "kind", "models"), {})):
         hint = f"; {uncalled[name]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.errors import ConfigError
 from nbdl.units.arguments import Range
-from nbdl.units.constructor import defaults_of, inherited, lacking, remembering
+from nbdl.units.constructor import defaults_of, inherited, lacking, parameters_of, remembering
 from nbdl.units.keras_names import ALL_LACK, Missing, translate, unknown_attribute
 from nbdl.units.overrides import refuse_uncalled
 
@@ -33,7 +33,6 @@ class Unit:
             any value. Those of base classes hold too.
         instead: what to do where such an argument has another value, or is asked for as an attribute:
             `{"renorm": "not there: ..."}`. Those of base classes hold too.
-        missing: both, with those of base classes.
         ranges: what numbers an argument may be, e.g. `{"rho": Range(0.0, 1.0)}`; those of base classes hold too. It is
             checked after the constructor, of the attribute of that name if there is one.
         positions: the order of the arguments that may be given by position, where it is not the constructor's. It may
@@ -52,7 +51,7 @@ class Unit:
     none_means_default: ClassVar[tuple[str, ...]] = ()
     ignored: ClassVar[Mapping[str, tuple[Any, ...]]] = ALL_LACK.ignored
     instead: ClassVar[Mapping[str, str]] = ALL_LACK.instead
-    missing: ClassVar[Missing] = ALL_LACK
+    _missing: ClassVar[Missing] = ALL_LACK  # `ignored` and `instead`, with those of base classes
     ranges: ClassVar[Mapping[str, Range]] = {}
     name: str
     _arguments: dict[str, Any]
@@ -65,7 +64,7 @@ class Unit:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if len(cls.__bases__) > 1 or not cls.__dict__.keys().isdisjoint(("ignored", "instead", "ranges")):
-            cls.missing = Missing(inherited(cls, "ignored"), inherited(cls, "instead"))
+            cls._missing = Missing(inherited(cls, "ignored"), inherited(cls, "instead"))
             cls.ranges = inherited(cls, "ranges")
         if cls.kind and Unit in cls.__bases__:
             BASES.setdefault(cls.kind, cls)
@@ -73,7 +72,7 @@ class Unit:
             refuse_uncalled(cls.kind, cls, BASES[cls.kind])
         if "__init__" in cls.__dict__ or "positions" in cls.__dict__:
             init = cls.__dict__.get("__init__") or inspect.getattr_static(cls.__init__, "__wrapped__")
-            cls.__init__ = remembering(cls, init)  # type: ignore[method-assign]
+            cls.__init__ = remembering(cls, init, BASES.get(cls.kind, cls).common)  # type: ignore[method-assign]
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 
@@ -87,7 +86,7 @@ class Unit:
                 if name in known:
                     return known[name]
                 if name in lacking(type(self)):
-                    return type(self).missing.ignored[name][0]
+                    return parameters_of(type(self))[name].default
             return unknown_attribute(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:

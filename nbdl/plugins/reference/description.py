@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from nbdl.plugins.options import OPTIONS
 from nbdl.plugins.reference.docstrings import Docstring, parse
 from nbdl.units.constructor import lacking
-from nbdl.units.unit import Unit
 
 if TYPE_CHECKING:
     import click
@@ -248,15 +247,14 @@ def _explained(target: Any, doc: Docstring) -> Iterator[Argument]:
     bases = target.__mro__[1:] if isinstance(target, type) else ()
     inherited = [parse(one.__doc__) for one in bases if one is not object and one.__doc__]
     own = own_arguments(target)
-    absent = lacking(target) if isinstance(target, type) and issubclass(target, Unit) else ()
-    without_use = {name: f"Keras's, for its place: {target.missing.instead.get(name, 'not there')}." for name in absent}
+    without_use = {name: f"Keras's, for its place: {instead}." for name, instead in lacking(target).items()}
     for argument in arguments_of(target):
         name = argument.name.lstrip("*")
         yield replace(
             argument,
             annotation=argument.annotation or doc.types.get(name, ""),
             text=next((text for one in (doc, *inherited) if (text := one.text_of(name))), without_use.get(name, "")),
-            common=name not in own and name not in absent,
+            common=name not in own and name not in without_use,
         )
 
 

@@ -25,7 +25,7 @@ from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
 from nbdl.plugins.discovery import GROUP, is_deadlock
 from nbdl.plugins.options import deprecated_option, malformed_option, unknown_option
 from nbdl.units.catalogue import Catalogue
-from nbdl.units.elementwise import ELEMENTWISE, elementwise
+from nbdl.units.elementwise import ELEMENTWISE, elementwise, refuse_uncompilable
 from nbdl.units.entry import SESSION, Broken, Entry, Owner, normalise, singular
 from nbdl.units.loss import Loss
 from nbdl.units.metric import Metric
@@ -47,9 +47,6 @@ UNIT_KINDS = {
     "metrics": "nbdl.units.metric",
     "callbacks": "nbdl.units.callback",
 }
-
-
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def base_of(kind: str) -> type[Unit]:
@@ -399,32 +396,32 @@ def _refuse_unknown_hooks(callers: list[Any]) -> None:
 
 
 def target_of(kind: str, name: str, parts: tuple[Any, ...]) -> Any:
-    """What is registered, checked: a unit's class, a function, or for commands "module:object".
+    """Check what is registered and return it: a unit's class, a function, or for commands "module:object".
 
     Raises:
         PluginError: it is not what the kind takes.
     """
-    first, base = parts[0], base_of(kind) if kind in UNIT_KINDS else None
-    if base is None:
-        is_command = isinstance(first, str) and ":" in first
-        if kind == "commands" and not is_command:
-            raise PluginError(f'{name!r}: a command is given as "module:object", got {first!r}')
-        if kind != "commands" and not callable(first):
-            raise PluginError(f"{name!r}: {kind} are functions, got {first!r}")
+    first = parts[0]
+    if kind not in UNIT_KINDS:
+        _check_function(kind, name, first)
         return first
+    base = base_of(kind)
     if isinstance(first, type) and issubclass(first, base):
         if base.__module__ == first.__module__ and kind in first.__dict__.get("kind", ""):
             raise PluginError(f"{name!r}: nbdl.{base.__name__} is what {kind} are derived from, and none itself")
         return first
-    if kind in ELEMENTWISE and not isinstance(first, type):
-        for part in parts:
-            function = getattr(part, "py_func", part)
-            if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-                raise PluginError(f"{name!r}: {part!r} is no function written in Python, which could be compiled")
-            if any(p.kind not in POSITIONAL for p in inspect.signature(function).parameters.values()):
-                raise PluginError(f"{name!r}: compiled functions have no arguments by name only, `*` or `**`: {part!r}")
-        return elementwise(kind, name, parts)
-    raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
+    if kind not in ELEMENTWISE or isinstance(first, type):
+        raise PluginError(f"{name!r}: {kind} are subclasses of nbdl.{base.__name__}, got {first!r}")
+    for part in parts:
+        refuse_uncompilable(part, name)
+    return elementwise(kind, name, parts)
+
+
+def _check_function(kind: str, name: str, target: Any) -> None:
+    if kind != "commands" and not callable(target):
+        raise PluginError(f"{name!r}: {kind} are functions, got {target!r}")
+    if kind == "commands" and not (isinstance(target, str) and ":" in target):
+        raise PluginError(f'{name!r}: a command is given as "module:object", got {target!r}')
 
 
 def marked(entry: Entry) -> Callable[[], None]:

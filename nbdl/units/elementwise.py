@@ -67,6 +67,20 @@ def unregistered(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Un
     return made
 
 
+def refuse_uncompilable(function: Any, name: str) -> None:
+    """Refuse what no compiler can read, and arguments that compiled code cannot take.
+
+    Raises:
+        PluginError: it is no function written in Python, or has arguments by name only.
+    """
+    plain = getattr(function, "py_func", function)
+    if not inspect.isfunction(plain) or inspect.iscoroutinefunction(plain):
+        raise PluginError(f"{name!r}: {function!r} is no function written in Python, which could be compiled")
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(one.kind not in by_position for one in inspect.signature(plain).parameters.values()):
+        raise PluginError(f"{name!r}: compiled functions have no arguments by name only, `*` or `**`: {function!r}")
+
+
 def refuse_partial(function: Any, name: str) -> None:
     """Refuse what is called as a function but is none: its code cannot be read.
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from nbdl import Activation, Layer, Loss, Sequential, elementwise_pair, losses
 from nbdl.activations import Relu
 from nbdl.cli.app import app
-from nbdl.errors import CannotLearnWarning, DivergenceError
+from nbdl.errors import CannotLearnWarning, ConfigError, DataError, DivergenceError
 from nbdl.layers import Activation as ActivationLayer
 from nbdl.layers import (
     Dense,
@@ -155,6 +155,65 @@ def test_units_of_third_parties_say_what_they_give_and_take() -> None:
         Sequential([Dense(1, input_dim=2), Bounded()]).compile("sgd", Odds())
     assert Activation().output_range is None
     assert Dense(1).output_range == (-math.inf, math.inf)
+
+
+class Passing(Layer):
+    """A third party's layer that gives what it takes; what it says of itself is set by each test."""
+
+    def forward(self, r: Any, x: Any) -> tuple[Any, Any]:
+        return x, None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return dy
+
+
+def saying(**traits: Any) -> Layer:
+    layer: Layer = type("Passing", (Passing,), traits)()
+    return layer
+
+
+def test_a_layer_of_integers_says_their_limit() -> None:
+    model = Sequential([saying(moves_only=True), saying(input_limit=5), Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit([[0], [4]], [0, 1], verbose=0)
+    with pytest.raises(DataError, match="the first layer takes integers from 0 to 4"):
+        model.fit([[0], [5]], [0, 1], verbose=0)
+    with pytest.raises(ConfigError, match="takes integers, which a layer before it does not give"):
+        Sequential([saying(), saying(input_limit=5)]).build(1)
+
+
+@pytest.mark.parametrize("rescales", [True, False])
+def test_a_layer_says_that_it_rescales_its_inputs(rescales: bool) -> None:
+    model = Sequential([saying(moves_only=True), saying(rescales=rescales), Dense(1)])
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        model.predict(np.linspace(0, 255, 32).astype(np.uint8).reshape(2, 16), verbose=0)
+    assert any("pixels that are not scaled" in str(one.message) for one in seen) is not rescales
+
+
+@pytest.mark.parametrize(
+    ("traits", "words"),
+    [
+        ({"compares_features": True}, "compares the features of a row with one another"),
+        ({"zeroes": True}, "sets some of the outputs to 0 while training"),
+        ({"moves_only": True}, "the outputs of Dense 'd' lie between -inf and inf"),
+    ],
+)
+def test_a_third_partys_layer_is_warned_of_by_what_it_says(traits: dict[str, Any], words: str) -> None:
+    with pytest.warns(CannotLearnWarning, match=words):
+        Sequential([Dense(1, input_dim=2, name="d"), saying(**traits)]).compile("sgd", "binary_crossentropy")
+
+
+def test_a_layer_may_stand_for_an_activation_or_an_input() -> None:
+    layer = saying(activates_only=True)
+    layer.activation = Relu()
+    assert Dense(1, activation=layer).activation is layer.activation
+    with pytest.raises(ConfigError, match="does more than apply an activation"):
+        Dense(1, activation=saying())
+    entrance = saying(declares_input=True)
+    entrance.set_input_shape(3)
+    assert Sequential([entrance, Dense(1)]).input_shape == (3,)
 
 
 @pytest.mark.parametrize(

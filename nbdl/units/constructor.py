@@ -56,6 +56,7 @@ class Constructor:
     def __init__(self, cls: Any, init: Init, common: Common) -> None:
         missing = cls._missing
         self.init = init
+        self._takes_common = bool(common)
         self.signature, self.common = _with_common(inspect.signature(init), common)
         parameters = self.signature.parameters
         self.known = dict([*parameters.items()][1:])
@@ -92,7 +93,7 @@ class Constructor:
         else:
             own.arguments = {next(iter(self.signature.parameters)): unit, **bound}
             self.init(*own.args, **own.kwargs)
-        if self.common:
+        if self._takes_common:
             # What a constructor hands to that of its base class is set by now.
             unit._set_common(
                 **{

@@ -38,7 +38,7 @@ class Activation(Unit):
         raise self.unwritten("backward")
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one row of y, given that of one row of x: the same, for nearly all.
+        """Return the shape of one row of y, given that of one row of x. For nearly all it is the same.
 
         Raises:
             ConfigError: x cannot have that shape.

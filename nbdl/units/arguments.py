@@ -1,4 +1,4 @@
-"""What arguments may be: the check by annotation, and the order in which they are given by position.
+"""Checks of arguments by annotation and range, and their order by position.
 
 A unit's constructor takes its own arguments in Keras's order. Where Keras has an argument in between that nbdl lacks,
 `positions` names it, so that those after it keep their places.
@@ -58,7 +58,7 @@ class Range:
         return fitting and not isinstance(value, bool) and self.low <= float(value) <= self.high
 
     def error(self, who: str, name: str, value: Any) -> ConfigError:
-        """The error of a value that does not fit."""
+        """Make the error of a value that does not fit."""
         wanted = self.wanted or f"lies between {self.low:g} and {self.high:g}"
         return ConfigError(f"{who}: {name} {wanted}, got {value!r}")
 
@@ -90,7 +90,7 @@ def is_number(value: Any) -> bool:
 
 
 def truth(value: Any) -> bool | None:
-    """True or False of a boolean, or of an integer 0 or 1, which stands for one in older scripts; None of all else."""
+    """Return True or False for a boolean or an integer 0 or 1, as older scripts write it; None for all else."""
     if is_bool(value) or (CHECKS["int"](value) and value in (0, 1)):
         return bool(value)
     return None
@@ -116,9 +116,9 @@ def is_sequence(value: Any, kind: str) -> bool:
 
 
 def kinds_of(parameter: inspect.Parameter) -> list[str]:
-    """The plain types that an argument may have, by its annotation, or without one by a default of True or False.
+    """Find the plain types that an argument may have, from its annotation or from a default of True or False.
 
-    None of them: it may be anything.
+    An empty list: it may be anything.
     """
     annotation = parameter.annotation
     if annotation is parameter.empty:
@@ -129,13 +129,13 @@ def kinds_of(parameter: inspect.Parameter) -> list[str]:
 
 
 def checks_of(parameters: Mapping[str, inspect.Parameter]) -> Checks:
-    """What `checked` looks at: read once for each function, since that takes longer than the check itself."""
+    """Read what `checked` looks at, once for each function: reading takes longer than the check itself."""
     found = {name: (kinds_of(one), one.default) for name, one in parameters.items() if one.kind not in VARIABLE}
     return {name: one for name, one in found.items() if one[0]}
 
 
 def checked(who: str, checks: Checks, values: Mapping[str, Any], own: bool = True) -> dict[str, Any]:
-    """The arguments as their annotations want them: 1 for a boolean becomes True, 3.0 for an integer 3.
+    """Check arguments by their annotations and fit them: 1 for a boolean becomes True, 3.0 for an integer 3.
 
     Args:
         own: whether the function is nbdl's. Of others only booleans are checked, and nothing is changed: an annotation
@@ -159,7 +159,7 @@ def checked(who: str, checks: Checks, values: Mapping[str, Any], own: bool = Tru
 
 
 def _fitting(value: Any, kinds: Sequence[str]) -> Any:
-    """The value as one of these kinds, where it stands for one; else as it is."""
+    """Convert a value that stands for one of these kinds; return others as they are."""
     if "bool" in kinds and (is_bool(value) or not {"int", "float"} & {*kinds}):
         found = truth(value)
         return value if found is None else found
@@ -170,11 +170,11 @@ def _fitting(value: Any, kinds: Sequence[str]) -> Any:
 def ordered(
     signature: inspect.Signature, positions: Sequence[str], lacking: Mapping[str, Any], method: bool
 ) -> inspect.Signature:
-    """A signature whose arguments are given by position in this order; all others by name.
+    """Make a signature that takes arguments by position in this order, and all others by name.
 
     Args:
-        positions: names of arguments, of those too that there are not.
-        lacking: the defaults of the latter.
+        positions: names of arguments, also of some that the signature lacks.
+        lacking: the defaults of these.
         method: whether the first parameter is the object.
     """
     known = signature.parameters
@@ -191,18 +191,18 @@ def ordered(
 
 
 def is_method(function: Callable[..., Any]) -> bool:
-    """Whether a function stands in a class, so that its first parameter is the object, whatever its name."""
+    """Whether a function is defined in a class, so that its first parameter is the object."""
     return "." in function.__qualname__.rpartition("<locals>.")[2]
 
 
 def own_positions(signature: inspect.Signature, method: bool) -> list[str]:
-    """The arguments that a function takes by position, without the object of a method."""
+    """List the arguments that a function takes by position, without the object of a method."""
     parameters = [*signature.parameters.values()][1 if method else 0 :]
     return [one.name for one in parameters if one.kind is ANYWHERE]
 
 
 def by_name(who: str, positions: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments by name.
+    """Name the arguments that are given by position.
 
     Raises:
         TypeError: there are too many by position, or one is given twice.

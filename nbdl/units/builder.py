@@ -22,7 +22,7 @@ class Builder:
     def weight(
         self, name: str, shape: Shape, initializer: Any, regularizer: Any = None, constraint: Any = None
     ) -> Tensor:
-        """A trainable weight; give `backward`'s result for it to `r.gradient`.
+        """Make a trainable weight. `backward` passes its gradient to `r.gradient`.
 
         Args:
             name: unique in the layer.
@@ -32,7 +32,7 @@ class Builder:
         return self._add(name, shape, initializer, True, regularizer, constraint)
 
     def state(self, name: str, shape: Shape, initializer: Any) -> Tensor:
-        """A weight without gradient, changed by `r.assign`."""
+        """Make a weight without gradient, which `r.assign` changes."""
         return self._add(name, shape, initializer, False, None, None)
 
     def _add(

@@ -108,7 +108,7 @@ class Constructor:
                 raise one.error(type(unit).__name__, name, remembered.get(name, value))
 
     def _translated(self, unit: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments under the names that the constructor knows, without those that mean nothing here."""
+        """Translate older names of arguments, and leave out what is ignored."""
         cls = type(unit)
         if self.plain:
             kwargs = arguments.by_name(cls.__name__, self.positions, args, kwargs)
@@ -123,7 +123,7 @@ class Constructor:
     def _bound(
         self, unit: Any, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[dict[str, Any], inspect.BoundArguments | None]:
-        """The arguments in the order of the signature; where it is not plain, also as they are passed on."""
+        """Put the arguments into the order of the signature; where it is not plain, also bind them."""
         if self.plain and self._required <= kwargs.keys() <= self.known.keys():
             return {name: kwargs[name] for name in self.known if name in kwargs}, None
         try:
@@ -138,7 +138,7 @@ class Constructor:
 
 
 def _with_common(own: inspect.Signature, common: Common) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A constructor's signature with the common arguments that it lacks; the defaults of these."""
+    """Add the common arguments that a signature lacks; return it with their defaults."""
     added = {
         name: inspect.Parameter(name, arguments.KEYWORD, default=default, annotation=annotation)
         for name, (annotation, default) in common.items()
@@ -153,7 +153,7 @@ def _with_common(own: inspect.Signature, common: Common) -> tuple[inspect.Signat
 
 
 def _flat(bound: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """The bound arguments with **options merged in."""
+    """Merge **options into the other arguments."""
     flat: dict[str, Any] = {}
     for name, value in bound.items():
         flat.update(value if known[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
@@ -161,7 +161,7 @@ def _flat(bound: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> d
 
 
 def inherited(cls: type, declaration: str) -> dict[str, Any]:
-    """What a class and its bases declare under a name.
+    """Merge what a class and its bases declare under a name.
 
     Raises:
         PluginError: it is no mapping of arguments.
@@ -176,18 +176,18 @@ def inherited(cls: type, declaration: str) -> dict[str, Any]:
 
 
 def parameters_of(unit: type) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a unit's constructor, with those that every unit of its kind has."""
+    """Return the parameters of a unit's constructor, with those that every unit of its kind has."""
     found = getattr(inspect.getattr_static(unit, "__init__"), "parameters", None)
     return inspect.signature(unit).parameters if found is None else cast("Mapping[str, inspect.Parameter]", found)
 
 
 def lacking(unit: Any) -> Mapping[str, str]:
-    """The arguments of Keras's that a unit names for their places alone, and what to do instead of giving them."""
+    """Return the Keras arguments that a unit lacks and names for their places, with what to do instead."""
     return getattr(inspect.getattr_static(unit, "__init__"), "lacking", {})
 
 
 def defaults_of(unit: type) -> dict[str, Any]:
-    """The constructor's arguments that have defaults, with these."""
+    """Return the defaults of the constructor's arguments, by name."""
     absent = lacking(unit)
     return {
         name: one.default

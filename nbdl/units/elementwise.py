@@ -30,7 +30,11 @@ ELEMENTWISE: dict[str, tuple[type[Unit], tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Unit]:
-    """A class for a unit given as scalar functions; raises PluginError where their signatures do not fit."""
+    """Make the class of a unit that is given as scalar functions.
+
+    Raises:
+        PluginError: their signatures do not fit.
+    """
     base, roles = ELEMENTWISE[kind]
     wanted = " and ".join(f"{role}({', '.join(leading)}, ...)" for role, leading in roles)
     if len(functions) != len(roles):
@@ -54,7 +58,7 @@ def elementwise(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Uni
 
 
 def unregistered(kind: str, name: str, functions: tuple[Scalar, ...]) -> type[Unit]:
-    """The class of a unit that is in no registry: the one that was made of these functions before, if there is one.
+    """Make the class of a unit that is in no registry, or find the one made of these functions before.
 
     Raises:
         PluginError: as for `elementwise`.
@@ -82,7 +86,7 @@ def refuse_uncompilable(function: Any, name: str) -> None:
 
 
 def refuse_partial(function: Any, name: str) -> None:
-    """Refuse what is called as a function but is none: its code cannot be read.
+    """Refuse objects that are called like functions: their code cannot be read.
 
     Raises:
         PluginError: it is no plain function.
@@ -113,7 +117,7 @@ def refuse_variable(function: Any, name: str) -> None:
 
 
 def kind_of_functions(functions: tuple[Scalar, ...]) -> str:
-    """The kind of unit that scalar functions make, by the names of their first arguments; "" if these do not tell."""
+    """Tell the kind of unit that scalar functions make from the names of their first arguments; "" if unclear."""
     named = [tuple(inspect.signature(function).parameters) for function in functions]
     for kind, (_, roles) in ELEMENTWISE.items():
         if len(roles) == len(named) and all(
@@ -128,7 +132,7 @@ class Made(ABCMeta):
 
 
 def _class_reduced(cls: Any) -> Any:
-    """How pickle finds a class that nbdl made; a subclass is in a module."""
+    """Tell pickle how to find a class that nbdl made; a subclass is in a module."""
     return vars(cls)["made_by"](cls) if "made_by" in vars(cls) else cls.__qualname__
 
 
@@ -137,7 +141,7 @@ copyreg.pickle(Made, _class_reduced)
 
 @functools.cache
 def metric_form(loss: type[Loss]) -> type[Loss]:
-    """The loss as `nbdl.metrics` offers it: with the order of arguments that metrics have, the name first."""
+    """Make the loss that `nbdl.metrics` offers, with the order of arguments that metrics have: the name first."""
     own = [name for name in inspect.signature(loss).parameters if name not in (*Loss.last_positions, "axis")]
     lacking = ["axis"] if "axis" in inspect.signature(loss).parameters else []
     members = {
@@ -149,7 +153,7 @@ def metric_form(loss: type[Loss]) -> type[Loss]:
 
 
 def _as_loss(unit: Loss) -> tuple[Any, ...]:
-    """How such a loss is pickled: as the loss itself."""
+    """Pickle such a loss as the loss itself."""
     if "stands_for" not in vars(type(unit)):  # a subclass is in a module
         return copyreg.__newobj__, (type(unit),), vars(unit)  # type: ignore[attr-defined]
     made = object.__new__(vars(type(unit))["stands_for"])
@@ -173,7 +177,7 @@ def _own_parameters(function: Scalar, leading: int) -> dict[str, inspect.Paramet
 
 
 def _members(functions: tuple[Scalar, ...], own: dict[str, inspect.Parameter]) -> dict[str, Any]:
-    """The class body: a constructor with the functions' own parameters, which stay run-time scalars."""
+    """Make the class body: a constructor with the functions' own parameters, which stay run-time scalars."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
@@ -195,7 +199,7 @@ def _members(functions: tuple[Scalar, ...], own: dict[str, inspect.Parameter]) -
 
 
 def _reduced(unit: Unit) -> Any:
-    """How pickle finds the class of a unit of functions, which is in no module."""
+    """Tell pickle how to find the class of a unit of functions, which is in no module."""
     cls: Any = type(unit)
     if "functions" not in vars(cls):  # a subclass is in a module
         return copyreg.__newobj__, (cls,), vars(unit)  # type: ignore[attr-defined]
@@ -203,7 +207,7 @@ def _reduced(unit: Unit) -> Any:
 
 
 def _found_by(cls: Any) -> tuple[str, str, tuple[Any, ...]]:
-    """What `_class_of` finds a class of functions by: its name, or its functions."""
+    """Return what `_class_of` finds a class of functions by: its name, or its functions."""
     from nbdl.plugins.registry import registry
 
     entry = registry.find(cls.kind, cls.unit_name) if cls.unit_name else None
@@ -214,13 +218,13 @@ def _found_by(cls: Any) -> tuple[str, str, tuple[Any, ...]]:
 
 
 def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
-    """A unit of functions without its attributes, which pickle sets."""
+    """Make a unit of functions without its attributes, which pickle sets."""
     cls = _class_of(kind, name, functions)
     return cls.__new__(cls)
 
 
 def _class_of(kind: str, name: str, functions: tuple[Any, ...]) -> type[Unit]:
-    """The registered class of that name, or that of these functions."""
+    """Find the registered class of that name, or the one of these functions."""
     from nbdl.plugins.registry import registry
 
     if not functions:

@@ -60,7 +60,7 @@ def refuse_kept(layer: Any, config: dict[str, Any]) -> None:
 
 
 def remedy(name: str, attribute: str = "", kind: str = "layers", several: bool = False) -> str:
-    """What to write in a layer's constructor."""
+    """Say what to write in a layer's constructor."""
     made = f'[self.unit("{kind}", one) for one in {name}]' if several else f'self.unit("{kind}", {name})'
     return f"`self.{attribute or 'inner'} = {made}`"
 
@@ -78,7 +78,7 @@ def _holds(value: Any, wanted: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """The kind of a unit by its config."""
+    """Tell the kind of a unit from its config."""
     from nbdl.plugins.registry import registry
 
     first = next(one for one in value if _is_config(one)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What names of Keras's mean here: arguments without use, those that are missing, and older spellings."""
+"""Names of Keras's that nbdl lacks or spells otherwise, for functions and units."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Missing:
         return kept
 
     def hint(self, name: str) -> str:
-        """What to do instead of giving a missing argument; "" if it is none."""
+        """Say what to do instead of giving a missing argument; "" if it is none."""
         if name in self.instead or name not in self.ignored:
             return self.instead.get(name, "")
         return f"not there: leave it out, or give {' or '.join(map(repr, self.ignored[name]))}"
@@ -145,7 +145,7 @@ FUNCTIONS_LACK = Missing(
 
 
 def unknown_attribute(owner: Any, name: str) -> Any:
-    """What `__getattr__` does: raise an error that says what to use instead, if Keras has that attribute."""
+    """Raise the error of `__getattr__`, which says what to use instead if Keras has that attribute."""
     if hasattr(type(owner), name):  # a property that failed with an AttributeError of its own: raise that
         return object.__getattribute__(owner, name)
     known = {**ATTRIBUTES, **getattr(type(owner), "_missing", FUNCTIONS_LACK).instead}
@@ -156,12 +156,12 @@ def unknown_attribute(owner: Any, name: str) -> Any:
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
-    """Check a function's arguments, and let it say of Keras's that it lacks what to use instead."""
+    """Decorate a function: check its arguments, and reject Keras arguments that it lacks with a remedy."""
     return placed()(function)
 
 
 def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The same for a function whose arguments have another order by position: Keras's, with those that it lacks."""
+    """Do the same for a function that takes arguments by position in Keras's order, with those that it lacks."""
 
     def explained(function: Callable[P, R]) -> Callable[P, R]:
         signature, who = inspect.signature(function), function.__name__
@@ -189,7 +189,7 @@ def placed(*positions: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _without_kerass(named: dict[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """Translate Keras's names of arguments, and leave out those without use here.
+    """Translate Keras's names of arguments, and leave out those that change nothing here.
 
     Raises:
         TypeError: nbdl lacks an argument; the message says what to use instead.
@@ -207,7 +207,7 @@ def _without_kerass(named: dict[str, Any], known: Mapping[str, Any], who: str) -
 def placed_signature(
     signature: inspect.Signature, order: Sequence[str], method: bool, missing: Missing
 ) -> inspect.Signature:
-    """The signature with its arguments by position in that order; it may name some that are missing."""
+    """Make a signature that takes arguments by position in that order, which may name missing ones."""
     lacking = {
         name: missing.ignored[name][0] for name in order if name not in signature.parameters and name in missing.ignored
     }
@@ -218,7 +218,7 @@ def placed_signature(
 
 
 def translate(renamed: dict[str, str], arguments: dict[str, Any], where: str) -> dict[str, Any]:
-    """Rename older spellings of arguments; both spellings at once are refused."""
+    """Rename older spellings of arguments; refuse both spellings at once."""
     translated: dict[str, Any] = {}
     for name, value in arguments.items():
         modern = renamed.get(name, name)

@@ -1,4 +1,4 @@
-"""Layer: what a layer is written in terms of: build, forward, backward."""
+"""Layer: the base class of layers, which are written as build, forward and backward."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Layer(Unit, Weighted):
         taken = parameters_of(type(self))
         self._made = {name: getattr(self, name) for name in UNITS if name in taken}
 
-    if not TYPE_CHECKING:  # else any attribute could be set
+    if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribute be set
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "trainable":
@@ -170,7 +170,7 @@ class Layer(Unit, Weighted):
         return arguments
 
     def unit(self, kind: str, given: Any) -> Any:
-        """A unit for one of this layer's arguments, from a name, a config or an instance.
+        """Make a unit for one of this layer's arguments, from a name, a config or an instance.
 
         An activation may also be a layer that only applies one, a scalar function f, or a pair (f, df).
         """
@@ -211,7 +211,7 @@ class Layer(Unit, Weighted):
         return vars(self).get("input_shape", getattr(type(self), "input_shape", None))
 
     def set_input_shape(self, shape: Any) -> None:
-        """Say what one row of inputs looks like."""
+        """Set the shape of one row of inputs."""
         self.input_shape = shape_of(shape, type(self).__name__)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
@@ -258,7 +258,7 @@ class Layer(Unit, Weighted):
         return f"layer {self.name or type(self).__name__!r}"
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """The shape of the outputs for inputs of a shape; both with the rows, which are None.
+        """Return the shape of the outputs for inputs of a shape; both with the rows, which are None.
 
         Raises:
             ConfigError: the layer does not take such inputs.
@@ -301,7 +301,7 @@ def _is_size(size: Any) -> bool:
 
 
 def shape_of(shape: Any, where: str) -> Shape:
-    """A shape without rows, from an int or a sequence; each dimension a positive integer."""
+    """Make a shape without rows from an int or a sequence; each size is a positive integer."""
     sizes = tuple(shape) if getattr(shape, "ndim", 1) and isinstance(shape, Iterable) else (shape,)
     for size in sizes:
         if isinstance(size, bool) or not hasattr(size, "__index__") or size <= 0:
@@ -310,7 +310,7 @@ def shape_of(shape: Any, where: str) -> Shape:
 
 
 def without_rows(shape: Any, where: str) -> Shape:
-    """A shape whose first size, the number of rows, is dropped: nbdl takes any number of them.
+    """Drop the first size of a shape, the number of rows: nbdl takes any number of them.
 
     Raises:
         ConfigError: it is not a sequence of sizes that begins with the rows.

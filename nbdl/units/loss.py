@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
 
 SLACK = 1e-6  # for targets that were rounded
-# By what a loss says of its targets: the lowest, the highest, what to do.
+# Kind of targets → the lowest, the highest, and a hint for the error message.
 TARGETS = {
     "probabilities": (0.0, 1.0, ""),
     "signs": (-1.0, 1.0, "; label two classes -1 and 1, or 0 and 1"),
@@ -98,15 +98,15 @@ class Loss(Unit):
         return y, p
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one row of targets, given the shape of one row of predictions."""
+        """Return the shape of one row of targets, given the shape of one row of predictions."""
         return output_shape
 
     def check_targets(self, y: np.ndarray, output_shape: tuple[int, ...]) -> str:
-        """Why these targets cannot be used and what to do, or an empty string."""
+        """Say why these targets cannot be used and what to do, or return an empty string."""
         return ""
 
     def check_range(self, low: float, high: float) -> str:
-        """Why targets from `low` to `high` cannot be used, by what `targets` says, or an empty string."""
+        """Say why targets from `low` to `high` cannot be used, by the range of `targets`, or return an empty string."""
         bottom, top, hint = TARGETS.get(str(self.targets), (-math.inf, math.inf, ""))
         if bottom - SLACK <= low and high <= top + SLACK:
             return ""
@@ -165,5 +165,5 @@ class ElementwisePair(Pair):
 
 
 def elementwise_pair(f: Scalar, df: Scalar) -> type[Pair]:
-    """A `Pair` from scalar f(y, z) and df(y, z), with the loss's own parameters after z, if it has any."""
+    """Make a `Pair` from scalar f(y, z) and df(y, z), with the loss's own parameters after z, if it has any."""
     return type("ElementwisePair", (ElementwisePair,), {"functions": (f, df), "__module__": f.__module__})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def in_order(sums: np.ndarray | None, steps: np.ndarray) -> np.ndarray:
-    """Sums over the steps, added one after the other: the bits do not depend on how many steps come at once."""
+    """Add sums over the steps one after the other: the bits do not depend on how many steps come at once."""
     import numpy as np
 
     started = steps if sums is None else np.concatenate([sums[None], steps])
@@ -58,7 +58,7 @@ class Metric(Unit):
         raise self.unwritten("update")
 
     def result(self, sums: np.ndarray, rows: float) -> float | np.ndarray:
-        """The figure, from what `add` returned, or an array of several; by default the mean of the first.
+        """Compute the figure, or an array of several, from what `add` returned; by default the mean of the first.
 
         Args:
             rows: how many there were; of `weighted_metrics`, the sum of their weights.
@@ -77,7 +77,7 @@ class Metric(Unit):
         return in_order(sums, steps)
 
     def figure(self, steps: np.ndarray, rows: np.ndarray) -> float | np.ndarray:
-        """The figure of steps that are not weighted: `add` and `result`."""
+        """Compute the figure of steps that are not weighted, by `add` and `result`."""
         return self.result(self.add(None, steps, rows, rows), rows.sum())
 
     def recorded(self, r: Recorder, y: Tensor, p: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -45,7 +45,7 @@ def deviations(r: Recorder, x: Tensor, weights: Tensor | None = None) -> Deviati
 def moved(
     origins: np.ndarray, first: np.ndarray, second: np.ndarray, weights: np.ndarray, origin: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Σw(x - o) and Σw(x - o)² of each step about one origin o.
+    """Move sums to one origin o: Σw(x - o) and Σw(x - o)² of each step.
 
     Args:
         origins, first, second: steps × columns: each step's own origin, and its sums about that.

@@ -1,4 +1,4 @@
-"""Optimizer and Schedule: what an update rule is written in terms of, and what all of them have in common.
+"""Optimizer: the base class of update rules, and the arguments that all of them have.
 
 A rule is one scalar function and a few scalars for each step. The arguments that every optimizer takes (weight decay,
 clipping, averages of the weights, accumulation) are recorded around it, in the order of Keras 3.
@@ -137,7 +137,7 @@ class Optimizer(Unit):
                 "out"
             )
 
-    if not TYPE_CHECKING:  # else any attribute could be set
+    if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribute be set
 
         def __setattr__(self, name: str, value: Any) -> None:
             now = vars(self).get("learning_rate")
@@ -166,7 +166,7 @@ class Optimizer(Unit):
     # -- what a rule says -------------------------------------------------------------------------------
 
     def per_step(self, step: Any) -> dict[str, Any]:
-        """The scalars of one step, in float64; `step` counts from 1.
+        """Compute the scalars of one step, in float64; `step` counts from 1.
 
         It must be a pure function of the step and of this unit's attributes: it is called ahead of the steps, and
         with an array of steps where that works. Plain arithmetic (`**`, not `math.pow`) takes both; what raises
@@ -176,25 +176,25 @@ class Optimizer(Unit):
 
     @staticmethod
     def update(w: float, g: float) -> Any:
-        """The scalar function: new weight, and new slots."""
+        """Compute the new weight, and new slots: the scalar function."""
         raise NotImplementedError
 
     def used_slots(self) -> tuple[str, ...]:
-        """The slots that these arguments need."""
+        """Return the slots that these arguments need."""
         return self.slots
 
     def first_value(self, slot: str) -> float:
-        """What a slot holds before the first step."""
+        """Return what a slot holds before the first step."""
         return 0.0
 
     def update_function(self) -> Scalar:
-        """The scalar function that these arguments need."""
+        """Return the scalar function that these arguments need."""
         return self.update
 
     def record(
         self, r: Recorder, w: Tensor, g: Tensor, slots: Mapping[str, Tensor], scalars: Mapping[str, Tensor]
     ) -> tuple[Scalar, Sequence[Tensor]]:
-        """The scalar function for a weight, and its operands after w, g and the slots.
+        """Return the scalar function for a weight, and its operands after w, g and the slots.
 
         Args:
             w: with `per_weight` one weight, under its name and in its shape; else many in one vector.
@@ -203,7 +203,7 @@ class Optimizer(Unit):
         return self.update_function(), list(scalars.values())
 
     def rate(self, step: Any) -> Any:
-        """The learning rate of a step (from 1) or of an array of them: a number, or what a schedule says."""
+        """Compute the learning rate of a step (from 1) or of an array of them."""
         # With accumulation `step` counts updates, and a schedule the steps: an update falls on the last of its steps.
         iterations = step * (self.gradient_accumulation_steps or 1) - 1
         rate = self.learning_rate
@@ -218,7 +218,7 @@ class Optimizer(Unit):
     # -- what is recorded -------------------------------------------------------------------------------
 
     def all_slots(self) -> tuple[str, ...]:
-        """The rule's slots and those of the common arguments.
+        """List the rule's slots and those of the common arguments.
 
         Raises:
             ConfigError: the rule has a slot of the same name, or there are more than one step can write.
@@ -238,11 +238,11 @@ class Optimizer(Unit):
         return names
 
     def possible_slots(self) -> tuple[str, ...]:
-        """The slots that some arguments of this rule need; those in a file may be of arguments that changed since."""
+        """List the slots that any arguments of this rule need: those in a file may be of other arguments."""
         return (*self.slots, ACCUMULATED, AVERAGE)
 
     def scalars(self, step: Any) -> dict[str, Any]:
-        """`per_step`'s scalars and those of the common arguments, for a step (from 1) or an array of steps."""
+        """Compute the scalars of `per_step` and of the common arguments for a step (from 1) or an array of steps."""
         if not hasattr(step, "__len__"):
             return self._scalars(step)
         import numpy as np
@@ -271,7 +271,7 @@ class Optimizer(Unit):
         return values
 
     def _own_scalars(self, step: Any) -> dict[str, Any]:
-        """What `per_step` returns, if that is numbers by name."""
+        """Call `per_step`, and refuse what is not numbers by name."""
         values: Any = self.per_step(step)
         if not isinstance(values, Mapping):
             raise ConfigError(f"{type(self).__name__}: per_step returns a dict of numbers by name, got {values!r}")
@@ -287,7 +287,7 @@ class Optimizer(Unit):
         return dict(values)
 
     def shrinkage(self, weight: Weight) -> str:
-        """Which scalar says by how much weight decay shrinks a weight; "" if it does not."""
+        """Name the scalar by which weight decay shrinks a weight; "" if it does not."""
         return SHRINKAGE if self.weight_decay and not self.is_excluded(weight) else ""
 
     def is_excluded(self, weight: Weight) -> bool:
@@ -295,7 +295,7 @@ class Optimizer(Unit):
         return any(re.search(pattern, weight.name) for pattern in self.undecayed)
 
     def rule(self) -> tuple[Any, ...]:
-        """All that a recorded update depends on, beside the model: another rule is another program."""
+        """Return all that a recorded update depends on, beside the model: another rule is another program."""
         switches = (self.weight_decay, self.gradient_accumulation_steps, self.ema_overwrite_frequency)
         clips = [getattr(self, name) is not None for name in CLIPS]
         return (
@@ -305,7 +305,7 @@ class Optimizer(Unit):
     def exclude_from_weight_decay(
         self, var_list: Sequence[Any] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Name the weights that decay leaves alone; another call replaces what this one said.
+        """Name the weights that decay leaves alone; another call replaces these.
 
         Args:
             var_list: weights, as `model.weights` holds them.
@@ -317,7 +317,7 @@ class Optimizer(Unit):
     # -- config -----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments as they are now: what was changed since is part of going on.
+        """Return the arguments as they are now, since a training goes on with what was changed.
 
         Raises:
             ConfigError: an argument is a function, or a unit that is not registered.
@@ -339,7 +339,7 @@ class Optimizer(Unit):
         return {name: serialize(value) for name, value in values.items()}
 
     def stored_config(self) -> dict[str, Any]:
-        """All arguments as they are now."""
+        """Return all arguments as they are now."""
         config = self.get_config()
         return {name: value for name, value in config.items() if name != "name" or "name" in vars(self)}
 

@@ -27,19 +27,19 @@ class RandomStream:
         self.site = site
 
     def uniform(self, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
-        """Uniform in [low, high)."""
+        """Draw uniform numbers in [low, high)."""
         from nbdl.engine.random import uniform_array
 
         return uniform_array(shape, low, high, self.seed, self.site)
 
     def normal(self, shape: tuple[int, ...], mean: float, deviation: float) -> NDArray[np.float32]:
-        """Normal with that mean and standard deviation."""
+        """Draw normal numbers with that mean and standard deviation."""
         from nbdl.engine.random import normal_array
 
         return normal_array(shape, mean, deviation, self.seed, self.site)
 
     def truncated_normal(self, shape: tuple[int, ...], mean: float, deviation: float) -> NDArray[np.float32]:
-        """The same without what is more than two deviations from the mean; `deviation` is that before the cut."""
+        """Draw normal numbers within two deviations of the mean; `deviation` is that before the cut."""
         from nbdl.engine.random import truncated_normal_array
 
         return truncated_normal_array(shape, mean, deviation, self.seed, self.site)
@@ -65,8 +65,9 @@ def first_values(weight: Weight, random: RandomStream) -> Any:
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan in and fan out of a weight: of a matrix its sizes, of a vector its length twice; axes before the last two
-    count with both.
+    """Compute fan in and fan out of a weight: of a matrix its sizes, of a vector its length twice.
+
+    Axes before the last two count with both.
 
     >>> fans((784, 500))
     (784, 500)

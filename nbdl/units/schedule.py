@@ -36,7 +36,7 @@ class Schedule(Unit):
 
 
 def rates(rate: Callable[[Any], Any], iterations: np.ndarray) -> np.ndarray:
-    """What a schedule says of many steps: at once where it takes an array, else one by one."""
+    """Compute the rates of many steps: at once where a schedule takes an array, else one by one."""
     import numpy as np
 
     if isinstance(rate, Schedule):

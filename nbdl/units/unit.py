@@ -1,4 +1,4 @@
-"""Unit: what a plugin registers as a class; its arguments are remembered, so it has a config for free."""
+"""Unit: the base class of what plugins register. It remembers its arguments, so it has a config for free."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Unit:
             init = cls.__dict__.get("__init__") or inspect.getattr_static(cls.__init__, "__wrapped__")
             cls.__init__ = remembering(cls, init, BASES.get(cls.kind, cls).common)  # type: ignore[method-assign]
 
-    if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
+    if not TYPE_CHECKING:  # hidden from type checkers, which would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             if name in type(self).renamed:
@@ -100,7 +100,7 @@ class Unit:
 
     @classmethod
     def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The constructor's keyword arguments with older spellings translated."""
+        """Translate older spellings of the constructor's keyword arguments."""
         return translate(cls.renamed, arguments, cls.__name__)
 
     @property
@@ -109,11 +109,11 @@ class Unit:
         return dict(self.__dict__.get("_arguments", {}))
 
     def default_name(self) -> str:
-        """What this unit is called where no name was given."""
+        """Return what this unit is called where no name was given."""
         return self.unit_name or type(self).__name__
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments as plain data, with the defaults of those that were not given.
+        """Return all arguments as plain data, with the defaults of those that were not given.
 
         Units within become `{"name": ..., "config": ...}`.
         """
@@ -125,7 +125,7 @@ class Unit:
         return config
 
     def stored_config(self) -> dict[str, Any]:
-        """The part of `get_config` that a file holds: without defaults that nobody gave, which follow the version."""
+        """Return the part of `get_config` that a file holds: without defaults, which follow the version."""
         defaults = defaults_of(type(self))
         if "name" not in vars(self):
             defaults["name"] = self.name
@@ -136,7 +136,7 @@ class Unit:
         }
 
     def changed_arguments(self) -> dict[str, Any]:
-        """The arguments that were given and are not their defaults."""
+        """Return the arguments that were given and are not their defaults."""
         defaults, unknown = defaults_of(type(self)), object()
         same = {
             name for name, value in self.arguments.items() if _is_plain(value) and value == defaults.get(name, unknown)
@@ -145,11 +145,11 @@ class Unit:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A unit made from what `get_config` returned."""
+        """Make a unit from what `get_config` returned."""
         return cls(**config)
 
     def unwritten(self, method: str) -> NotImplementedError:
-        """The error of a method that a subclass must write: whose it is, its signature, what it does."""
+        """Make the error of a method that a subclass must write, with its signature and what it does."""
         function = getattr(type(self), method)
         who = f"{type(self).__name__} {self.__dict__.get('name', '')!r}".removesuffix(" ''")
         text = " ".join((inspect.getdoc(function) or "").split())
@@ -169,7 +169,7 @@ def _plain_signature(function: Any) -> str:
 
 
 def serialize(value: Any) -> Any:
-    """A value as a file's JSON holds it: units become `{"name": ..., "config": ...}`."""
+    """Make a value plain, as a file's JSON holds it: units become `{"name": ..., "config": ...}`."""
     if isinstance(value, Unit):
         return {"name": value.unit_name or type(value).__name__, "config": value.stored_config()}
     if isinstance(value, type) and issubclass(value, Unit):

@@ -49,7 +49,7 @@ class Weighted:
         return self.non_trainable_weights
 
     def existing_weights(self) -> list[Weight]:
-        """The weights.
+        """Return the weights.
 
         Raises:
             ConfigError: they do not exist yet.
@@ -57,7 +57,7 @@ class Weighted:
         raise NotImplementedError
 
     def count_params(self) -> int:
-        """The number of weights.
+        """Count the weights.
 
         Raises:
             ConfigError: they do not exist yet.
@@ -65,7 +65,7 @@ class Weighted:
         return sum(weight.tensor.features for weight in self.existing_weights())
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of all weights, in the order of `weights`; empty until they exist."""
+        """Return copies of all weights, in the order of `weights`; empty until they exist."""
         return [weight.value.copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -83,5 +83,5 @@ class Weighted:
             weight.value[...] = array
 
     def _shown(self) -> str:
-        """What error messages call this."""
+        """Return what error messages call this."""
         raise NotImplementedError

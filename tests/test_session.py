@@ -23,6 +23,7 @@ from nbdl.errors import ConfigError, PluginError, UnknownNameError
 from nbdl.layers import Dense
 from nbdl.plugins.registry import registry
 from nbdl.program.language import bytecode as from_bytecode
+from nbdl.units.arguments import Range
 
 
 @pytest.fixture(autouse=True)
@@ -405,6 +406,21 @@ def test_a_pair_of_functions_may_have_older_spellings_of_its_arguments() -> None
     nbdl.register("t_cube", cube, cube_slope, renamed={"factor": "scale"})
     layer = Dense(2, activation={"name": "t_cube", "config": {"factor": 0.25}})
     assert layer.activation.parameters == {"scale": 0.25}
+
+
+def test_a_pair_of_functions_may_say_what_its_arguments_mean() -> None:
+    nbdl.register(
+        "t_cube", cube, cube_slope, ignored={"approximate": (False, None)}, instead={"approximate": "not there"},
+        ranges={"scale": Range(0.0, 2.0)},
+    )  # fmt: skip
+    made = registry.make("activations", {"name": "t_cube", "config": {"scale": 0.5, "approximate": False}})
+    assert made.get_config() == {"scale": 0.5}
+    with pytest.raises(TypeError, match="approximate= is not there"):
+        registry.make("activations", {"name": "t_cube", "config": {"approximate": True}})
+    with pytest.raises(ConfigError, match="scale lies between 0 and 2, got 3"):
+        registry.make("activations", {"name": "t_cube", "config": {"scale": 3}})
+    with pytest.raises(PluginError, match="is the form"):
+        nbdl.register("t_other", cube, cube_slope, ranges={"scale": (0.0, 2.0)})
 
 
 def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,15 @@ from typing import Any
 
 from nbdl.errors import did_you_mean
 from nbdl.plugins.recipe import Settings
+from nbdl.units.arguments import Range
 
 ELEMENTS = ("activations", "layers", "regularizers")
 COMPARING = ("losses", "metrics")
 RECORDING = ("layers", "activations", "losses", "regularizers", "constraints", "optimizers", "metrics")
 CLASSES = (*RECORDING, "initializers", "callbacks", "schedules")
+
+# Of options that are mappings, the type of the values.
+VALUES = {"renamed": str, "expected_failures": str, "ignored": tuple, "instead": str, "ranges": Range}
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,12 @@ class Option:
 OPTIONS = (
     Option("description", '"text"', "one line for lists", for_tests=False),
     Option("renamed", '{"old": "new"}', "older spellings of arguments, which older files have", CLASSES, False),
+    Option(
+        "ignored", '{"axis": (-1,)}', "Keras's arguments that it lacks, with the values that change nothing",
+        CLASSES, False, "1.1",
+    ),
+    Option("instead", '{"axis": "text"}', "what to do where these have another value", CLASSES, False, "1.1"),
+    Option("ranges", '{"rho": Range(0, 1)}', "what numbers an argument may be", CLASSES, False, "1.1"),
     Option("pairs", '{"name": Pair}', "the formula that replaces a loss and that last activation", ("losses",), False),
     Option("default", "True", "what `compile()` takes where nothing is given", ("optimizers",), False),
     Option("role", '"early_stopping"', "what a model's own settings find it by", ("callbacks",), False),
@@ -106,8 +116,10 @@ def malformed_option(kind: str, given: Mapping[str, Any]) -> str:
         right = True
         if name in several:
             right = isinstance(value, tuple | list) and all(isinstance(one, several[name]) for one in value)
-        elif name in ("renamed", "expected_failures"):
-            right = isinstance(value, Mapping) and all(isinstance(one, str) for one in (*value, *value.values()))
+        elif name in VALUES:
+            right = isinstance(value, Mapping) and all(
+                isinstance(key, str) and isinstance(one, VALUES[name]) for key, one in value.items()
+            )
         if not right:
             takes = next(option.takes for option in OPTIONS if option.name == name)
             return f"{name}={takes} is the form, got {value!r}"

@@ -430,8 +430,11 @@ def marked(entry: Entry) -> Callable[[], None]:
         return lambda: None
     unit, options = entry.target, entry.options
     marks: dict[str, Any] = {"unit_name": entry.name}
-    if "renamed" in options:
-        marks["renamed"] = {**unit.renamed, **options["renamed"]}
+    for option in ("renamed", "ignored", "instead", "ranges"):
+        if option in options:
+            marks[option] = {**getattr(unit, option), **options[option]}
+    if "ignored" in marks or "instead" in marks:
+        marks["_missing"] = unit._missing.with_(options.get("ignored", {}), options.get("instead", {}))
     if entry.kind == Loss.kind:
         marks |= {option: options[option] for option in ("pairs", "targets", "predictions") if option in options}
     before = {name: unit.__dict__[name] for name in marks if name in unit.__dict__}

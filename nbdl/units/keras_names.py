@@ -52,6 +52,10 @@ class Missing:
                     f"ignored names a tuple of values, Keras's default first, for {name!r}, got {values!r}"
                 )
 
+    def with_(self, ignored: Mapping[str, tuple[Any, ...]], instead: Mapping[str, str]) -> Missing:
+        """Add others to these."""
+        return Missing({**self.ignored, **ignored}, {**self.instead, **instead})
+
     def without(self, arguments: Mapping[str, Any], known: Container[str], who: str) -> dict[str, Any]:
         """Leave out the arguments that are passed over; a seed is left out with a warning.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from nbdl import Initializer, hookimpl
-from nbdl_standard.ranges import NOT_NEGATIVE
+from nbdl import hookimpl
+from nbdl_standard.initializers.random_normal import RandomNormal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nbdl.units.random import RandomStream
 
 
-class TruncatedNormal(Initializer):
+class TruncatedNormal(RandomNormal):
     """Normal, without what is more than two deviations from the mean.
 
     Formula: N(mean, stddev²) where |w - mean| ≤ 2·stddev; the deviation of what is left is 0.8796·stddev.
@@ -30,14 +30,6 @@ class TruncatedNormal(Initializer):
     >>> TruncatedNormal(stddev=0.1)
     TruncatedNormal(stddev=0.1)
     """
-
-    renamed = {"scale": "stddev"}
-
-    ranges: ClassVar = {"stddev": NOT_NEGATIVE}
-    positions = ("mean", "stddev", "seed")
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
-        self.mean, self.stddev = float(mean), float(stddev)
 
     def __call__(self, shape: tuple[int, ...], random: RandomStream) -> np.ndarray:
         return random.truncated_normal(shape, self.mean, self.stddev)

@@ -19,6 +19,7 @@ from nbdl_standard.normalizing import (
     reciprocal_root,
     total,
 )
+from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -111,14 +112,10 @@ class BatchNormalization(Layer):
     ) -> None:
         self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer = self.unit("initializers", beta_initializer)
-        self.gamma_initializer = self.unit("initializers", gamma_initializer)
+        keep(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.moving_mean_initializer = self.unit("initializers", moving_mean_initializer)
         self.moving_variance_initializer = self.unit("initializers", moving_variance_initializer)
-        self.beta_regularizer = self.unit("regularizers", beta_regularizer)
-        self.gamma_regularizer = self.unit("regularizers", gamma_regularizer)
-        self.beta_constraint = self.unit("constraints", beta_constraint)
-        self.gamma_constraint = self.unit("constraints", gamma_constraint)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
         if axes_of(self, self.axis, shape) != (len(shape) - 1,):
@@ -127,13 +124,8 @@ class BatchNormalization(Layer):
                 f"and axis={self.axis!r} is another: bring it to the end with Permute(...), and back after it"
             )
         vector = shape[-1:]
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = b.weight(
-                "gamma", vector, self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
-            )
-        if self.center:
-            self.beta = b.weight("beta", vector, self.beta_initializer, self.beta_regularizer, self.beta_constraint)
+        self.gamma = make(self, b, "gamma", vector) if self.scale else None
+        self.beta = make(self, b, "beta", vector) if self.center else None
         self.moving_mean = b.state("moving_mean", vector, self.moving_mean_initializer)
         self.moving_variance = b.state("moving_variance", vector, self.moving_variance_initializer)
         return shape

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbdl import hookimpl
+from nbdl import Layer, hookimpl
 from nbdl.program.functions import same
-from nbdl_standard.layers.affine import AffineLayer
+from nbdl_standard.ranges import POSITIVE_INTEGER
+from nbdl_standard.weights import keep, make, size_of_vector
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from nbdl.units.layer import Shape
 
 
-class Dense(AffineLayer):
+class Dense(Layer):
     """A fully connected layer.
 
     Formula: y = activation(x·W + b), with W of shape (features of x, units) and b of shape (units,).
@@ -40,6 +42,17 @@ class Dense(AffineLayer):
     500
     """
 
+    output_range = (-math.inf, math.inf)
+    renamed = {
+        "output_dim": "units",
+        "init": "kernel_initializer",
+        "bias": "use_bias",
+        "W_regularizer": "kernel_regularizer",
+        "b_regularizer": "bias_regularizer",
+        "W_constraint": "kernel_constraint",
+        "b_constraint": "bias_constraint",
+    }
+    ranges: ClassVar = {"units": POSITIVE_INTEGER}
     bias: Tensor | None = None  # the weight, not the older spelling
 
     ignored: ClassVar = {"lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,)}
@@ -65,20 +78,15 @@ class Dense(AffineLayer):
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
     ) -> None:
-        super().__init__(
-            units,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-        )
+        self.units = int(units)
+        self.use_bias = bool(use_bias)
         self.activation = self.unit("activations", activation)
+        keep(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        keep(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        self.kernel, self.bias = self.make_weights(b, shape)
+        self.kernel = make(self, b, "kernel", (size_of_vector(self, shape), self.units))
+        self.bias = make(self, b, "bias", (self.units,)) if self.use_bias else None
         return (self.units,)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -9,6 +9,7 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import nothing
 from nbdl_standard.ranges import POSITIVE_INTEGER
+from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -164,20 +165,12 @@ class Embedding(Layer):
         self.input_dim, self.output_dim, self.input_length = int(input_dim), int(output_dim), input_length
         self.input_limit = self.input_dim
         self.mask_zero = False
-        self.embeddings_initializer = self.unit("initializers", embeddings_initializer)
-        self.embeddings_regularizer = self.unit("regularizers", embeddings_regularizer)
-        self.embeddings_constraint = self.unit("constraints", embeddings_constraint)
+        keep(self, "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
         if input_length is not None:
             self.set_input_shape(input_length)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        self.embeddings = b.weight(
-            "embeddings",
-            (self.input_dim, self.output_dim),
-            self.embeddings_initializer,
-            self.embeddings_regularizer,
-            self.embeddings_constraint,
-        )
+        self.embeddings = make(self, b, "embeddings", (self.input_dim, self.output_dim))
         return (*shape, self.output_dim)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -17,6 +17,7 @@ from nbdl_standard.normalizing import (
     reciprocal_root,
     whole_rows,
 )
+from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,20 +72,13 @@ class LayerNormalization(Layer):
     ) -> None:
         self.axis, self.epsilon = axis, float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer = self.unit("initializers", beta_initializer)
-        self.gamma_initializer = self.unit("initializers", gamma_initializer)
-        self.beta_regularizer = self.unit("regularizers", beta_regularizer)
-        self.gamma_regularizer = self.unit("regularizers", gamma_regularizer)
-        self.beta_constraint = self.unit("constraints", beta_constraint)
-        self.gamma_constraint = self.unit("constraints", gamma_constraint)
+        keep(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
         whole_rows(self, self.axis, shape)
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = b.weight("gamma", shape, self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint)
-        if self.center:
-            self.beta = b.weight("beta", shape, self.beta_initializer, self.beta_regularizer, self.beta_constraint)
+        self.gamma = make(self, b, "gamma", shape) if self.scale else None
+        self.beta = make(self, b, "beta", shape) if self.center else None
         return shape
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbdl import hookimpl
+from nbdl import Layer, hookimpl
 from nbdl.program.functions import add, same
-from nbdl_standard.layers.affine import AffineLayer
+from nbdl_standard.layers.dense import Dense
 from nbdl_standard.ranges import POSITIVE_INTEGER
+from nbdl_standard.weights import keep, make, size_of_vector
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -27,7 +29,7 @@ def to_other(dy: float, a: float, b: float) -> float:
     return 0.0 * dy if b > a else dy
 
 
-class MaxoutDense(AffineLayer):
+class MaxoutDense(Layer):
     """The largest of several linear functions, its pieces: an activation that is learned.
 
     Formula: y = maxₖ (x·Wₖ + bₖ), k = 1 .. nb_feature, with Wₖ of shape (features of x, units) and bₖ of (units,).
@@ -64,7 +66,9 @@ class MaxoutDense(AffineLayer):
     Source: Goodfellow et al. 2013; Keras 1.2.2, layers/core.py.
     """
 
-    ranges: ClassVar = {"nb_feature": POSITIVE_INTEGER}
+    output_range = (-math.inf, math.inf)
+    renamed = Dense.renamed
+    ranges: ClassVar = {"units": POSITIVE_INTEGER, "nb_feature": POSITIVE_INTEGER}
 
     def __init__(
         self,
@@ -78,20 +82,17 @@ class MaxoutDense(AffineLayer):
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
     ) -> None:
-        super().__init__(
-            units,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-        )
-        self.nb_feature = int(nb_feature)
+        self.units, self.nb_feature, self.use_bias = int(units), int(nb_feature), bool(use_bias)
+        keep(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        keep(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, b: Builder, shape: Shape) -> Shape:
-        self.pieces = [self.make_weights(b, shape, f"_{number}") for number in range(1, self.nb_feature + 1)]
+        size = size_of_vector(self, shape)
+        self.pieces = []
+        for number in range(1, self.nb_feature + 1):
+            kernel = make(self, b, "kernel", (size, self.units), f"_{number}")
+            bias = make(self, b, "bias", (self.units,), f"_{number}") if self.use_bias else None
+            self.pieces.append((kernel, bias))
         return (self.units,)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 from nbdl.program.functions import same
+from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor
@@ -55,9 +56,7 @@ class PReLU(Layer):
         alpha_constraint: Any = None,
         shared_axes: int | Sequence[int] | None = None,
     ) -> None:
-        self.alpha_initializer = self.unit("initializers", alpha_initializer)
-        self.alpha_regularizer = self.unit("regularizers", alpha_regularizer)
-        self.alpha_constraint = self.unit("constraints", alpha_constraint)
+        keep(self, "alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or [])
 
     def build(self, b: Builder, shape: Shape) -> Shape:
@@ -67,13 +66,7 @@ class PReLU(Layer):
                 f"PReLU {self.name!r}: shared_axes of rows of shape {shape} are None or {axes}, all of them, got "
                 f"{self.shared_axes}"
             )
-        self.alpha = b.weight(
-            "alpha",
-            (1,) * len(shape) if self.shared_axes else shape,
-            self.alpha_initializer,
-            self.alpha_regularizer,
-            self.alpha_constraint,
-        )
+        self.alpha = make(self, b, "alpha", (1,) * len(shape) if self.shared_axes else shape)
         return shape
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

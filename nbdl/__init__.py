@@ -10,6 +10,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nbdl import loader
+
 if TYPE_CHECKING:
     from nbdl import activations as activations
     from nbdl import callbacks as callbacks
@@ -69,6 +71,16 @@ _HOME = {
     "set_random_seed": "network.seeds",
 }
 
+
+def _load_plugins() -> None:
+    """Load all plugins: the first look-up of a unit calls this."""
+    from nbdl.plugins import load_once
+
+    load_once.load_plugins()
+
+
+loader.set_loader(_load_plugins)
+
 __all__ = [
     "Activation", "Builder", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric",
     "Optimizer", "Pair", "Recorder", "Regularizer", "Schedule", "Sequential", "Tensor", "elementwise_pair",
@@ -89,7 +101,7 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for any
             except ImportError as error:
                 if error.name != f"nbdl.{name}":
                     raise
-                from nbdl.plugins.registry import registry
+                from nbdl.units.registry import registry
 
                 entry = registry.find("layers", name)  # Keras has its first layer at the top
                 if entry is not None and name in (entry.name, *entry.aliases):

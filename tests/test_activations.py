@@ -15,10 +15,10 @@ from nbdl import Layer, Sequential, activations
 from nbdl.errors import ConfigError
 from nbdl.layers import ELU, Activation, Dense, Flatten, Input, LeakyReLU, PReLU, ReLU, Softmax
 from nbdl.optimizers import SGD
-from nbdl.plugins.registry import registry
 from nbdl.program.recorder import Recorder
 from nbdl.testing.probe import Probe
 from nbdl.units.elementwise import elementwise
+from nbdl.units.registry import registry
 
 POINTS = [-20.0, -3.001, -2.999, -1.001, -0.499, -0.001, 0.001, 0.501, 0.999, 1.501, 2.999, 6.001]
 

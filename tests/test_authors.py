@@ -19,8 +19,9 @@ from nbdl.engine.cpu.layout import OP_OPERANDS, OP_WORDS
 from nbdl.errors import ConfigError, KernelError, PluginError
 from nbdl.layers import Dense
 from nbdl.plugins.reference.contract import WRITTEN_WITH, recorder_page
-from nbdl.plugins.registry import registry
+from nbdl.plugins.registering import registrar
 from nbdl.testing import check_unit
+from nbdl.units.registry import registry
 
 X, Y = np.ones((8, 4), np.float32), np.zeros((8, 2), np.float32)
 
@@ -29,7 +30,7 @@ X, Y = np.ones((8, 4), np.float32), np.zeros((8, 2), np.float32)
 def _forgotten() -> Iterator[None]:
     """What a test registers is taken back."""
     registry.load()
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):
         yield
         raise InterruptedError
 

@@ -126,7 +126,7 @@ def test_copies_of_units_are_a_third_partys(tmp_path):
     site = plugins.packages(tmp_path / "site", 2)
     code = """
         import json
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
         registry.load()
         assert not registry.broken, registry.broken
         print(json.dumps([[e.kind, e.name] for e in registry.entries() if e.owner.distribution != "nbdl"]))

@@ -21,8 +21,8 @@ import nbdl
 from nbdl.engine.cpu import executor as cpu
 from nbdl.layers import Activation, Dense, Dropout, Input
 from nbdl.model.owner import job_of
-from nbdl.plugins.registry import registry
 from nbdl.training import steps as training
+from nbdl.units.registry import registry
 
 Model = nbdl.Sequential
 

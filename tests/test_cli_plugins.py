@@ -24,9 +24,9 @@ from nbdl.cli.app import app
 from nbdl.cli.plugin_check import Report, tried
 from nbdl.errors import ConfigError, NbdlError
 from nbdl.plugins import parsing as words
-from nbdl.plugins.registry import registry
 from nbdl.testing import Check, Result
 from nbdl.units.entry import Entry
+from nbdl.units.registry import registry
 
 UNITS = '''
 """Cube: x times itself, twice.

@@ -18,10 +18,11 @@ from naive.training import TwoLayers
 from nbdl import Optimizer, Sequential
 from nbdl.hookspecs import KINDS
 from nbdl.layers import Dense
-from nbdl.plugins.registry import Entry, Owner, registry
 from nbdl.testing import Check, parametrize_with_checks
 from nbdl.testing.probe import forced
 from nbdl.testing.suite import checks, entries, select
+from nbdl.units.entry import Entry, Owner
+from nbdl.units.registry import registry
 
 
 def with_truth(entry: Entry) -> Entry:

@@ -11,11 +11,11 @@ from nbdl import Sequential
 from nbdl.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
 from nbdl.program.recorder import Recorder, Tensor
 from nbdl.regularizers import OrthogonalRegularizer
 from nbdl.testing.probe import Probe, logged
 from nbdl.testing.units import fixed, with_values
+from nbdl.units.registry import registry
 
 W = np.array([[3, 0.5, 0], [-4, 0.5, 0], [0, -1, 0]], np.float32)
 V = np.array([3, -4, 0], np.float32)

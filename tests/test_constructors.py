@@ -19,7 +19,8 @@ from nbdl import Layer, Metric, Sequential, initializers, layers, losses, metric
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.optimizers import schedules
-from nbdl.plugins.registry import Entry, registry
+from nbdl.units.entry import Entry
+from nbdl.units.registry import registry
 
 ROOT = Path(__file__).parents[1]
 

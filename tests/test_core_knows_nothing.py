@@ -10,8 +10,9 @@ import pytest
 from distributions import answer, written
 
 import nbdl
-from nbdl.plugins.registry import base_of, normalise, registry
 from nbdl.units.constructor import parameters_of
+from nbdl.units.entry import normalise
+from nbdl.units.registry import base_of, registry
 from nbdl.units.unit import Unit
 
 CORE = Path(nbdl.__file__).parent
@@ -315,7 +316,7 @@ def test_nbdl_trains_without_the_standard_units(tmp_path: Path) -> None:
         import json, sys, warnings
         warnings.simplefilter("error")
         import numpy as np, nbdl
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
         assert not registry.broken, registry.broken
         from nbdl.layers import Scaled
         x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")

@@ -15,9 +15,9 @@ from nbdl.engine.cpu.checked import CheckedExecutor
 from nbdl.errors import ConfigError, DivergenceError, NbdlError
 from nbdl.layers import Activation, Dense, Dropout
 from nbdl.model.owner import job_of
-from nbdl.plugins.registry import registry
 from nbdl.training import steps as training
 from nbdl.units.elementwise import elementwise
+from nbdl.units.registry import registry
 
 Array = Any
 

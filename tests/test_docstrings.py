@@ -7,8 +7,8 @@ import pytest
 from nbdl import Activation, Layer
 from nbdl.plugins.reference.description import describe, signature_of
 from nbdl.plugins.reference.docstrings import parse
-from nbdl.plugins.registry import registry
 from nbdl.units.entry import SESSION, Entry
+from nbdl.units.registry import registry
 
 OWN = """
 Cube: x times itself,

@@ -30,12 +30,12 @@ from nbdl.engine.c.program import planned
 from nbdl.engine.c.scalar import CFunctions, literal
 from nbdl.errors import ConfigError, UnknownNameError
 from nbdl.layers import Activation, Dense, Dropout, Flatten, LeakyReLU, PReLU
-from nbdl.plugins.registry import registry
 from nbdl.program.functions import add, same, times
 from nbdl.program.language import maths
 from nbdl.program.language.plain import reference_function
 from nbdl.program.language.source import ScalarError
 from nbdl.program.recorder import Tensor
+from nbdl.units.registry import registry
 
 COMPILER = shutil.which("gcc") or shutil.which("cc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")

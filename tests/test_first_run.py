@@ -19,7 +19,7 @@ from nbdl import Layer, Sequential
 from nbdl.engine import trial
 from nbdl.errors import KernelError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 
 GOOD = """
     for i in range(x.shape[0]):

@@ -39,7 +39,7 @@ from gpu.context import Context, Options  # noqa: E402
 # -- from a checkout, nothing installed ------------------------------------------------------------------------
 
 
-UNITS = "from nbdl.plugins.registry import registry; print([(e.kind, e.name) for e in registry.entries()])"
+UNITS = "from nbdl.units.registry import registry; print([(e.kind, e.name) for e in registry.entries()])"
 
 
 def child(code, environment, folder):
@@ -51,7 +51,7 @@ def child(code, environment, folder):
 
 @pytest.mark.parametrize("missing", [False, True], ids=["pluggy", "stand-in for pluggy"])
 def test_the_checkout_offers_all_units(tmp_path, monkeypatch, missing):
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     monkeypatch.setattr(checkout, "stands_in", lambda: missing)
     folder = tmp_path / "metadata"

@@ -15,8 +15,8 @@ from nbdl.engine import random
 from nbdl.errors import ConfigError
 from nbdl.initializers import Identity, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
 from nbdl.units.random import RandomStream, fans
+from nbdl.units.registry import registry
 
 SHAPE = (300, 200)
 CUT = 0.87962566103423978  # the deviation left of a normal distribution cut at two of its own

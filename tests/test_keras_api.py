@@ -1159,7 +1159,7 @@ class HalvingPlugin:
 @pytest.fixture
 def halving() -> Any:
     """A schedule that is registered for one test."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     plugin = HalvingPlugin()
     nbdl.register(plugin)

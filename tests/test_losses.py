@@ -16,8 +16,9 @@ import nbdl
 from nbdl import Sequential, hookimpl
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
+from nbdl.plugins.registering import registrar
 from nbdl.testing.probe import Probe
+from nbdl.units.registry import registry
 
 DATA = {
     "y_real": [[0.5, -1.2, 2.0], [1.5, 0.3, -0.7]],
@@ -376,7 +377,7 @@ def test_a_slope_that_is_not_the_functions_is_noticed() -> None:
 
 def test_registered_functions_come_back_from_a_file(tmp_path: Path) -> None:
     registry.load()
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):
         nbdl.register(Own())
         made = model(loss=(quartic, d_quartic), metrics=[farther])
         made.save(tmp_path / "model.nbdl")

@@ -15,9 +15,9 @@ from nbdl import Metric, Sequential, losses, metrics
 from nbdl.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
 from nbdl.testing.probe import Probe
 from nbdl.training.steps import Training
+from nbdl.units.registry import registry
 from nbdl.utils import confusion_matrix
 
 DATA = {

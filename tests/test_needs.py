@@ -52,7 +52,7 @@ LAYER = """
 SAVE = """
     import nbdl
     from nbdl.layers import Activation, Dense
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
     layers = [Dense(2, input_dim=3)]
     if registry.find("activations", "t_ramp"):
         layers.append(Activation(registry.get("activations", "t_ramp").target(0.25)))

@@ -31,9 +31,9 @@ from nbdl.engine.nets.numba_type import net_type
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Activation, Dense, Dropout, Flatten
 from nbdl.network.network import Network
-from nbdl.plugins.registry import registry
 from nbdl.program.functions import add
 from nbdl.training.evaluate import run_rows
+from nbdl.units.registry import registry
 
 BY_NAME = sorted(ACTIVATIONS.keys() - {"glu", "threshold"})  # which need an even number of features, and arguments
 SMOOTH = [name for name in BY_NAME if not registry.get("activations", name).options.get("kinks")]

@@ -17,7 +17,7 @@ import nbdl
 from nbdl import Layer, Regularizer, Sequential
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
+from nbdl.plugins.registering import registrar
 from nbdl.program.functions import add, same, square, times
 from nbdl.program.recorder import Recorder, Tensor
 from nbdl.testing.probe import Probe, logged
@@ -340,7 +340,7 @@ def test_weight_norm(units: int) -> None:
     x = reals(generator(), 7, 5)
     v, g = model.get_weights()
     assert_allclose(model.predict(x), x @ (g * v / norms(v, 1)), rtol=1e-4, atol=1e-5)
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):  # what is registered is taken back
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):  # what is registered is taken back
         nbdl.register("t_weight_norm", WeightNorm, examples=({"units": units},))
         check_unit("layers/t_weight_norm", "derivative", "CUDA is the CPU", "any batch size")
         raise InterruptedError

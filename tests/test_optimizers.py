@@ -18,8 +18,8 @@ from nbdl.model.owner import job_of
 from nbdl.network.executors import program_of
 from nbdl.network.update import new_slots
 from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Ftrl, Lion
-from nbdl.plugins.registry import registry
 from nbdl.testing.devices import cuda_is_there
+from nbdl.units.registry import registry
 
 NAMES = [entry.name for entry in registry.entries("optimizers") if entry.owner.distribution == "nbdl"]
 Array = np.ndarray[Any, Any]

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from nbdl import Optimizer
-from nbdl.plugins.registry import Entry, Owner, registry
+from nbdl.plugins.registering import registrar
+from nbdl.units.entry import Entry, Owner
+from nbdl.units.registry import registry
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -209,8 +211,8 @@ def new_activation():
     def df(x, y, a=1.0):
         return 1.0 + 2.0 * a * abs(x)
 
-    with contextlib.suppress(TakenBack), registry.owned(Owner("standard", "nbdl", ""), ""):
-        yield registry.add("activations", "newcomer", f, df, examples=({"a": 0.1},))
+    with contextlib.suppress(TakenBack), registrar.owned(Owner("standard", "nbdl", ""), ""):
+        yield registrar.add("activations", "newcomer", f, df, examples=({"a": 0.1},))
         raise TakenBack
 
 

@@ -16,12 +16,12 @@ from planted.defect import entry
 from planted.training import unswapped, with_update
 
 from nbdl.engine.cpu import schedule
-from nbdl.plugins.registry import Entry
 from nbdl.program.functions import add, times
 from nbdl.testing import check_unit
 from nbdl.testing.probe import Probe, forced
 from nbdl.testing.suite import checks
 from nbdl.testing.units import fixed, with_values
+from nbdl.units.entry import Entry
 
 ELSEWHERE = {"units are found"}  # of a whole package: tests/test_suite.py
 

@@ -16,8 +16,10 @@ from distributions import THIRD_PARTY, answer, cli, pip_installed, run, written
 import nbdl
 from nbdl import hookimpl
 from nbdl.errors import PluginError, UnknownNameError
-from nbdl.plugins.registry import Registry, registry
+from nbdl.plugins.loading import load
+from nbdl.plugins.registering import Registrar
 from nbdl.units.elementwise import elementwise
+from nbdl.units.registry import Registry, registry
 
 UNITS = {
     "nbdl-calibration": {"PiecewiseLinear", "FactorizationMachine"},
@@ -42,7 +44,9 @@ TRAIN = """
 """
 SURVEY = """
     import json, os, traceback, warnings, nbdl
-    from nbdl.plugins.registry import Registry, registry
+    from nbdl.plugins.loading import load
+    from nbdl.plugins.registering import Registrar
+    from nbdl.units.registry import Registry, registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         registry.load()
@@ -51,7 +55,8 @@ SURVEY = """
     os.environ["NBDL_STRICT_PLUGINS"] = "1"
     strict = ""
     try:
-        Registry().load()
+        apart = Registrar(Registry(lambda: load(apart)))
+        apart.registry.load()
     except BaseException:
         strict = traceback.format_exc()
     print(json.dumps({
@@ -385,7 +390,7 @@ def test_what_a_plugin_prints_is_no_part_of_a_commands_output(site: Path, tmp_pa
     assert "hello from a plugin" in done.stderr
     code = """
         import json
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
         registry.load()
         print(json.dumps({str(owner): seconds for owner, seconds in registry.seconds.items()}))
     """
@@ -468,7 +473,7 @@ def test_two_threads_that_look_up_first_both_find_all(tmp_path: Path) -> None:
     site = written(tmp_path / "site", "nbdl-slow", modules, {"slow": "nbdl_slow"})
     code = """
         import json, threading, time
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
         found = []
         def look():
             found.append(registry.find("activations", "broken_first") is not None)
@@ -492,8 +497,15 @@ def module_of(**hooks: Any) -> types.ModuleType:
     return module
 
 
+def apart() -> Registrar:
+    """Return a registrar with a registry of its own, which loads what is installed."""
+    registrar = Registrar(Registry(lambda: load(registrar)))
+    return registrar
+
+
 def test_a_session_registers_all_or_nothing() -> None:
-    units = Registry()
+    session = apart()
+    units = session.registry
     owned = len(units.entries())
 
     def taken(register: Any) -> None:
@@ -504,12 +516,12 @@ def test_a_session_registers_all_or_nothing() -> None:
         register("session_loss", lambda y, p: y - p, lambda y, p: -1.0)
 
     with pytest.raises(PluginError, match="already registered by nbdl"):
-        units.register_module(module_of(register_activations=taken, register_losses=losses))
+        session.register_module(module_of(register_activations=taken, register_losses=losses))
     assert units.find("activations", "session_one") is None
     assert units.find("losses", "session_loss") is None
     assert len(units.entries()) == owned
     assert units.get("activations", "relu").owner.distribution == "nbdl"
-    units.register_module(module_of(register_losses=losses))
+    session.register_module(module_of(register_losses=losses))
     assert units.get("losses", "SessionLoss").owner.distribution == "this session"
 
 
@@ -643,14 +655,14 @@ def test_an_activation_by_name_is_applied() -> None:
 
 
 def test_a_third_partys_loss_declares_its_targets() -> None:
-    units = Registry()
+    session = apart()
 
     def losses(register: Any) -> None:
         register("shares", lambda y, p: y - p, lambda y, p: -1.0, targets="probabilities")
 
-    units.register_module(module_of(register_losses=losses))
+    session.register_module(module_of(register_losses=losses))
     model = nbdl.Sequential([nbdl.layers.Dense(2, input_dim=3)])
-    model.compile(loss=units.get("losses", "shares").target(), optimizer="sgd")
+    model.compile(loss=session.registry.get("losses", "shares").target(), optimizer="sgd")
     with pytest.raises(nbdl.errors.DataError, match="'shares' takes targets from 0 to 1, y goes from 0 to 3"):
         model.fit(np.zeros((4, 3)), np.arange(8).reshape(4, 2) % 4, verbose=0)
 

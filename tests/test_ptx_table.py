@@ -13,7 +13,8 @@ import ptx
 from ptx import Made, Row
 
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.plugins.registry import Owner, registry
+from nbdl.plugins.registering import registrar
+from nbdl.units.entry import Owner
 
 TARGET = ptx.TARGETS[-1]
 
@@ -38,8 +39,8 @@ def test_a_new_activation_of_scalar_functions_needs_no_line(
 ) -> None:
     before = {one.key for one in kernels}
     try:
-        with registry.owned(Owner("standard", "nbdl", ""), ""):
-            registry.add("activations", "a_newcomer", lambda x: x + x * abs(x), lambda x, y: 1.0 + 2.0 * abs(x))
+        with registrar.owned(Owner("standard", "nbdl", ""), ""):
+            registrar.add("activations", "a_newcomer", lambda x: x + x * abs(x), lambda x, y: 1.0 + 2.0 * abs(x))
             monkeypatch.setattr(ptx, "_of_nets", list)
             monkeypatch.setattr(ptx, "_of_steps", list)
             new = [Made(key, kernel, TARGET) for key, kernel in ptx.kernels().items() if key not in before]

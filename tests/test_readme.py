@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import nbdl
-from nbdl.plugins.registry import registry
 from nbdl.testing.suite import UNITS
+from nbdl.units.registry import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 PROGRAM, VOCABULARY, COMPILED, ENCODED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -32,8 +32,8 @@ from nbdl.plugins.reference.folder import write
 from nbdl.plugins.reference.markdown import prose, table
 from nbdl.plugins.reference.pages import COMPUTING, gaps, mark, pages
 from nbdl.plugins.reference.plots import COLOURS, GREY, svg
-from nbdl.plugins.registry import registry
 from nbdl.units.entry import Entry, singular
+from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "scripts" / "reference"

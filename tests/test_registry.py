@@ -20,8 +20,9 @@ import nbdl
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, PluginError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
+from nbdl.plugins.registering import registrar
 from nbdl.units.entry import Owner
+from nbdl.units.registry import registry
 
 THIEF = Owner("thief", "nbdl-thief", "1.0")
 UNITS = """
@@ -33,7 +34,7 @@ UNITS = """
 """
 NAMES = """
     import json, warnings
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         registry.load()
@@ -46,7 +47,7 @@ NAMES = """
 def _forgotten() -> Iterator[None]:
     """What a test registers is taken back."""
     registry.load()
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):
         yield
         raise InterruptedError
 
@@ -66,7 +67,7 @@ def test_nobody_takes_a_unit_of_another_by_registering_its_own_class() -> None:
         register("Dense", Dense)
 
     with pytest.raises(PluginError, match="already registered by nbdl"):
-        registry.register_module(hooks(register_layers=theft), THIEF)
+        registrar.register_module(hooks(register_layers=theft), THIEF)
     with pytest.raises(PluginError, match="already registered by nbdl"):
         nbdl.register(Dense)
     assert registry.get("layers", "Dense").owner.distribution == "nbdl"
@@ -326,7 +327,7 @@ WAITING = """
 BOTH = """
     import faulthandler, json, threading, time
     faulthandler.dump_traceback_later(60, exit=True)
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
     def importing():
         import t_waiting
     first = threading.Thread(target={first})

@@ -14,7 +14,6 @@ from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.model.load import load_model
 from nbdl.optimizers import SGD, Adam
-from nbdl.plugins.registry import registry
 from nbdl.schedules import (
     CosineDecay,
     CosineDecayRestarts,
@@ -25,6 +24,7 @@ from nbdl.schedules import (
     PolynomialDecay,
 )
 from nbdl.units.callback import Callback
+from nbdl.units.registry import registry
 
 STEPS = [0, 1, 2, 3, 7, 8, 10, 14, 21, 49, 50, 1000]
 # Rates of these steps by Keras 3.15, which computes them in float32.

@@ -21,9 +21,10 @@ import nbdl
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, PluginError, UnknownNameError
 from nbdl.layers import Dense
-from nbdl.plugins.registry import registry
+from nbdl.plugins.registering import registrar
 from nbdl.program.language import bytecode as from_bytecode
 from nbdl.units.arguments import Range
+from nbdl.units.registry import registry
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def _forgotten() -> Iterator[None]:
     """What a test registers is taken back."""
 
     registry.load()
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):
         yield
         raise InterruptedError
 
@@ -231,7 +232,7 @@ def test_a_file_with_the_name_of_a_module_does_not_hide_it(tmp_path: Path) -> No
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A model with a unit of a file, which is forgotten again."""
-    with suppress(InterruptedError), registry.owned(registry.owner, ""):
+    with suppress(InterruptedError), registrar.owned(registrar.owner, ""):
         nbdl.register(written(tmp_path, UNITS))
         nbdl.Sequential([Dense(2, input_dim=3, activation="t_file_cube")], seed=1).save(tmp_path / "model.nbdl")
         raise InterruptedError
@@ -425,7 +426,8 @@ def test_a_pair_of_functions_may_say_what_its_arguments_mean() -> None:
 
 def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbdl import hookspecs
-    from nbdl.plugins.registry import Registry
+    from nbdl.plugins.registering import Registrar
+    from nbdl.units.registry import Registry
 
     def register_constraints(register: Any) -> None:
         """Older."""
@@ -436,7 +438,7 @@ def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.Monke
     called: list[Any] = []
     module.register_constraints = hookimpl(lambda register: called.append(register))  # type: ignore[attr-defined]
     with pytest.warns(DeprecationWarning, match="register_constraints is deprecated: write register_projections"):
-        Registry().register_module(module)
+        Registrar(Registry(lambda: None)).register_module(module)
     assert called, "a deprecated hook still works"
 
 

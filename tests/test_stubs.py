@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 

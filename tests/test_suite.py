@@ -21,7 +21,6 @@ from planted.layers import Dice, Plain, Unscaled
 import nbdl.testing
 from nbdl.hookspecs import KINDS
 from nbdl.plugins import options
-from nbdl.plugins.registry import Owner, registry
 from nbdl.program.functions import add
 from nbdl.testing import (
     Check,
@@ -35,6 +34,8 @@ from nbdl.testing import (
     select,
 )
 from nbdl.testing.packages import project_of
+from nbdl.units.entry import Owner
+from nbdl.units.registry import registry
 
 # -- what is said -------------------------------------------------------------------------------------------
 
@@ -311,7 +312,7 @@ def test_the_pytest_plugin_imports_nothing_until_it_is_used(tmp_path: Path) -> N
     said = run(tmp_path, "-s", site=tmp_path)
     loaded = next(line for line in said.splitlines() if ">" in line)
     assert "'nbdl.pytest_plugin'" in loaded
-    for module in ("numpy", "numba", "pluggy._nothing", "nbdl.testing", "nbdl.plugins.registry", "rich"):
+    for module in ("numpy", "numba", "pluggy._nothing", "nbdl.testing", "nbdl.units.registry", "rich"):
         assert f"'{module}'" not in loaded
 
 

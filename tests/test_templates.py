@@ -20,7 +20,7 @@ import nbdl
 from nbdl.cli.app import app
 from nbdl.errors import ConfigError, PluginError
 from nbdl.plugins import scaffold
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = [entry.name for entry in registry.entries("templates") if entry.owner.distribution == "nbdl"]

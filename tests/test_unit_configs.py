@@ -19,8 +19,9 @@ from nbdl import Sequential, activations, constraints, initializers, load_model,
 from nbdl import regularizers as regularizing
 from nbdl.errors import ConfigError
 from nbdl.layers import ELU, Activation, Dense, LeakyReLU, PReLU, ReLU, Softmax
-from nbdl.plugins.registry import Entry, registry
 from nbdl.units.constructor import lacking
+from nbdl.units.entry import Entry
+from nbdl.units.registry import registry
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 

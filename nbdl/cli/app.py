@@ -201,7 +201,7 @@ class PluginCommand(click.Command):
 
 def plugin_commands() -> dict[str, click.Command]:
     """Return the commands of plugins by name."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     with plain_warnings():
         registry.load()

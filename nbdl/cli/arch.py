@@ -80,7 +80,7 @@ def _stage(text: str, start: int, part: str) -> Stage:
 
 def _activation(text: str, start: int, written: str) -> str:
     """The activation with its registered name; it can be made."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     try:
         found = words.entry("activations", written)

@@ -20,8 +20,8 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Registry
     from nbdl.units.entry import Entry
+    from nbdl.units.registry import Registry
 
 Items: TypeAlias = "list[CompletionItem[str]]"
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], Items]
@@ -59,7 +59,7 @@ def complete(app: click.Command) -> None:
 
 def known_registry() -> Registry:
     """Return the registry; broken plugins are left out without a message."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     registry.load(quiet=True)
     return registry

@@ -175,7 +175,7 @@ def ptx_cache() -> str:
 
 def plugins() -> dict[str, Any]:
     """Return how many plugins there are."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     entries = registry.entries()
     packages = sorted({str(entry.owner) for entry in entries})

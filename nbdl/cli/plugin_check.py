@@ -24,9 +24,9 @@ from nbdl.cli.plugins import loaded
 from nbdl.errors import ConfigError, PluginError, UnknownNameError, counted, did_you_mean
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Registry
     from nbdl.testing import Check, Result
     from nbdl.units.entry import Entry, Owner
+    from nbdl.units.registry import Registry
 
 SIMULATOR = "NUMBA_ENABLE_CUDASIM"
 FAILED = "failed"

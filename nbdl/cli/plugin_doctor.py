@@ -18,7 +18,7 @@ from nbdl.cli.plugin_info import WIDTH, wrapped
 from nbdl.cli.plugins import broken_json, broken_lines, counted, hidden_commands, loaded, numbers
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Registry
+    from nbdl.units.registry import Registry
 
 
 @click.command(cls=Command, short_help="What is loaded, how long it takes, what is broken or switched off.")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbdl.plugins.reference.description import Argument, Description
-    from nbdl.plugins.registry import Registry
     from nbdl.units.entry import Entry
+    from nbdl.units.registry import Registry
 
 WIDTH = 100  # at most, and where there is no terminal
 LABEL = 12
@@ -68,7 +68,7 @@ def units_named(registry: Registry, unit: str, kind: str | None = None) -> list[
         UnknownNameError: There is none; the message says what is near.
     """
     from nbdl.hookspecs import KINDS
-    from nbdl.plugins.registry import kind_named
+    from nbdl.units.registry import kind_named
 
     before, slash, name = unit.rpartition("/")
     if slash:

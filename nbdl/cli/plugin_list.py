@@ -31,7 +31,7 @@ def list_units(kind: str | None, same: str | None, as_json: bool) -> None:
     nbdl plugins list --json
     """
     from nbdl.plugins.reference.description import summary_of
-    from nbdl.plugins.registry import kind_named
+    from nbdl.units.registry import kind_named
 
     if kind and same:
         raise click.UsageError("give the kind once: KIND or --kind")

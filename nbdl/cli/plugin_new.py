@@ -16,7 +16,7 @@ from nbdl.errors import ConfigError, did_you_mean
 from nbdl.storage.outputs import as_path
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Entry
+    from nbdl.units.entry import Entry
 
 
 @click.command(cls=Command, short_help="Write a small plugin package to start from.")
@@ -74,7 +74,7 @@ def new(ctx: click.Context, name: str | None, kind: str | None, output: str | No
 
 def kinds() -> str:
     """Return the kinds of package that can be written, a line each."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     entries = registry.entries("templates")
     width = max((len(entry.name) for entry in entries), default=0)
@@ -87,8 +87,8 @@ def template(kind: str) -> Entry:
     Raises:
         ConfigError: There is none; the message says which there are.
     """
-    from nbdl.plugins.registry import registry
     from nbdl.units.entry import singular
+    from nbdl.units.registry import registry
 
     entry = registry.find("templates", kind) or registry.find("templates", singular(kind))
     if entry is None:

@@ -17,8 +17,8 @@ from nbdl.cli.output import echo
 from nbdl.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Registry
     from nbdl.units.entry import Entry, Owner
+    from nbdl.units.registry import Registry
 
 SUBCOMMANDS = {
     "list": "nbdl.cli.plugin_list:list_units",
@@ -51,7 +51,7 @@ class Plugins(click.Group):
 def hint(name: str) -> str:
     """Say what was meant by a word that is no command: a kind, a unit, or another command."""
     from nbdl.hookspecs import KINDS
-    from nbdl.plugins.registry import kind_named
+    from nbdl.units.registry import kind_named
 
     try:
         return f" To list them: nbdl plugins list {kind_named(name)}"
@@ -86,7 +86,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 
 def loaded() -> Registry:
     """Return the registry; what is broken is in it rather than a warning, or an error under NBDL_STRICT_PLUGINS."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     registry.load(quiet=True)
     return registry

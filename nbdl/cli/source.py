@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nbdl.data.encoding import Encoding
     from nbdl.data.target import Data
-    from nbdl.plugins.registry import Entry
+    from nbdl.units.entry import Entry
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def load(name: str, reading: Reading) -> Source:
     Raises:
         DataError: There is neither, or it cannot be used.
     """
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     as_path(name, "SOURCE or FILE")
     entry = registry.find("datasets", name) if name != "-" else None
@@ -135,13 +135,13 @@ def load(name: str, reading: Reading) -> Source:
 
 
 def _no_dataset(name: str) -> str:
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     return f"{name}: no such dataset.{did_you_mean(name, registry.names('datasets'))} {_datasets()}"
 
 
 def _datasets() -> str:
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     return f"Datasets: {', '.join(registry.names('datasets')) or 'none'}."
 
@@ -169,7 +169,7 @@ def _loaded(entry: Entry, reading: Reading) -> Any:
 
 def _file(name: str, reading: Reading) -> Source:
     from nbdl.data.source import check_file, read
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     if name != "-":
         check_file(Path(name).expanduser())

@@ -24,7 +24,7 @@ from nbdl.plugins import parsing as words
 from nbdl.plugins.recipe import defaults_of
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Entry
+    from nbdl.units.entry import Entry
 
 SEE_BELOW = "see below"
 SHARE = Number(0, 1, max_open=True)
@@ -48,7 +48,7 @@ class TrainCommand(Command):
 
 def all_defaults() -> list[tuple[Entry, Mapping[str, Any]]]:
     """Return the settings of each dataset and of each recipe."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     found = [(entry, entry.options.get("recipe", {})) for entry in registry.entries("datasets")]
     found += [(entry, defaults_of(entry)) for entry in registry.entries("recipes")]

@@ -25,7 +25,7 @@ from nbdl.plugins.recipe import Plan, Recipe, Request, Settings, Stage, settle
 if TYPE_CHECKING:
     from nbdl.engine.compiler import Statistics
     from nbdl.model.sequential import Sequential
-    from nbdl.plugins.registry import Entry
+    from nbdl.units.entry import Entry
 
 INPUTS, UNITS, OUTPUTS, ROWS = 5, 6, 3, 40
 
@@ -147,7 +147,7 @@ def toy_encoding() -> Any:
 
 def all_trials() -> Iterator[Trial]:
     """Yield a trial for every unit of every kind that compiles anything."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     for recipe in registry.entries("recipes"):
         yield Trial(f"recipe {recipe.name}", partial(net, recipe))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import ConfigError
 from nbdl.model.owner import Owner
 from nbdl.network.setup import Setup, named_metrics
-from nbdl.plugins.registry import registry
 from nbdl.units.functions import is_function, own_loss
 from nbdl.units.keras_names import FUNCTIONS_LACK, placed
 from nbdl.units.metric_wrappers import unit_of
+from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
     from nbdl.units.loss import Loss

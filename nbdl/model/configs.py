@@ -7,8 +7,8 @@ from typing import Any, TypeVar, cast
 
 from nbdl.errors import FileFormatError
 from nbdl.model.owner import Owner
-from nbdl.plugins.registry import registry
 from nbdl.units.kept import refuse_kept
+from nbdl.units.registry import registry
 
 M = TypeVar("M", bound=Owner)
 

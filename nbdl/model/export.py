@@ -15,8 +15,8 @@ from nbdl.storage.outputs import as_path, check_file
 
 if TYPE_CHECKING:
     from nbdl.model.owner import Owner
-    from nbdl.plugins.registry import Entry
     from nbdl.program.recorder import Operation
+    from nbdl.units.entry import Entry
 
 MARK = "nbdl model "
 HEAD_BYTES = 1 << 16  # of a file, among which the mark is
@@ -53,7 +53,7 @@ def exporter(path: str | Path | None, format: str | None) -> Entry:
     Raises:
         UnknownNameError: there is none; the message lists those that there are.
     """
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     entries = registry.entries("exporters")
     suffixes = {suffix: entry for entry in entries for suffix in entry.options.get("suffixes", ())}
@@ -100,7 +100,7 @@ def _head(path: Path) -> bytes:
 
 def owner_of(model: Owner, operation: Operation) -> str:
     """The layer that recorded an operation, and the plugin that it or its scalar function is from."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     module = getattr(operation.function, "__module__", None)
     entries = [entry for entry in registry.entries() if entry.module == module]

@@ -9,9 +9,9 @@ from typing import Any
 
 from nbdl.errors import ConfigError, FileFormatError, warn
 from nbdl.plugins import discovery
-from nbdl.plugins.registry import registry
 from nbdl.storage import schema
 from nbdl.units.entry import SESSION, Entry, singular
+from nbdl.units.registry import registry
 
 Need = dict[str, Any]  # "distribution", "version", and "units", as "activations/relu"; older files lack the units
 NEED = schema.record({"distribution": schema.text, "version": schema.text}, {"units": schema.items(schema.name)})

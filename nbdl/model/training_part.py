@@ -8,11 +8,11 @@ from nbdl.errors import FileFormatError
 from nbdl.model.arrays import arrays_of, floats_of
 from nbdl.model.file_format import SCHEMAS
 from nbdl.network.setup import Setup, TrainingState
-from nbdl.plugins.registry import registry
 from nbdl.storage.archive import Archive
 from nbdl.units.metric import Metric
 from nbdl.units.metric_wrappers import LossMetric, WeightedMetric
 from nbdl.units.optimizer import Optimizer
+from nbdl.units.registry import registry
 from nbdl.units.unit import serialize
 
 if TYPE_CHECKING:

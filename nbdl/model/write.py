@@ -14,7 +14,6 @@ from nbdl.model.notes import Note, noted, read_note
 from nbdl.model.owner import Owner, job_of
 from nbdl.model.requirements import needs_of
 from nbdl.model.training_part import slots_of, training_config
-from nbdl.plugins.registry import registry
 from nbdl.storage.atomic import write_atomically
 from nbdl.storage.outputs import Known, as_path, check_file, is_model, zip_names
 from nbdl.units.entry import Entry
@@ -22,6 +21,7 @@ from nbdl.units.kept import check_remade
 from nbdl.units.keras_names import explained
 from nbdl.units.layer import Layer
 from nbdl.units.metric_wrappers import unit_of
+from nbdl.units.registry import registry
 from nbdl.units.unit import Unit
 
 

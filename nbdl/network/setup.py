@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from nbdl.errors import ConfigError
-from nbdl.plugins.registry import registry
 from nbdl.units.functions import is_function, unit_of_functions
 from nbdl.units.loss import Loss
 from nbdl.units.metric import Metric
 from nbdl.units.metric_wrappers import LossMetric, WeightedMetric, unit_of
 from nbdl.units.optimizer import Optimizer
+from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Floats

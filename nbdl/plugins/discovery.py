@@ -106,11 +106,6 @@ def target(plugin: Plugin) -> tuple[str, str]:
         ) from None
 
 
-def is_deadlock(error: BaseException) -> bool:
-    """Whether the import system found two threads that wait for each other's modules."""
-    return type(error).__name__ == "_DeadlockError"  # it has no public name
-
-
 def modules(package: str) -> Iterator[str]:
     """An imported module and, if it is a package, every module in it, in order; its tests are left out."""
     yield package

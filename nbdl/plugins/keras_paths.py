@@ -226,7 +226,7 @@ class Finder:
     @staticmethod
     def _unit(rest: str) -> tuple[str, ...]:
         """The namespace of a unit whose module Keras names after it, such as optimizers.adam and layers.core.dense."""
-        from nbdl.plugins.registry import UNIT_KINDS, registry
+        from nbdl.units.registry import UNIT_KINDS, registry
 
         kind, name = rest.split(".")[0], rest.rpartition(".")[2]
         entry = registry.find(kind, name) if kind in UNIT_KINDS and name == name.lower() != kind else None

@@ -15,34 +15,36 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import PluginError, PluginWarning
 from nbdl.plugins import discovery
 from nbdl.plugins.discovery import GROUP, Plugin
+from nbdl.plugins.load_once import must_wait, refuse_half_imported
 from nbdl.units import arguments
 from nbdl.units.entry import Broken, Owner
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registry import Registry
+    from nbdl.plugins.registering import Registrar
 
 
-def load(registry: Registry) -> None:
+def load(registrar: Registrar) -> None:
     """Find and load all plugins."""
+    registry = registrar.registry
     found = discovery.discover()
     registry.switched_off = [plugin.owner for plugin in found.switched_off]
     registry.unmatched, registry.broken = found.unmatched, []
     for plugin in found.plugins:
         started = time.perf_counter()
-        guarded(registry, plugin.owner, plugin.point.value, functools.partial(_load_plugin, registry, plugin))
+        guarded(registrar, plugin.owner, plugin.point.value, functools.partial(_load_plugin, registrar, plugin))
         registry.seconds[plugin.owner] = time.perf_counter() - started
     registry.loaded = True
     if not registry.quiet:
         _warn(registry.broken)
 
 
-def _load_plugin(registry: Registry, plugin: Plugin) -> None:
+def _load_plugin(registrar: Registrar, plugin: Plugin) -> None:
     owner = plugin.owner
     asked = discovery.unmet(plugin)
     if asked:
         error = PluginError(f"it needs {asked}, and this is {GROUP} {importlib.metadata.version(GROUP)}")
         newer = f"`pip install -U {owner.distribution}` may bring a version of it for this {GROUP}"
-        _refuse(registry, owner, plugin.point.value, error, f"`pip install '{asked}'` brings what it needs, {newer}")
+        _refuse(registrar, owner, plugin.point.value, error, f"`pip install '{asked}'` brings what it needs, {newer}")
         return
     module, attribute = discovery.target(plugin)
     if plugin.own:
@@ -51,35 +53,23 @@ def _load_plugin(registry: Registry, plugin: Plugin) -> None:
     if attribute:
         for name in attribute.split("."):
             package = getattr(package, name)
-        if not registry.register_module(package, owner):
+        if not registrar.register_module(package, owner):
             raise PluginError(
                 f"{plugin.point.value} has no hooks: decorate its register_... functions with @nbdl.hookimpl"
             )
         return
     for name in discovery.modules(module):
-        guarded(registry, owner, name, functools.partial(_import_and_register, registry, name, owner))
+        guarded(registrar, owner, name, functools.partial(_import_and_register, registrar, name, owner))
 
 
-def _import_and_register(registry: Registry, name: str, owner: Owner) -> None:
-    with registry.owned(owner, name):
+def _import_and_register(registrar: Registrar, name: str, owner: Owner) -> None:
+    with registrar.owned(owner, name):
         module = importlib.import_module(name)
-        if getattr(module.__spec__, "_initializing", False):
-            raise _HalfImported
-        registry.register_module(module, owner)
+        refuse_half_imported(module)
+        registrar.register_module(module, owner)
 
 
-class _HalfImported(Exception):
-    """Another thread is in the middle of importing a module, and waits for this one."""
-
-
-def load_late(registry: Registry) -> None:
-    """Go on with plugins that another thread was in the middle of importing."""
-    waiting, registry.late = registry.late, []
-    for step in waiting:
-        step()
-
-
-def guarded(registry: Registry, owner: Owner, module: str, action: Callable[[], Any]) -> None:
+def guarded(registrar: Registrar, owner: Owner, module: str, action: Callable[[], Any]) -> None:
     """Run one step of loading; whatever a plugin does wrong (even exiting) is reported, not raised."""
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
@@ -87,23 +77,23 @@ def guarded(registry: Registry, owner: Owner, module: str, action: Callable[[], 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if isinstance(error, _HalfImported) or discovery.is_deadlock(error):
-            registry.late.append(functools.partial(guarded, registry, owner, module, action))
+        if must_wait(error):
+            registrar.registry.late.append(functools.partial(guarded, registrar, owner, module, action))
             return
         if isinstance(error, PluginError) and error.__cause__ is not None and discovery.strict():
             raise  # it has been said, by a step within this one
-        _refuse(registry, owner, module, error)
+        _refuse(registrar, owner, module, error)
 
 
-def _refuse(registry: Registry, owner: Owner, module: str, error: BaseException, remedy: str = "") -> None:
+def _refuse(registrar: Registrar, owner: Owner, module: str, error: BaseException, remedy: str = "") -> None:
     """Take note of what is wrong with a plugin; raise it instead where authors ask for that."""
     text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     remedy = remedy or f"Update or remove {owner.distribution} (`pip install -U {owner.distribution}`)"
     reason = " ".join(text.split()) or type(error).__name__
     broken = Broken(owner, module, reason, f"{remedy}, or set {discovery.DISABLE}={owner.plugin}")
-    if discovery.strict() and not registry.quiet:
+    if discovery.strict() and not registrar.registry.quiet:
         raise PluginError(str(broken)) from error
-    registry.broken.append(broken)
+    registrar.registry.broken.append(broken)
 
 
 def _warn(broken: list[Broken]) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from nbdl.errors import ConfigError
 from nbdl.plugins.keras_paths import MISSING, PATHS, missing
-from nbdl.plugins.registry import ALSO, UNIT_KINDS, Entry, base_of, registry
 from nbdl.units.elementwise import metric_form
+from nbdl.units.entry import Entry
 from nbdl.units.keras_names import FUNCTIONS_LACK
+from nbdl.units.registry import ALSO, UNIT_KINDS, base_of, registry
 
 KERAS_BASES = {"schedules": "LearningRateSchedule"}  # where Keras's base class has another name
 # Kinds whose units Keras also spells as classes: `l2` and `L2`, `mean_squared_error` and `MeanSquaredError`.

@@ -24,7 +24,7 @@ def entry(kind: str, text: str) -> Entry:
         ConfigError: It is not a name, or a name with arguments.
         UnknownNameError: There is no unit of that name.
     """
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     return registry.get(kind, _parted(text)[0])
 

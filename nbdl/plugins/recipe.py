@@ -160,7 +160,7 @@ def choose(task: str, name: str | None) -> Entry:
         UnknownNameError: There is none of that name.
         PluginError: No plugin offers one for the task.
     """
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     if name is not None:
         return registry.get("recipes", name)

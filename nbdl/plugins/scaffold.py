@@ -110,7 +110,7 @@ def refuse_taken(request: Request) -> None:
     Raises:
         ConfigError: it has; the message says whose it is.
     """
-    from nbdl.plugins.registry import kind_named, registry
+    from nbdl.units.registry import kind_named, registry
 
     entry = registry.find(kind_named(request.kind), request.unit)
     if entry is not None:

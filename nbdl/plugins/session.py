@@ -13,10 +13,11 @@ from typing import Any
 
 from nbdl.errors import ConfigError, NbdlError, PluginError
 from nbdl.plugins.discovery import GROUP
-from nbdl.plugins.registry import kind_named, registry
+from nbdl.plugins.registering import registrar
 from nbdl.storage.outputs import as_path
 from nbdl.units.elementwise import ELEMENTWISE, kind_of_functions, refuse_partial
 from nbdl.units.entry import Owner
+from nbdl.units.registry import kind_named, registry
 from nbdl.units.unit import BASES, Unit
 
 # Names of functions that say what they are for, rather than what they compute.
@@ -98,7 +99,7 @@ def register_file(path: str | Path) -> Owner:
     before, known = sys.modules.get(name), {id(entry) for entry in registry.entries()}
     sys.modules[name] = module
     try:
-        with registry.owned(owner, name):
+        with registrar.owned(owner, name):
             _run(spec.loader, module, path)
             _register_hooks(module, path, owner)
             if all(id(entry) in known for entry in registry.entries()):
@@ -145,7 +146,7 @@ def _run(loader: Any, module: ModuleType, path: Path) -> None:
 def _register_hooks(module: ModuleType, path: Path, owner: Owner) -> None:
     """Register a file's hooks; an error in one names the file's own line."""
     try:
-        registry.register_module(module, owner)
+        registrar.register_module(module, owner)
     except Exception as error:
         raise _placed(error, path) from error
 
@@ -180,7 +181,7 @@ def _add_class(unit: type[Unit], name: str, kind: str | None, options: dict[str,
     asked = own if kind is None else kind_named(kind)
     if asked != own:
         raise PluginError(f"{unit.__name__} is one of the {own}, not of the {asked}")
-    registry.add(asked, name or unit.__name__, unit, **options)
+    registrar.add(asked, name or unit.__name__, unit, **options)
     return unit
 
 
@@ -192,7 +193,7 @@ def _add_functions(given: tuple[Any, ...], name: str, kind: str | None, options:
     if not name or name in ROLES:
         raise PluginError('a unit of functions needs a name: nbdl.register("my_unit", f, df)')
     known = kind_named(kind) if kind is not None else _kind(name, given)
-    target = registry.add(known, name, *given, **options).target
+    target = registrar.add(known, name, *given, **options).target
     if isinstance(target, type) and target.__module__ == "__main__" and not target.__doc__:
         target.__doc__ = f"{name}: registered in this session."
     return target
@@ -222,7 +223,7 @@ def _add_module(module: Any) -> None:
         namespace = ModuleType(getattr(module, "__module__", "session"))
         setattr(namespace, module.__name__, module)
         module = namespace
-    if not registry.register_module(module):
+    if not registrar.register_module(module):
         raise PluginError(
             f"{module!r} has no hooks, so nothing was registered: decorate its register_... functions with "
             "@nbdl.hookimpl, or give nbdl.register a name and functions, or a class"

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from nbdl.plugins.reference.description import own_arguments
-from nbdl.plugins.registry import Entry
 from nbdl.program.language.source import used_arguments
 from nbdl.program.recorder import Operation, Tensor
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import RECORDING, UNITS, Subject, check, known_subjects
 from nbdl.testing.truths import is_its_functions
 from nbdl.testing.units import after_steps, generator, probes, reals, weight_shapes
+from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
 
 STEPS = (0, 1, 2, 3, 10, 30, 100, 1000, 10_000)

@@ -12,11 +12,12 @@ import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl.model.sequential import Sequential
-from nbdl.plugins.registry import Entry, registry, singular
 from nbdl.testing.agreement import same_bits, watching_bodies
 from nbdl.testing.suite import RECORDING, UNITS, SkipTest, Subject, check, entries
 from nbdl.testing.truths import is_its_functions
 from nbdl.testing.units import generator, layer_inputs, probes
+from nbdl.units.entry import Entry, singular
+from nbdl.units.registry import registry
 from nbdl.units.unit import serialize
 
 WIDER = (70, 40)  # more than one part of a batch and than one vector of floats, few enough for Python

@@ -222,7 +222,7 @@ def writes_a_whole_file(subject: Subject) -> None:
 
 
 def _is_registered(subject: Subject) -> bool:
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     found = registry.find(subject.kind, subject.entry.name)
     return found is not None and found.target is subject.entry.target

@@ -8,12 +8,12 @@ import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl.model.sequential import Sequential
-from nbdl.plugins.registry import singular
 from nbdl.testing.data import draw
 from nbdl.testing.own import Bounded, Descent, Product, Squares, Squashed
 from nbdl.testing.probe import Array
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import built, generator, layer_inputs, reals
+from nbdl.units.entry import singular
 from nbdl.units.layer import Layer, Shape
 from nbdl.units.random import RandomStream
 
@@ -73,7 +73,7 @@ def trains(subject: Subject) -> None:
 
 
 def _train_loss(subject: Subject, x: Array) -> None:
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     loss, features = subject.make(), 3
     usual = "one-hot" if type(loss).pairs else "reals"

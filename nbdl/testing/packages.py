@@ -9,8 +9,9 @@ from importlib.metadata import distribution as installed
 from pathlib import Path
 
 from nbdl.plugins.discovery import DISABLE, GROUP, LOAD, STRICT, strict
-from nbdl.plugins.registry import Entry, Owner, normalise, registry
 from nbdl.testing.suite import Subject, check, entries
+from nbdl.units.entry import Entry, Owner, normalise
+from nbdl.units.registry import registry
 
 PACKAGE = "distributions"  # the kind of the entry that stands for a whole package
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from nbdl.errors import ConfigError
-from nbdl.plugins.registry import Entry
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import SEED, Array, Probe
 from nbdl.testing.suite import RECORDING, SkipTest, Subject, check, known_subjects
 from nbdl.testing.units import built, generator, layer_forward, probes, reals, with_values
+from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
 
 

@@ -12,7 +12,8 @@ from unittest import SkipTest
 from nbdl.errors import ConfigError, NbdlError, did_you_mean
 from nbdl.hookspecs import KINDS
 from nbdl.plugins.options import CLASSES, RECORDING
-from nbdl.plugins.registry import Entry, normalise, registry
+from nbdl.units.entry import Entry, normalise
+from nbdl.units.registry import registry
 
 __all__ = [
     "KINDS",

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.plugins.registry import Entry
 from nbdl.program.language.plain import reference_function
 from nbdl.testing.data import metric_data
 from nbdl.testing.probe import Array, assert_close
 from nbdl.testing.suite import Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
 from nbdl.units.elementwise import ELEMENTWISE
+from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
 
 RTOL, ATOL = 2e-5, 2e-6

@@ -189,7 +189,7 @@ def loss_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
 
 def pair_probe(loss: Any, name: str, y: Array, z: Array, what: str, paired: bool = True) -> Probe:
     """Values or gradient of z, by the pair's formula or by the activation and the loss one after the other."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     activation, pair = registry.make("activations", name), loss.pairs[name](loss)
 

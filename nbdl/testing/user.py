@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbdl.plugins.registry import Entry, kind_named, registry
 from nbdl.testing.packages import package, project_of, units
 from nbdl.testing.suite import Check, SkipTest, checks_for, expected_failure, select
+from nbdl.units.entry import Entry
+from nbdl.units.registry import kind_named, registry
 
 PASSED, FAILED, EXPECTED, SKIPPED = "passed", "failed", "expected failure", "skipped"
 
@@ -117,7 +118,7 @@ def parametrize_with_checks(distribution: str | Iterable[Entry] | None = None) -
 
     Args:
         distribution: a name; by default the project that the test's file belongs to, by the nearest pyproject.toml.
-            Or entries: those of `nbdl.plugins.registry.registry.entries()` are all there are.
+            Or entries: those of `nbdl.units.registry.registry.entries()` are all there are.
     """
     import pytest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight

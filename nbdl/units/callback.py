@@ -103,7 +103,7 @@ class Callback(Unit):
 
 def made(callbacks: Any, where: str) -> list[Callback]:
     """Callbacks of one, or a list, of instances, classes and names."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
     return [registry.make("callbacks", one, where) for one in listed]
@@ -130,7 +130,7 @@ def spelling(name: str, figures: Mapping[str, Any]) -> str | None:
 
 def _other_spellings(name: str) -> list[str]:
     """The names under which the same metric may stand in a history, "val_" included."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     prefix = "val_" if name.startswith("val_") else ""
     entry = registry.find("metrics", name.removeprefix("val_"))

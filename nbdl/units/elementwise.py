@@ -208,7 +208,7 @@ def _reduced(unit: Unit) -> Any:
 
 def _found_by(cls: Any) -> tuple[str, str, tuple[Any, ...]]:
     """Return what `_class_of` finds a class of functions by: its name, or its functions."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     entry = registry.find(cls.kind, cls.unit_name) if cls.unit_name else None
     installed = entry is not None and entry.target is cls and entry.owner.installed
@@ -225,7 +225,7 @@ def _blank(kind: str, name: str, functions: tuple[Any, ...]) -> Unit:
 
 def _class_of(kind: str, name: str, functions: tuple[Any, ...]) -> type[Unit]:
     """Find the registered class of that name, or the one of these functions."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     if not functions:
         cls = registry.get(kind, name).target

@@ -10,8 +10,8 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 from nbdl.errors import ConfigError, PluginError, warn
-from nbdl.plugins.registry import registry
 from nbdl.units.elementwise import unregistered
+from nbdl.units.registry import registry
 from nbdl.units.unit import Unit
 
 

@@ -79,7 +79,7 @@ def _holds(value: Any, wanted: Any) -> bool:
 
 def _kind(value: Any) -> str:
     """Tell the kind of a unit from its config."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     first = next(one for one in value if _is_config(one)) if isinstance(value, list) else value
     kinds = ["layers", *(kind for kind in BASES if kind != "layers")]

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.errors import ConfigError, MissingError
-from nbdl.plugins.registry import registry
 from nbdl.units.activation import Activation
 from nbdl.units.arguments import truth
 from nbdl.units.constructor import parameters_of
 from nbdl.units.functions import own_activation
+from nbdl.units.registry import registry
 from nbdl.units.regularizer import Regularizer
 from nbdl.units.unit import Unit, serialize
 from nbdl.units.weighted import Weighted

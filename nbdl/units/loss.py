@@ -89,7 +89,7 @@ class Loss(Unit):
         Logits go through the activation of `pairs`; signs and their predictions count as classes and logits.
         """
         if self.from_logits and type(self).pairs:
-            from nbdl.plugins.registry import registry
+            from nbdl.units.registry import registry
 
             activation = registry.make("activations", next(iter(type(self).pairs)))
             return y, activation.forward(r, p)[0]

@@ -322,7 +322,7 @@ class Optimizer(Unit):
         Raises:
             ConfigError: an argument is a function, or a unit that is not registered.
         """
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
 
         names = dict.fromkeys([*parameters_of(type(self)), *self.arguments])
         current = {name: vars(self)[name] for name in names if name in vars(self)}
@@ -348,7 +348,7 @@ class Optimizer(Unit):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
 
         made = {
             name: registry.make("schedules", value, f"{cls.__name__}'s {name}") if isinstance(value, dict) else value

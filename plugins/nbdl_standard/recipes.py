@@ -76,7 +76,7 @@ def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: lis
 
 def layers(inputs: int, stages: tuple[Stage, ...], dropout: float, l2: float) -> list[Any]:
     """Dense layers, with dropout after each hidden one."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
     from nbdl_standard.layers.dense import Dense
     from nbdl_standard.layers.dropout import Dropout
     from nbdl_standard.layers.input import Input
@@ -92,7 +92,7 @@ def layers(inputs: int, stages: tuple[Stage, ...], dropout: float, l2: float) ->
 
 def early_stopping(request: Request) -> list[Any]:
     """Stop when the validation loss no longer falls, and go back to the best weights."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     if not (request.validated and request.settings.patience):
         return []
@@ -102,7 +102,7 @@ def early_stopping(request: Request) -> list[Any]:
 
 def clock(request: Request) -> list[Any]:
     """Stop when the time is up."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     limit = request.settings.max_time
     return [] if limit is None else [registry.get("callbacks", "MaxTime").target(limit)]

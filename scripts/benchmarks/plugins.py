@@ -79,7 +79,7 @@ def packages(site: Path, count: int) -> Path:
 
 def copied(kind: str, name: str, number: int) -> str:
     """The module of a unit of nbdl, which registers it under another name."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     text = inspect.getsource(sys.modules[registry.get(kind, name).module])
     renamed, times = re.subn(rf'register\(\s*"{name}"', f'register("{theirs(name, number)}"', text)
@@ -129,7 +129,7 @@ class Training:
         import numpy as np
 
         from nbdl import Sequential
-        from nbdl.plugins.registry import registry
+        from nbdl.units.registry import registry
 
         def unit(kind: str) -> Any:
             name = UNITS[kind]
@@ -155,7 +155,7 @@ class Training:
 
 LOAD = """
 import time
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 began = time.perf_counter()
 registry.load()
 print(time.perf_counter() - began)

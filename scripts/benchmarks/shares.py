@@ -44,7 +44,7 @@ def report(seconds: float = 0.5) -> Iterator[str]:
 def optimizers(seconds: float) -> Iterator[Cost]:
     """Each with its defaults, and with what may be asked of all."""
     from nbdl.optimizers import Adam
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     every = [(entry.name, entry.target()) for entry in own(registry.entries("optimizers"))]
     options: tuple[dict[str, Any], ...] = (
@@ -61,8 +61,8 @@ def losses(seconds: float) -> Iterator[Cost]:
     """Each with the last activation that suits it; its value and its derivative."""
     import numpy as np
 
-    from nbdl.plugins.registry import registry
     from nbdl.testing.data import loss_data
+    from nbdl.units.registry import registry
 
     for entry in own(registry.entries("losses")):
         loss = entry.target()
@@ -101,8 +101,8 @@ def layers(seconds: float) -> Iterator[Cost]:
 
 def metrics(seconds: float) -> Iterator[Cost]:
     """Each beside crossentropy, on one-hot targets."""
-    from nbdl.plugins.registry import registry
     from nbdl.testing.suite import subjects
+    from nbdl.units.registry import registry
 
     for entry in own(registry.entries("metrics")):
         if entry.options.get("targets", "one-hot") != "one-hot":

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nbdl.cli.app import COMMANDS
 from nbdl.plugins.reference.pages import module_place
-from nbdl.plugins.registry import Entry, registry
+from nbdl.units.entry import Entry
+from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "scripts/reference"

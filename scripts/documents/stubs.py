@@ -23,8 +23,9 @@ from nbdl import Layer, Loss, Metric, Optimizer, Schedule
 from nbdl.plugins.namespace import CLASSES_TOO, camel_case
 from nbdl.plugins.reference import description
 from nbdl.plugins.reference.description import Argument
-from nbdl.plugins.registry import ALSO, Entry, registry
 from nbdl.units.elementwise import metric_form
+from nbdl.units.entry import Entry
+from nbdl.units.registry import ALSO, registry
 
 HEADER = "# Generated from the registry by scripts/docs.py; do not edit.\n"
 KINDS = {

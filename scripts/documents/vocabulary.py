@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbdl.plugins.registry import Entry
+from nbdl.units.entry import Entry
 
 START, END = "<!-- vocabulary: written by scripts/docs.py -->", "<!-- end of the vocabulary -->"
 # The kinds in their order, and what is to be said of each beside its units' names.

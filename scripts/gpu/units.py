@@ -159,7 +159,7 @@ def made(subject: Any) -> tuple[Any, Any, Any]:
 
 
 def _options_of(loss: Any) -> Any:
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     entry = registry.entry_of(loss)
     return {} if entry is None else entry.options

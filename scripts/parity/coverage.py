@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbdl.plugins.registry import ALSO, Entry, registry
+from nbdl.units.entry import Entry
+from nbdl.units.registry import ALSO, registry
 from parity.cases import Case
 
 KINDS = (

@@ -8,7 +8,7 @@ import numpy as np
 
 import nbdl
 from nbdl import Callback, Sequential
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 from parity.cases import BATCH, Array, Figure, Task, Training
 from parity.compare import Trajectory
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdl.plugins.registry import Entry
+from nbdl.units.entry import Entry
 from planted import activations, files, layers, losses, tools, training, weights
 from planted.defect import Defect, named
 

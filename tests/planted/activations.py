@@ -11,8 +11,8 @@ import numpy as np
 
 from nbdl import Activation
 from nbdl.errors import ConfigError
-from nbdl.plugins.registry import Owner
 from nbdl.program.functions import same, times
+from nbdl.units.entry import Owner
 from planted import shared
 from planted.defect import Defect, Function, Registered, entry
 

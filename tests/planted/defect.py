@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from nbdl.plugins.registry import Entry, Registry, registry
+from nbdl.plugins.registering import Registrar
 from nbdl.testing import Check, checks_for
 from nbdl.testing.suite import SkipTest
+from nbdl.units.entry import Entry
+from nbdl.units.registry import Registry, registry
 
 Function = Callable[..., Any]
 
@@ -19,9 +21,7 @@ DOC = "Something.\n\nFormula: y = something.\n\nSource: nowhere."
 
 def entry(kind: str, *parts: Any, name: str = "planted", doc: str | None = DOC, **options: Any) -> Entry:
     """A unit registered in a registry of its own, with a docstring."""
-    own = Registry()
-    own.loaded = True
-    made = own.add(kind, name, *map(copied, parts), **options)
+    made = Registrar(Registry(lambda: None)).add(kind, name, *map(copied, parts), **options)
     if not isinstance(made.target, str):
         made.target.__doc__ = doc
     return made

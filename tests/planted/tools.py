@@ -54,9 +54,9 @@ class Shaking(Callback):
 
 
 def planned(request: Any, units: int | None = None, rate: float = 0.05, sizes: tuple[int, ...] | None = None) -> Any:
-    from nbdl.plugins.registry import registry
     from nbdl.recipe import Plan
     from nbdl.testing.own import Product
+    from nbdl.units.registry import registry
 
     wanted = [stage.units for stage in request.stages] or [8, units or request.outputs]
     layers = [Product(size) for size in sizes or wanted]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbdl.plugins.reference.description import Argument, describe
 from nbdl.plugins.reference.markdown import block, code, prose, table
-from nbdl.plugins.registry import Entry
+from nbdl.units.entry import Entry
 
 if TYPE_CHECKING:
     import click

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nbdl.plugins.registry import Entry
 from nbdl.program.language.plain import reference_function
 from nbdl.units.activation import ElementwiseActivation
+from nbdl.units.entry import Entry
 from nbdl.units.loss import ElementwiseLoss
 from nbdl.units.metric import ElementwiseMetric
 from nbdl.units.regularizer import ElementwiseConstraint, ElementwiseRegularizer

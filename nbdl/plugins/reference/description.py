@@ -16,7 +16,7 @@ from nbdl.units.constructor import lacking
 if TYPE_CHECKING:
     import click
 
-    from nbdl.plugins.registry import Entry, Owner
+    from nbdl.units.entry import Entry, Owner
 
 # Options of a registration that say how a unit is tested, not what it is; "targets" says both.
 FOR_TESTS = {option.name for option in OPTIONS if option.for_tests} - {"targets"}
@@ -221,7 +221,7 @@ def own_docstring(target: Any) -> str:
 
 def shares_its_module(target: type) -> bool:
     """Whether a unit of functions without docstrings has that of a module which registers other units, too."""
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     first = next(iter(getattr(target, "functions", ())), None)
     if first is None or first.__doc__ or target.__doc__ != inspect.getdoc(inspect.getmodule(first)):

@@ -20,7 +20,7 @@ from nbdl.plugins.reference.description import Argument, Description, describe
 from nbdl.plugins.reference.docstrings import parse
 from nbdl.plugins.reference.markdown import block, code, prose, table, wrapped
 from nbdl.plugins.reference.plots import svg
-from nbdl.plugins.registry import Entry, singular
+from nbdl.units.entry import Entry, singular
 from nbdl.units.unit import BASES
 
 GENERATED = "Generated from the registry by nbdl; do not edit."  # on every page and plot, with whose they are
@@ -116,7 +116,7 @@ def gaps(entries: Iterable[Entry]) -> list[str]:
 def within_package(module: str, file: str) -> str:
     """A file's name relative to the folder of the package that a module belongs to.
 
-    >>> within_package("nbdl.plugins.registry", __file__)
+    >>> within_package("nbdl.units.registry", __file__)
     'nbdl/plugins/reference/pages.py'
     """
     top = sys.modules.get(module.partition(".")[0])

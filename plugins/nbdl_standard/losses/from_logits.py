@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, Pair
 from nbdl.errors import ConfigError
-from nbdl.plugins.registry import registry
+from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
     from nbdl.program.recorder import Recorder, Tensor

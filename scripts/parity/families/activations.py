@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nbdl import Activation
-from nbdl.plugins.registry import Entry
 from nbdl.testing.suite import entries, subjects
 from nbdl.units.activation import ElementwiseActivation
+from nbdl.units.entry import Entry
 from parity.cases import Array, Case, Otherwise, Side, Training, Truth, descent, squares, titled
 from parity.tasks import regression
 

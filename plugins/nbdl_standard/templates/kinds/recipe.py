@@ -19,8 +19,8 @@ def recipe(request: Request) -> Plan:
     """
     from nbdl.callbacks import EarlyStopping
     from nbdl.layers import Dense, Dropout, Input
-    from nbdl.plugins.registry import registry
     from nbdl.recipe import Plan, Stage
+    from nbdl.units.registry import registry
 
     settings, classes = request.settings, request.task == "classification"
     *hidden, last = request.stages or (Stage(max(64, 4 * request.outputs)), Stage(request.outputs))

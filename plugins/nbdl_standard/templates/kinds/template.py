@@ -17,7 +17,7 @@ def write(request: Request) -> dict[str, str]:
     Args:
         request: what the package is called, and what it offers.
     """
-    from nbdl.plugins.registry import registry
+    from nbdl.units.registry import registry
 
     files: dict[str, str] = registry.get("templates", "activation").target(request)
     return {**files, "CHANGELOG.md": f"# Changes\n\n## 0.1.0\n\nThe first version of {request.distribution}.\n"}

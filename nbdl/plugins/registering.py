@@ -1,13 +1,8 @@
-"""The registry: checks what plugins register, and looks units up by name.
-
-Plugins are found by entry points of the group `nbdl`, the built-in units like any third party's;
-`nbdl.plugins.loading` loads them at the first look-up.
-"""
+"""Registration: what plugins and sessions register is checked and put into the registry, or taken back as a whole."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import threading
 import warnings
@@ -21,51 +16,13 @@ from typing import Any
 import pluggy
 
 from nbdl import hookspecs
-from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.plugins.discovery import GROUP, is_deadlock
+from nbdl.errors import PluginError, did_you_mean
+from nbdl.plugins.discovery import GROUP
 from nbdl.plugins.options import deprecated_option, malformed_option, unknown_option
-from nbdl.units.catalogue import Catalogue
 from nbdl.units.elementwise import ELEMENTWISE, elementwise, refuse_uncompilable
-from nbdl.units.entry import SESSION, Broken, Entry, Owner, normalise, singular
+from nbdl.units.entry import SESSION, Entry, Owner
 from nbdl.units.loss import Loss
-from nbdl.units.metric import Metric
-from nbdl.units.unit import BASES, Unit
-
-ALSO = {Metric.kind: Loss.kind}  # a name of the second kind does where one of the first is asked for
-
-
-# Kinds whose units are classes, and the modules of their base classes, which enter themselves in BASES.
-UNIT_KINDS = {
-    "layers": "nbdl.units.layer",
-    "activations": "nbdl.units.activation",
-    "losses": "nbdl.units.loss",
-    "optimizers": "nbdl.units.optimizer",
-    "schedules": "nbdl.units.schedule",
-    "regularizers": "nbdl.units.regularizer",
-    "initializers": "nbdl.units.initializer",
-    "constraints": "nbdl.units.regularizer",
-    "metrics": "nbdl.units.metric",
-    "callbacks": "nbdl.units.callback",
-}
-
-
-def base_of(kind: str) -> type[Unit]:
-    """The base class of a kind's units."""
-    if kind not in BASES:
-        importlib.import_module(UNIT_KINDS[kind])
-    return BASES[kind]
-
-
-def kind_named(given: str) -> str:
-    """A kind by its name or its singular: "activations" for both.
-
-    Raises:
-        ConfigError: there is no such kind.
-    """
-    known = {spelling: kind for kind in hookspecs.KINDS for spelling in (kind, singular(kind))}
-    if given not in known:
-        raise ConfigError(f"no kind {given!r}.{did_you_mean(given, known)} Kinds: {', '.join(hookspecs.KINDS)}")
-    return known[given]
+from nbdl.units.registry import UNIT_KINDS, Registry, base_of, registry
 
 
 class _Manager(pluggy.PluginManager):
@@ -96,149 +53,17 @@ _SESSION = _Origin(SESSION, "", None)  # what a session registers stays
 _origin: ContextVar[_Origin] = ContextVar("origin", default=_SESSION)
 
 
-class Registry:
-    """All units by kind and name; plugins are loaded at the first look-up.
+class Registrar:
+    """Checks what plugins and sessions register, and puts it into a registry."""
 
-    Attributes, once they are loaded:
-        broken: plugin modules that could not be used.
-        switched_off: plugins that the environment keeps from being loaded.
-        unmatched: names in the environment that nothing installed answers to.
-        seconds: how long each plugin took to load.
-    """
-
-    def __init__(self) -> None:
-        self.broken: list[Broken] = []
-        self.switched_off: list[Owner] = []
-        self.unmatched: list[str] = []
-        self.seconds: dict[Owner, float] = {}
-        self.late: list[Callable[[], None]] = []  # what waits for modules that another thread was importing
-        self.loaded = self.quiet = False
-        self.catalogue = Catalogue(hookspecs.KINDS)
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self._manager = _Manager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._lock = threading.RLock()
         for kind in hookspecs.KINDS:
             hook = getattr(self._manager.hook, f"register_{kind}")
             hook.call_historic(kwargs={"register": functools.partial(self.add, kind)})
-
-    def load(self, quiet: bool = False) -> None:
-        """Find and load all plugins, once.
-
-        Args:
-            quiet: neither warn of broken plugins nor raise where NBDL_STRICT_PLUGINS asks for it: `broken` has them.
-        """
-        if self.loaded and not self.late:
-            return
-        if self.loaded:
-            from nbdl.plugins.loading import load_late
-
-            load_late(self)
-            return
-        self.quiet = quiet
-        try:
-            if self is registry:
-                _import_loaded()
-            else:
-                importlib.import_module("nbdl.plugins.loading").load(self)
-        finally:
-            self.quiet = False
-
-    # -- looking up -----------------------------------------------------------------------------------
-
-    def get(self, kind: str, name: str) -> Entry:
-        """The unit of that kind and name; raises UnknownNameError with the closest names."""
-        found = self.find(kind, name)
-        if found is None:
-            raise UnknownNameError(self._unknown(kind, name))
-        return found
-
-    def find(self, kind: str, name: str) -> Entry | None:
-        """The unit of that kind and name, or None."""
-        self.load()
-        return self.catalogue.find(kind, name)
-
-    def kind_of(self, kind: str, name: str) -> str:
-        """The kind itself, or the one that stands in for it where only that one knows the name."""
-        also = ALSO.get(kind)
-        known = also is None or self.find(kind, name) is not None or self.find(also, name) is None
-        return kind if known or also is None else also
-
-    def entry_of(self, unit: Unit) -> Entry | None:
-        """The entry that a unit was made from, or None: a subclass would come back as its base."""
-        entry = self.find(unit.kind, unit.unit_name) if unit.kind and unit.unit_name else None
-        made_of = vars(type(unit)).get("stands_for", type(unit))  # see `metric_form`
-        return entry if entry is not None and entry.target is made_of else None
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Every kind, in the order of the hooks."""
-        return hookspecs.KINDS
-
-    def names(self, kind: str) -> list[str]:
-        """The registered names of a kind, in order."""
-        return [entry.name for entry in self.entries(kind)]
-
-    def entries(self, kind: str | None = None) -> list[Entry]:
-        """All entries of a kind, or of every kind."""
-        self.load()
-        kinds = hookspecs.KINDS if kind is None else (kind,)
-        return [entry for one in kinds for entry in self.catalogue.entries(one)]
-
-    def default(self, kind: str) -> Entry | None:
-        """The entry that was registered with `default=True`, if any."""
-        return next((entry for entry in self.entries(kind) if entry.options.get("default")), None)
-
-    def make(self, kind: str, given: Any, where: str = "") -> Any:
-        """A unit from a name, a `{"name", "config"}` pair, a class or an instance.
-
-        Args:
-            kind: "activations", "losses", ...
-            given: what the user wrote; None gives None.
-            where: what the error message names, e.g. "Dense 'dense_1' activation".
-        """
-        base = base_of(kind)
-        if given is None or isinstance(given, base):
-            return given
-        if isinstance(given, type) and issubclass(given, base):
-            return given()
-        name = given.get("name") if isinstance(given, dict) else given
-        if isinstance(name, str):
-            try:
-                entry = self.get(kind, name)
-            except UnknownNameError as error:
-                raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
-            try:
-                return entry.target() if given is name else entry.target.from_config(given.get("config", {}))
-            except Exception as error:
-                error.__dict__.setdefault("made_from", entry)  # for who reads a file: whose version is it?
-                raise
-        functions = all(map(callable, given if isinstance(given, tuple | list) else [given]))
-        hint = '; nbdl.register("my_unit", f, df) gives functions a name' if functions else ""
-        raise UnknownNameError(
-            f"{where or kind}: expected a name, a registered class or an instance of it, got {given!r}{hint}"
-        )
-
-    def _unknown(self, kind: str, name: str) -> str:
-        known = self.names(kind)
-        also = ALSO.get(kind, "")
-        spellings = self._all_names(kind) + (self._all_names(also) if also else [])
-        text = f"unknown {singular(kind)} {name!r}.{did_you_mean(name, spellings)}"
-        if not known:
-            return (
-                f"{text} No plugin offers any: the standard units are found through the package's metadata, "
-                "so nbdl must be installed (in a checkout: `pip install -e .`)"
-            )
-        text += f" Known: {', '.join(known)}"
-        if also:
-            text += f"; and the {also}: {', '.join(self.names(also))}"
-        if self.broken:
-            text += ". Some plugins are broken; `nbdl plugins` tells why"
-        return text
-
-    def _all_names(self, kind: str) -> list[str]:
-        return [name for entry in self.entries(kind) for name in (entry.name, *entry.aliases)]
-
-    # -- registering ----------------------------------------------------------------------------------
 
     @property
     def owner(self) -> Owner:
@@ -316,7 +141,8 @@ class Registry:
 
     def _add(self, entry: Entry, origin: _Origin) -> Entry:
         """Put an entry into the catalogue, unless it is there already."""
-        catalogue, replaced = self.catalogue, None
+        catalogue = self.registry.catalogue
+        replaced = None
         for name in (entry.name, *entry.aliases):
             known = catalogue.find(entry.kind, name)
             if known is None:
@@ -339,15 +165,6 @@ class Registry:
             catalogue.replace(replaced, entry)
             origin.note([unmark, functools.partial(catalogue.replace, entry, replaced)])
         return entry
-
-
-def _import_loaded() -> None:
-    try:
-        importlib.import_module("nbdl.plugins.load_once")
-    except RuntimeError as error:
-        if not is_deadlock(error):
-            raise
-        # Another thread is loading, and waits for a module that this one is importing: go on with what is there.
 
 
 def _refuse_second_name(entry: Entry, others: list[Entry]) -> None:
@@ -451,17 +268,4 @@ def marked(entry: Entry) -> Callable[[], None]:
     return unmark
 
 
-registry = Registry()
-
-__all__ = [
-    "ALSO",
-    "SESSION",
-    "Broken",
-    "Entry",
-    "Owner",
-    "Registry",
-    "kind_named",
-    "normalise",
-    "registry",
-    "singular",
-]
+registrar = Registrar(registry)

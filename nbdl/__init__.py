@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from nbdl.plugins.session import register
     from nbdl.program.recorder import Recorder
     from nbdl.program.tensor import Tensor
+    from nbdl.training.callbacks import History
     from nbdl.units.activation import Activation
     from nbdl.units.builder import Builder
-    from nbdl.units.callback import Callback, History
+    from nbdl.units.callback import Callback
     from nbdl.units.initializer import Initializer
     from nbdl.units.layer import Layer
     from nbdl.units.loss import Loss, Pair, elementwise_pair
@@ -51,7 +52,7 @@ _HOME = {
     "Builder": "units.builder",
     "Callback": "units.callback",
     "Constraint": "units.regularizer",
-    "History": "units.callback",
+    "History": "training.callbacks",
     "Initializer": "units.initializer",
     "Layer": "units.layer",
     "Loss": "units.loss",

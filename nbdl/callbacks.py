@@ -1,6 +1,6 @@
 """Every registered callback, by name, third parties' included; and the base class."""
 
 from nbdl.plugins.namespace import namespace
-from nbdl.units.callback import History as History
+from nbdl.training.callbacks import History as History
 
 __getattr__, __dir__ = namespace("callbacks", __name__)

@@ -29,7 +29,7 @@ from nbdl.callbacks import (
 from nbdl.errors import ConfigError, DivergenceError
 from nbdl.layers import Dense, Dropout
 from nbdl.model.notes import read_note
-from nbdl.units.callback import History
+from nbdl.training.callbacks import History
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 5)).astype(np.float32)

@@ -36,7 +36,7 @@ from nbdl.data.table import Table
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.plugins.recipe import settle
-from nbdl.training.steps import ENDING
+from nbdl.training.signals import ENDING
 
 COMMAND = (sys.executable, "-m", "nbdl")
 FAST = ("--epochs", "3", "--progress", "none")

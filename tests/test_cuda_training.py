@@ -124,7 +124,7 @@ def test_predictions_and_figures_of_any_number_of_rows(monkeypatch: pytest.Monke
         gpu, cpu = ([model.predict(X[:rows]), model.evaluate(X[:rows], Y[:rows])] for model in models)
         np.testing.assert_allclose(gpu[0], cpu[0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(gpu[1], cpu[1], rtol=1e-5)
-    monkeypatch.setattr("nbdl.training.evaluate.rows_at_once", lambda *given: 3)
+    monkeypatch.setattr("nbdl.training.passes.rows_at_once", lambda *given: 3)
     np.testing.assert_allclose(models[0].predict(X), models[1].predict(X), rtol=1e-5, atol=1e-6)
     assert models[0].predict(X[:0]).shape == (0, 2)
 

@@ -30,7 +30,7 @@ from nbdl.engine.denormals import flushed, module
 from nbdl.engine.emit import Emitter
 from nbdl.errors import DivergenceError
 from nbdl.layers import Dense
-from nbdl.training.evaluate import run_rows
+from nbdl.training.passes import run_rows
 
 pytestmark = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"), reason="other processors keep denormals"

@@ -17,7 +17,7 @@ import nbdl
 from nbdl.errors import ConfigError, DataError, FileFormatError, NbdlError
 from nbdl.layers import Activation, Dense, Flatten, Input
 from nbdl.training.batches import is_stream
-from nbdl.training.fit import kept_rows
+from nbdl.training.fit_data import kept_rows
 from nbdl.utils import confusion_matrix, to_categorical
 
 X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)

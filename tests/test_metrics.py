@@ -15,8 +15,9 @@ from nbdl import Metric, Sequential, losses, metrics
 from nbdl.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
+from nbdl.model.owner import job_of
 from nbdl.testing.probe import Probe
-from nbdl.training.steps import Training
+from nbdl.training.steps import StepRunner
 from nbdl.units.registry import registry
 from nbdl.utils import confusion_matrix
 
@@ -372,12 +373,12 @@ def test_r2_of_equal_targets_is_0(value: float) -> None:
 
 def test_figures_have_the_same_bits_however_many_steps_come_at_once() -> None:
     made, *_ = shifted(1e4, metrics.R2Score())
-    training = Training(made)
-    training.look_up(32, [None, None, None])
+    training = StepRunner(job_of(made))
+    training.prepare(32, [None, None, None])
     log = np.random.default_rng(0).normal(1e4, 3.0, (97, training.program.log_width)).astype(np.float32)
     counts, found = np.full(97, 32), set()
     for size in (1, 7, 97):
-        tally = training.tally()
+        tally = training.metric_sums()
         for start in range(0, 97, size):
             tally.add(log[start : start + size], counts[start : start + size])
         found.add(tuple(tally.figures().values()))

@@ -22,6 +22,7 @@ from nbdl.inspection import measure as profiling
 from nbdl.inspection.profile import OperationProfile, Profile
 from nbdl.inspection.roofline import Roofline, measure
 from nbdl.layers import Dense, Dropout
+from nbdl.model.owner import job_of
 
 SHORT = 0.01
 
@@ -166,7 +167,7 @@ def test_what_the_machine_ran_in_between_does_not_count() -> None:
 def test_a_timed_run_computes_what_an_ordinary_one_does() -> None:
     x, y = data(40, 12, 3)
     model = net(12, 9, 3)
-    run = profiling.Measurement(model, [x, y, np.ones(40, np.float32)], 8, "train", 1)
+    run = profiling.Measurement(job_of(model), [x, y, np.ones(40, np.float32)], 8, "train", 1)
     results = []
     for runner in (run.executor.timed, run.executor.run):
         run._reset()
@@ -182,7 +183,7 @@ def test_a_trained_model_is_measured_as_it_is() -> None:
     x, y = data(40, 12, 3)
     model = net(12, 9, 3)
     model.fit(x, y, epochs=3, batch_size=8, verbose=0)
-    run = profiling.Measurement(model, [x, y, np.ones(40, np.float32)], 8, "train", 1)
+    run = profiling.Measurement(job_of(model), [x, y, np.ones(40, np.float32)], 8, "train", 1)
     assert run.slots.any()
     assert np.array_equal(run.slots, model.training_state.slots)
     assert run._batches(2).steps[:, 2].tolist() == [16, 17]
@@ -265,10 +266,10 @@ def test_random_targets_suit_the_loss(loss: str) -> None:
 
 def test_random_rows_fill_batches_and_a_bounded_memory() -> None:
     model = net(12, 9, 3)
-    x, y = profiling.random_data(model, "train", 10)
+    x, y = profiling.random_data(job_of(model), "train", 10)
     assert (x.shape, x.dtype, y.shape) == ((640, 12), np.float32, (640, 3))
-    assert len(profiling.random_data(model, "train", 100_000)[0]) == 600_000
-    assert len(profiling.random_data(model, "train", 10, rows=25)[0]) == 25
+    assert len(profiling.random_data(job_of(model), "train", 100_000)[0]) == 600_000
+    assert len(profiling.random_data(job_of(model), "train", 10, rows=25)[0]) == 25
 
 
 # --- Wrong use ----------------------------------------------------------------------------------------------

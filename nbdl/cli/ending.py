@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import Any
 
-# Ctrl-C; what timeout, Slurm and docker stop send; a terminal that closes; Ctrl-Break. Not every system has all.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+from nbdl.training.signals import ENDING
 
 
 class Ended(KeyboardInterrupt):
@@ -42,10 +41,7 @@ class Ending:
 
     def __enter__(self) -> Ending:
         if threading.current_thread() is threading.main_thread():
-            for name in NAMES:
-                number = getattr(signal, name, None)
-                if number is None:
-                    continue
+            for number in ENDING:
                 former = signal.getsignal(number)
                 if former in (signal.SIG_DFL, signal.default_int_handler):
                     signal.signal(number, self.note)

@@ -121,6 +121,7 @@ def measured(net: Any, what: str, batch_size: int, rows: int | None, seconds: fl
     x = y = None
     if rows is not None:
         from nbdl.inspection.measure import random_data
+        from nbdl.model.owner import job_of
 
-        x, y = random_data(net, what, batch_size, rows)
+        x, y = random_data(job_of(net), what, batch_size, rows)
     return net.profile(x, y, batch_size=batch_size, what=what, seconds=seconds, threads=threads)

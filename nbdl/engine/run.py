@@ -14,6 +14,10 @@ from nbdl.program.recorder import Operation
 
 Words = NDArray[np.int64]
 
+# Columns of a table of steps: the first row, how many rows, the step's number from 1, the address of the rows' indices.
+FIRST_ROW, ROW_COUNT, STEP_NUMBER, INDICES = range(4)
+STEP_WORDS = 4
+
 
 @dataclass
 class Batches:

@@ -28,11 +28,10 @@ from nbdl.network.recording import record
 from nbdl.network.update import new_slots
 from nbdl.program.recorder import Operation, Program, Tensor
 from nbdl.training import inputs as given
-from nbdl.training.evaluate import check_threads
-from nbdl.training.inputs import checked_data, count
+from nbdl.training.inputs import check_threads, checked_data, count
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.job import Job
 
 SLICE_SECONDS = 0.005  # short, so that on a busy machine some are not interrupted
 LEAST_SLICES = 5
@@ -40,7 +39,7 @@ RANDOM_BATCHES, RANDOM_BYTES = 64, 32 << 20  # at most, where no data is given
 
 
 def profile(
-    model: Sequential,
+    job: Job,
     x: Any = None,
     y: Any = None,
     batch_size: int | None = None,
@@ -54,7 +53,7 @@ def profile(
         raise ConfigError(f"profile: what is 'train', 'evaluate' or 'predict', got {what!r}")
     if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool) or not 0.0 < seconds < math.inf:
         raise ConfigError(f"profile: seconds is a number above 0, got {seconds!r}")
-    if what != "predict" and model.compiled is None:
+    if what != "predict" and job.setup is None:
         raise ConfigError("the model is not compiled: call model.compile(loss=..., optimizer=...) first, or profile "
                           "what='predict'")  # fmt: skip
     batch = count(batch_size, "batch_size", 32, 1)
@@ -62,21 +61,21 @@ def profile(
     if x is None and y is not None:
         raise ConfigError("profile: y without x; give both, or neither for random data")
     if x is None:
-        x, y = random_data(model, what, batch)
-    data = _data(model, x, y, what)
+        x, y = random_data(job, what, batch)
+    data = _data(job, x, y, what)
     if len(data[0]) == 0:
         raise DataError("profile: there are no rows")
-    return Measurement(model, data, min(batch, len(data[0])), what, threads).profile(float(seconds))
+    return Measurement(job, data, min(batch, len(data[0])), what, threads).profile(float(seconds))
 
 
-def random_data(model: Sequential, what: str, batch: int, rows: int | None = None) -> tuple[Any, Any]:
+def random_data(job: Job, what: str, batch: int, rows: int | None = None) -> tuple[Any, Any]:
     """Rows of a model's shapes: x from the standard normal distribution, for y labels, one-hot rows, or 0 and 1.
 
     Args:
         rows: how many; by default up to 64 batches, of at most 32 MB.
     """
-    model.build()
-    shape = model._job.network.known_input_shape()
+    job.network.build()
+    shape = job.network.known_input_shape()
     if rows is None:
         batches = RANDOM_BYTES // (4 * math.prod(shape) * batch)
         rows = batch * max(2, min(RANDOM_BATCHES, batches))
@@ -84,8 +83,8 @@ def random_data(model: Sequential, what: str, batch: int, rows: int | None = Non
     x = random.standard_normal((rows, *shape), np.float32)
     if what == "predict":
         return x, None
-    target = tuple(model._job.compiled().loss.target_shape(model.output_shape))
-    labels = random.integers(0, max(2, model.output_shape[-1]), rows)
+    target = tuple(job.compiled().loss.target_shape(job.network.output_shape))
+    labels = random.integers(0, max(2, job.network.output_shape[-1]), rows)
     if target == (1,):
         return x, labels.reshape(rows, 1)
     one_hot = np.eye(target[-1], dtype=np.float32)[labels % target[-1]]
@@ -100,23 +99,23 @@ def _refuse_other_executors() -> None:
         raise ConfigError("profile: NBDL_CHECK=1 runs one operation at a time in Python; unset it")
 
 
-def _data(model: Sequential, x: Any, y: Any, what: str) -> list[Any]:
+def _data(job: Job, x: Any, y: Any, what: str) -> list[Any]:
     """x, and for what needs them y and row weights, as a run of the model takes them."""
     if what != "predict":
-        return checked_data(model, x, y, None)
+        return checked_data(job, x, y, None)
     array = given.as_array(x, "x")
-    model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    return [given.inputs(array, model.input_shape, model.layers)]
+    job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
+    return [given.inputs(array, job.network.input_shape, job.network.layers)]
 
 
 class Measurement:
     """The steps of one profile, on copies of whatever they change."""
 
-    def __init__(self, model: Sequential, data: list[Any], batch: int, what: str, threads: int | None) -> None:
-        self.model, self.data, self.batch, self.what = model, data, batch, what
-        self.program: Program = record(model._job.network, model._job.setup, what)
-        self.store = copy.copy(model.store)
-        self.store.data = _copied(model.store.data)
+    def __init__(self, job: Job, data: list[Any], batch: int, what: str, threads: int | None) -> None:
+        self.job, self.data, self.batch, self.what = job, data, batch, what
+        self.program: Program = record(job.network, job.setup, what)
+        self.store = copy.copy(job.network.store)
+        self.store.data = _copied(job.network.store.data)
         self.first_step, self.first_slots = 1, aligned_zeros(0)
         if what == "train":
             self._take_training_state()
@@ -124,15 +123,16 @@ class Measurement:
         self.batches = len(data[0]) // batch  # the last, short one is left out
         shuffled = what == "train" and len(data[0]) > batch  # as `fit` does
         kinds = [given.gathered(array, shuffled) for array in data]
-        self.order = permutation(len(data[0]), model.seed, 0) if shuffled else np.arange(len(data[0]), dtype=np.int64)
+        rows = len(data[0])
+        self.order = permutation(rows, job.network.seed, 0) if shuffled else np.arange(rows, dtype=np.int64)
         self.executor = ProfiledExecutor(self.program, self.store, batch, kinds, self.slots)
         self.threads = usable_threads(threads)
 
     def _take_training_state(self) -> None:
-        optimizer, size = self.model.optimizer, self.model.store.trainable_size
+        optimizer, size = self.job.optimizer, self.job.network.store.trainable_size
         self.first_slots = new_slots(optimizer, optimizer.all_slots(), size)
-        if self.model.training_state is not None:
-            state = training_state(self.model._job)
+        if self.job.state is not None:
+            state = training_state(self.job)
             self.first_slots, self.first_step = state.slots, state.iterations + 1
 
     def profile(self, seconds: float) -> Profile:
@@ -240,7 +240,7 @@ class Measurement:
 
     def _reset(self) -> None:
         """The weights and slots of the beginning, so that no number of slices leads a net astray."""
-        self.store.data[:], self.slots[:] = self.model.store.data, self.first_slots
+        self.store.data[:], self.slots[:] = self.job.network.store.data, self.first_slots
 
     def _seconds(self, batches: Batches, threads: int) -> float:
         """Seconds of an ordinary run."""
@@ -273,14 +273,14 @@ class Measurement:
         scalars[:, 0] = self.batch
         names = self.program.scalars[1:]
         if names:
-            values = self.model.optimizer.scalars(table[:, 2])
+            values = self.job.optimizer.scalars(table[:, 2])
             for column, name in enumerate(names, 1):
                 scalars[:, column] = values[name]
         log = np.zeros((steps, max(1, self.program.log_width)), np.float32)
         output = None
         if self.program.output is not None:
             output = np.empty((len(self.data[0]), self.program.output.features), np.float32)
-        return Batches(table, scalars, log, self.data, output, self.model.seed)
+        return Batches(table, scalars, log, self.data, output, self.job.network.seed)
 
 
 def _quickest(seconds: list[float]) -> list[int]:

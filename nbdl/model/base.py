@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError, EncodedRowsWarning, counted, warn
 from nbdl.model.compile import Compilable
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbdl.engine.nets.net import Net
-    from nbdl.units.callback import Callback, History
+    from nbdl.training.callbacks import History
+    from nbdl.units.callback import Callback
 
 
 FEW_NUMBERS = 4096  # in a call of the model; more rows are worth threads
@@ -107,18 +108,18 @@ class Model(Compilable, Savable, Inspectable):
             DeviceError: the GPU has too little memory, or was lost; the weights are those of the last epoch's end.
         """
         from nbdl.training.fit import fit
+        from nbdl.training.options import FitOptions
 
         if nb_epoch is not None and epochs is not None:
             raise ConfigError("nb_epoch is the older name of epochs; give only one of them")
         check_level(verbose)
         self._warn_of_plain_rows(encoded)
-        return fit(
-            cast(Any, self), x, y, batch_size=batch_size, epochs=epochs if nb_epoch is None else nb_epoch,
-            verbose=verbose, callbacks=callbacks, validation_split=validation_split, validation_data=validation_data,
-            shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size, validation_freq=validation_freq, threads=threads,
+        options = FitOptions(
+            batch_size, epochs if nb_epoch is None else nb_epoch, verbose, callbacks, validation_split, validation_data,
+            shuffle, class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps,
+            validation_batch_size, validation_freq, threads,
         )  # fmt: skip
+        return fit(self._job, self, x, y, options)
 
     @explained
     def evaluate(
@@ -155,7 +156,7 @@ class Model(Compilable, Savable, Inspectable):
         from nbdl.training.evaluate import evaluate
 
         began = time.perf_counter()
-        figures = evaluate(cast(Any, self), x, y, sample_weight, batch_size, steps, callbacks, threads)
+        figures = evaluate(self._job, self, x, y, sample_weight, batch_size, steps, callbacks, threads)
         tell(verbose, "Evaluated", began, figures)
         return _returned(figures, return_dict)
 
@@ -181,10 +182,10 @@ class Model(Compilable, Savable, Inspectable):
         """
         check_level(verbose)
         self._warn_of_plain_rows(encoded)
-        from nbdl.training.evaluate import predict
+        from nbdl.training.predict import predict
 
         began = time.perf_counter()
-        predictions = predict(cast(Any, self), x, batch_size, steps, callbacks, threads)
+        predictions = predict(self._job, self, x, batch_size, steps, callbacks, threads)
         tell(verbose, f"Predicted {counted(len(predictions), 'row')}", began)
         return predictions
 
@@ -218,11 +219,11 @@ class Model(Compilable, Savable, Inspectable):
             DataError: the batch does not fit.
             DivergenceError: a value was not finite; the weights are those before the step.
         """
-        from nbdl.training.steps import train_on_batch
+        from nbdl.training.one_batch import train_on_batch
 
         self._warn_of_plain_rows(encoded)
 
-        figures = train_on_batch(cast(Any, self), x, y, sample_weight, class_weight, reset_metrics)
+        figures = train_on_batch(self._job, x, y, sample_weight, class_weight, reset_metrics)
         return _returned(figures, return_dict)
 
     @explained
@@ -237,15 +238,15 @@ class Model(Compilable, Savable, Inspectable):
         encoded: bool = False,
     ) -> Any:
         """`evaluate` on one batch; arguments and result as for `train_on_batch`."""
-        from nbdl.training.evaluate import test_on_batch
+        from nbdl.training.one_batch import test_on_batch
 
         self._warn_of_plain_rows(encoded)
 
-        return _returned(test_on_batch(cast(Any, self), x, y, sample_weight, reset_metrics), return_dict)
+        return _returned(test_on_batch(self._job, x, y, sample_weight, reset_metrics), return_dict)
 
     def reset_metrics(self) -> None:
         """Let the figures of `train_on_batch` and `test_on_batch` with reset_metrics=False start from zero."""
-        from nbdl.training.steps import reset_metrics
+        from nbdl.training.one_batch import reset_metrics
 
         reset_metrics(self._job)
 
@@ -300,9 +301,9 @@ class Model(Compilable, Savable, Inspectable):
         shape: tuple[int, ...] = () if hasattr(x, "columns") else getattr(x, "shape", ())  # names are looked at
         if net and 0 < len(shape) <= 2 and shape[-1] == net.inputs and math.prod(shape) <= FEW_NUMBERS:
             return net(x)
-        from nbdl.training.evaluate import call
+        from nbdl.training.predict import call
 
-        return call(cast(Any, self), x)
+        return call(self._job, x)
 
     @explained
     def as_njit(self, derivatives: bool = False, *, encoded: bool = False) -> Net:
@@ -320,10 +321,10 @@ class Model(Compilable, Savable, Inspectable):
             ConfigError: a layer draws random numbers when it predicts.
         """
         from nbdl.network.executors import net_of
-        from nbdl.training.evaluate import run_rows
+        from nbdl.training.passes import run_rows
 
         self._warn_of_plain_rows(encoded)
-        found = net_of(self._job, derivatives, functools.partial(run_rows, cast(Any, self)))
+        found = net_of(self._job, derivatives, functools.partial(run_rows, self._job))
         found.names = self.feature_names
         return found
 

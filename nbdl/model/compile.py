@@ -14,6 +14,8 @@ from nbdl.units.metric_wrappers import unit_of
 from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nbdl.units.loss import Loss
     from nbdl.units.metric import Metric
     from nbdl.units.optimizer import Optimizer
@@ -177,6 +179,12 @@ class Compilable(Owner):
     def metrics(self) -> list[Metric | Loss]:
         """The metrics that `compile` was given, in order; empty until then."""
         return [] if self._job.setup is None else [unit_of(metric) for _, metric in self._job.setup.metrics]
+
+    def array_metrics(self) -> dict[str, np.ndarray]:
+        """Return an example of each metric whose value is an array rather than a number, by name."""
+        from nbdl.training.metric_sums import several
+
+        return several(self._job)
 
     @property
     def metrics_names(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
 from nbdl.model.owner import Owner
@@ -86,7 +86,7 @@ class Inspectable(Owner):
         """
         from nbdl.inspection.measure import profile
 
-        return profile(cast(Any, self), x, y, batch_size, what, seconds, threads)
+        return profile(self._job, x, y, batch_size, what, seconds, threads)
 
     def program(self, what: str = "predict") -> Program:
         """The recorded program: "predict", "evaluate" or "train"."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbdl.data.encoding import Encoding
     from nbdl.engine.store import Store, Weight
     from nbdl.network.setup import Setup, TrainingState
-    from nbdl.units.callback import History
+    from nbdl.training.callbacks import History
     from nbdl.units.layer import Layer, Shape
 
 

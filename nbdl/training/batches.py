@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.data.columns import Names, names_of
+from nbdl.data.columns import Names, check_names, check_order, names_of
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
 from nbdl.network.columns import renew_names
 from nbdl.training import inputs as given
-from nbdl.training.inputs import checked_data
+from nbdl.training.inputs import checked_data, count
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.job import Job
     from nbdl.training.class_weights import ClassWeights
 
 END = object()
@@ -130,7 +130,7 @@ def _read(array: Any, rows: Any) -> Any:
     return np.asarray(array[rows[order]])[back]
 
 
-class Stream:
+class BatchStream:
     """Checked batches of a model's data, pass after pass.
 
     Args:
@@ -144,7 +144,7 @@ class Stream:
 
     def __init__(
         self,
-        model: Sequential,
+        job: Job,
         source: Any,
         steps: int | None = None,
         shuffle: bool | str = False,
@@ -154,7 +154,7 @@ class Stream:
         trains: bool = False,
     ) -> None:
         self.trains = trains
-        self.model, self.source, self.name, self.class_weights = model, source, name, class_weights
+        self.job, self.source, self.name, self.class_weights = job, source, name, class_weights
         self.shuffle, self.passes = shuffle, first_pass
         self.again = not hasattr(source, "__next__")
         self.length = _length(source) if self.again else None
@@ -187,13 +187,13 @@ class Stream:
     def _pass(self) -> Iterator[Any]:
         number, self.passes = self.passes, self.passes + 1
         if isinstance(self.source, Slices):
-            return self.source.passed(self.model.seed, number)
+            return self.source.passed(self.job.network.seed, number)
         return self._indexed(number) if _is_sequence(self.source) else iter(self.source)
 
     def _indexed(self, number: int) -> Iterator[Any]:
         order: Iterable[Any] = itertools.count() if self.length is None else range(self.length)
         if self.shuffle and self.length is not None:
-            order = permutation(self.length, self.model.seed, number)
+            order = permutation(self.length, self.job.network.seed, number)
         for index in order:
             yield self.source[int(index)]
         if hasattr(self.source, "on_epoch_end"):
@@ -223,9 +223,9 @@ class Stream:
         x, y, weights = parts(batch, self.name)
         self.names = self.names if any(self.names) else (names_of(x), names_of(y))
         if self.trains and looks:
-            renew_names(self.model._job.network, x, y)
+            renew_names(self.job.network, x, y)
         with self.naming(where):
-            data = checked_data(self.model, x, y, weights, looks)
+            data = checked_data(self.job, x, y, weights, looks)
             if len(data[0]) == 0:
                 raise DataError("it has no rows")
             if self.class_weights is not None:
@@ -266,3 +266,30 @@ def on_disk(array: Any) -> bool:
     if isinstance(array, np.memmap):
         return not (array.flags.c_contiguous and array.dtype.isnative and array.dtype.name in (*given.PLAIN, "bool"))
     return hasattr(array, "chunks") and hasattr(array, "shape") and hasattr(array, "__getitem__")
+
+
+def batches_of(
+    job: Job, data: list[Any], batch_size: int | None, steps: int | None, one_by_one: bool = False,
+    name: str = "x",
+) -> BatchStream | None:  # fmt: skip
+    """x (and y and weights) as batches: given so, read from files a slice at a time, or looked at `one_by_one`.
+
+    None where they are arrays that can be used whole.
+    """
+    batch = count(batch_size, "batch_size", 32, 1)
+    count(steps, "steps", 1, 1)
+    x, *others = data
+    if is_stream(x):
+        refuse_beside(batch_size=batch_size, **dict(zip(("y", "sample_weight"), others, strict=False)))
+        return BatchStream(job, x, steps, name=name)
+    if not one_by_one and not any(on_disk(array) for array in data):
+        return None
+    check_names(job.network.feature_names, x)
+    check_order(job.network.target_names, names_of(others[0] if others else None), "y")
+    arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
+    return BatchStream(job, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
+
+
+def limited(data: list[Any], batch_size: int | None, steps: int | None) -> list[Any]:
+    """The rows of so many steps of that size; without a size, a step is so large that all rows are taken."""
+    return data if steps is None or batch_size is None else [array[: steps * batch_size] for array in data]

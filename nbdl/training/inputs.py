@@ -20,7 +20,7 @@ from nbdl.data.rounding import CHUNK, EXACT, what_is_lost
 from nbdl.errors import ConfigError, DataError, warn
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.job import Job
     from nbdl.units.layer import Layer, Shape
     from nbdl.units.loss import Loss
 
@@ -49,16 +49,21 @@ def _is_at_least(value: Any, least: int) -> bool:
         return False
 
 
-def checked_data(model: Sequential, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none."""
+    count(threads, "threads", 1, 1)
+
+
+def checked_data(job: Job, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
     """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
-    setup = model._job.compiled()
-    check_names(model.feature_names, x)
-    check_order(model._job.network.target_names, names_of(y), "y")
+    setup = job.compiled()
+    check_names(job.network.feature_names, x)
+    check_order(job.network.target_names, names_of(y), "y")
     array = as_array(x, "x")
-    if not model.built:
-        model.build(None if model.input_shape is not None else (array.shape[1:] or (1,)))
-    rows = inputs(array, model.input_shape, model.layers, looks)
-    columns = targets(y, setup.loss, model.output_shape, len(rows), looks)
+    if not job.network.built:
+        job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
+    rows = inputs(array, job.network.input_shape, job.network.layers, looks)
+    columns = targets(y, setup.loss, job.network.output_shape, len(rows), looks)
     return [rows, columns, row_weights(sample_weight, len(rows))]
 
 

@@ -11,25 +11,25 @@ from nbdl.network.learnable import fits
 
 if TYPE_CHECKING:
     from nbdl.engine.run import Finding
-    from nbdl.model.sequential import Sequential
+    from nbdl.network.job import Job
 
 LARGE = 1e4  # data beyond it is mentioned in the error
 DATA = ("inputs", "targets", "weights of rows or classes")  # in the order of a batch
 DOMAINS = {"positive": "values above 0", "probabilities": "probabilities, values from 0 to 1"}
 
 
-def remedies(model: Sequential, finding: Finding | None, data: Sequence[Any], first: bool) -> str:
+def remedies(job: Job, finding: Finding | None, data: Sequence[Any], first: bool) -> str:
     """Return the end of an error's text.
 
     Args:
-        model: the model, compiled.
+        job: the network and its setup.
         finding: the first operation whose result was not finite, where the replay found it.
         data: inputs, targets and weights.
         first: whether it was the first step of all, which no learning rate has spoiled.
     """
     found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
     place = "" if finding is None else finding.operation.layer
-    network, loss = model._job.network, model._job.compiled().loss
+    network, loss = job.network, job.compiled().loss
     domain = DOMAINS.get(str(loss.predictions))
     if place == "loss" and finding is not None and finding.what == "NaN" and domain and not fits(network, loss):
         found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")

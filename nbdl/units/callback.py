@@ -1,22 +1,64 @@
-"""Callback: what users subclass to act during training; and History, which every fit returns."""
+"""Callback: what users subclass to act during training, and what it may use of the model."""
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from nbdl.errors import ConfigError
-from nbdl.units.arguments import is_bool, is_number
 from nbdl.units.unit import Unit
 
 if TYPE_CHECKING:
     from nbdl.errors import DivergenceError
-    from nbdl.model.sequential import Sequential
+    from nbdl.units.optimizer import Optimizer
 
 Logs = dict[str, Any]  # a figure is a number, or an array of several
 BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 EVALUATION_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end")
+
+
+class CallbackModel(Protocol):
+    """What a callback may use of its model: setting `stop_training` ends the fit, and so on."""
+
+    stop_training: bool
+    stop_evaluating: bool
+    stop_predicting: bool
+
+    @property
+    def metrics_names(self) -> list[str]: ...
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+
+    @property
+    def layers(self) -> list[Any]: ...
+
+    @property
+    def weights(self) -> list[Any]: ...
+
+    @property
+    def store(self) -> Any: ...
+
+    @property
+    def compiled(self) -> Any: ...
+
+    @property
+    def training_state(self) -> Any: ...
+
+    def get_config(self) -> dict[str, Any]: ...
+
+    def array_metrics(self) -> dict[str, Any]: ...
+
+    def get_weights(self) -> list[Any]: ...
+
+    def set_weights(self, weights: Any) -> None: ...
+
+    def predict(self, x: Any) -> Any: ...
+
+    def evaluate(self, x: Any, y: Any) -> Any: ...
+
+    def save(self, filepath: Any) -> Any: ...
+
+    def save_weights(self, filepath: Any) -> Any: ...
 
 
 class Callback(Unit):
@@ -39,10 +81,10 @@ class Callback(Unit):
 
     kind: ClassVar[str] = "callbacks"
     adds: ClassVar[tuple[str, ...] | None] = None
-    model: Sequential
+    model: CallbackModel
     params: dict[str, Any]
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: CallbackModel) -> None:
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -99,151 +141,3 @@ class Callback(Unit):
         """Whether one of these hooks is another than a class's own: of a subclass, or set on this instance."""
         base = base or Callback
         return any(getattr(getattr(self, name), "__func__", None) is not getattr(base, name) for name in names)
-
-
-def made(callbacks: Any, where: str) -> list[Callback]:
-    """Callbacks of one, or a list, of instances, classes and names."""
-    from nbdl.units.registry import registry
-
-    listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
-    return [registry.make("callbacks", one, where) for one in listed]
-
-
-class Record(dict[str, list[Any]]):
-    """A history's lists by name; a metric's aliases answer for one another, since versions of Keras differ in them."""
-
-    def __missing__(self, key: str) -> list[Any]:
-        known = spelling(key, self)
-        if known is None:
-            raise KeyError(key)
-        return self[known]
-
-    def __contains__(self, key: object) -> bool:
-        return spelling(str(key), self) is not None
-
-
-def spelling(name: str, figures: Mapping[str, Any]) -> str | None:
-    """The name under which a figure stands there: its own, or an alias of its metric; None if it is not there."""
-    there = set(figures)
-    return next((one for one in (name, *_other_spellings(name)) if one in there), None)
-
-
-def _other_spellings(name: str) -> list[str]:
-    """The names under which the same metric may stand in a history, "val_" included."""
-    from nbdl.units.registry import registry
-
-    prefix = "val_" if name.startswith("val_") else ""
-    entry = registry.find("metrics", name.removeprefix("val_"))
-    return [] if entry is None else [prefix + other for other in (entry.name, *entry.aliases)]
-
-
-class History(Callback):
-    """The figures of every epoch: `history` is a dict of lists, `epoch` the epochs' numbers.
-
-    A figure is a float, one of several numbers a list of floats: JSON can hold them, and `np.asarray` takes them.
-    """
-
-    adds = ()
-
-    def __init__(self) -> None:
-        self.epoch: list[int] = []
-        self.history: Record = Record()
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch.append(epoch)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value.tolist() if getattr(value, "ndim", 0) else float(value))
-
-    def __repr__(self) -> str:
-        """How many epochs, and their last figures: short, for it is what a notebook shows below a cell with `fit`."""
-        from nbdl.errors import counted
-        from nbdl.training.progress import figures
-
-        last = {name: values[-1] for name, values in self.history.items() if values}
-        return f"<History: {counted(len(self.epoch), 'epoch')}{f'; {figures(last)}' if last else ''}>"
-
-
-def _sets_hooks(callback: Callback) -> bool:
-    return any(name.startswith("on_") for name in vars(callback))
-
-
-class CallbackList:
-    """Calls each callback's method in order."""
-
-    def __init__(self, callbacks: list[Callback], model: Sequential, params: dict[str, Any]) -> None:
-        self.callbacks, self.model = callbacks, model
-        self.params = params
-        self.begun: list[Callback] = []
-        for callback in callbacks:
-            callback.set_model(model)
-            callback.set_params(params)
-        self.look()
-
-    def look(self) -> None:
-        """See which hooks are overridden; a callback may set one on itself during training."""
-        self.batches = any(callback.wants_batches() for callback in self.callbacks)
-        self.evaluation_batches = any(callback.wants_evaluation_batches() for callback in self.callbacks)
-        self.watching = any(type(one) is not History or _sets_hooks(one) for one in self.callbacks)
-
-    def figures(self, validates: bool) -> list[str] | None:
-        """The names of an epoch's figures, where every callback says which it adds."""
-        own = self.model.metrics_names
-        names = [*own, *(f"val_{name}" for name in own if validates)]
-        for callback in self.callbacks:
-            owner = next(one for one in type(callback).__mro__ if "on_epoch_end" in vars(one))
-            if owner is Callback and "on_epoch_end" not in vars(callback):
-                continue
-            adds = None if "on_epoch_end" in vars(callback) else vars(owner).get("adds")
-            if adds is None:
-                return None
-            names += adds
-        return names
-
-    def begin(self, name: str, *arguments: Any) -> None:
-        """Call a method of every callback; those that have begun will be told of the end."""
-        for callback in self.callbacks:
-            getattr(callback, name)(*arguments)
-            self.begun.append(callback)
-
-    def end(self, name: str, logs: Logs, error: BaseException | None = None) -> None:
-        """Call a method of every callback that has begun, even if one raises.
-
-        Args:
-            error: what ended the training early. It is raised by the caller; what callbacks raise is noted on it.
-
-        Raises:
-            Exception: what the first of them raised, if nothing else went wrong.
-        """
-        first: Exception | None = None
-        for callback in self.begun:
-            try:
-                getattr(callback, name)(logs)
-            except Exception as own:
-                if error is not None:
-                    error.add_note(f"Afterwards {name} of {type(callback).__name__} raised {type(own).__name__}: {own}")
-                first = first or own
-        if first is not None and error is None:
-            raise first
-
-    def call(self, name: str, *arguments: Any) -> list[Any]:
-        """Call a method of every callback; return what each returned.
-
-        Raises:
-            ConfigError: a callback added a value to an epoch's figures that is not a number.
-        """
-        results = []
-        for callback in self.callbacks:
-            results.append(getattr(callback, name)(*arguments))
-            if name == "on_epoch_end":
-                _check_figures(callback, arguments[-1])
-        return results
-
-
-def _check_figures(callback: Callback, logs: Logs) -> None:
-    """Refuse values that are not numbers at once: the callbacks after this one write figures to files."""
-    for name, value in logs.items():
-        if not (is_number(value) or is_bool(value) or getattr(value, "ndim", False)):
-            raise ConfigError(
-                f"{type(callback).__name__}: logs hold numbers, and logs[{name!r}] is now {reprlib.repr(value)}; keep "
-                "it in an attribute of the callback"
-            )

@@ -33,11 +33,12 @@ def report(names: Iterable[str] = GROUPS["train"], seconds: float = 2.0) -> Iter
 
 def _line(work: Training, seconds: float) -> str:
     from nbdl.inspection.measure import Measurement
+    from nbdl.model.owner import job_of
     from nbdl.training.inputs import checked_data
 
-    model = model_of(work)
+    job = job_of(model_of(work))
     x, y, _ = training_data(work)
-    measurement = Measurement(model, checked_data(model, x, y, None), work.batch, "train", None)
+    measurement = Measurement(job, checked_data(job, x, y, None), work.batch, "train", None)
     profile = measurement.profile(seconds)
     order = measurement._program_order()
     us = {id(measurement.executor.listing[at]): one.us for at, one in zip(order, profile.operations, strict=True)}

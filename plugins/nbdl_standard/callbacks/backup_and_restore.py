@@ -42,6 +42,8 @@ class BackupAndRestore(Callback):
     True
     """
 
+    model: Any  # the whole model, since it is saved
+
     adds = ()
     ignored: ClassVar = {"double_checkpoint": (False,)}
     positions = ("backup_dir", "save_freq", "double_checkpoint", "delete_checkpoint")

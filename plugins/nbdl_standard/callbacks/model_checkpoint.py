@@ -57,6 +57,8 @@ class ModelCheckpoint(Monitor):
     'val_loss'
     """
 
+    model: Any  # the whole model, since it is saved
+
     adds = ()
 
     def __init__(
@@ -180,9 +182,7 @@ class ModelCheckpoint(Monitor):
 
     def _figures_of_several(self, fields: set[str]) -> dict[str, Any]:
         """Examples of the figures that are several numbers; refuse fields that name all of them."""
-        from nbdl.training.evaluate import several  # it loads NumPy
-
-        found = {val + name: one for name, one in several(self.model).items() for val in ("", "val_")}
+        found = {val + name: one for name, one in self.model.array_metrics().items() for val in ("", "val_")}
         for name in sorted(fields & found.keys()):
             raise ConfigError(
                 f"ModelCheckpoint: filepath {self.filepath!r} names {name!r}, which is {found[name].size} numbers: "

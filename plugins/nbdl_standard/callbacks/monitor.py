@@ -8,7 +8,8 @@ from typing import Any
 
 from nbdl import Callback
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.units.callback import Logs, spelling
+from nbdl.training.callbacks import spelling
+from nbdl.units.callback import Logs
 
 
 class Monitor(Callback):
@@ -45,9 +46,7 @@ class Monitor(Callback):
             raise self._unknown(known)
         name = self.monitor.removeprefix("val_")
         if self.model.compiled and spelling(name, dict(self.model.compiled.metrics)):
-            from nbdl.training.evaluate import several  # it loads NumPy
-
-            found = several(self.model)
+            found = self.model.array_metrics()
             if own := spelling(name, found):
                 raise self._of_several(self.monitor, found[own].size)
         self.sign = -1.0 if self._maximise() else 1.0

@@ -44,21 +44,22 @@ def engine(work: Training, threads: int) -> Repetition:
     """The executor alone, on tables made beforehand: what fit's loop costs is the difference. Private names."""
     import numpy as np
 
-    from nbdl.engine.select import Batches
-    from nbdl.training import evaluate as inference
-    from nbdl.training import steps as training
+    from nbdl.engine.run import STEP_NUMBER, Batches
+    from nbdl.model.owner import job_of
+    from nbdl.training.passes import tables
+    from nbdl.training.steps import StepRunner
 
     model = model_of(work)
     x, y, _ = training_data(work)
-    run = training.Training(model, threads)
-    run.look_up(work.batch, ["float32" if work.shuffled else None] * 3)
+    run = StepRunner(job_of(model), threads)
+    run.prepare(work.batch, ["float32" if work.shuffled else None] * 3)
     sources = run.executor.prepare([x, y, np.ones(work.rows, np.float32)])
     order = np.random.default_rng(1).permutation(work.rows)
-    steps, _, log = inference.tables(work.rows, work.batch, order, 1, run.program.log_width)
+    steps, _, log = tables(work.rows, work.batch, order, 1, run.program.log_width)
 
     def repetition() -> float:
         for _ in range(work.epochs):
-            steps[:, 2] = run.state.iterations + 1 + np.arange(len(steps))
+            steps[:, STEP_NUMBER] = run.state.iterations + 1 + np.arange(len(steps))
             run.executor.run(Batches(steps, run._scalars(steps), log, sources, None, model.seed), threads)
             run.state.iterations += len(steps)
         assert order.size  # the tables hold its address, so it must live

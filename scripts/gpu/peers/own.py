@@ -112,16 +112,17 @@ class Engine(Fit):
 
     def __init__(self, work: Training, device: str, how: str) -> None:
         super().__init__(work, device, how)
-        from nbdl.training import evaluate as inference
-        from nbdl.training import steps as training
+        from nbdl.model.owner import job_of
+        from nbdl.training.passes import tables
+        from nbdl.training.steps import StepRunner
 
         data = [self.x, self.y, np.ones(work.rows, np.float32)]
-        self.run = training.Training(self.model)
-        self.run.look_up(work.batch, ["float32"] * len(data))
+        self.run = StepRunner(job_of(self.model))
+        self.run.prepare(work.batch, ["float32"] * len(data))
         self.sources = self.run.executor.prepare(data)
         self.run.executor.push()
         self.random = np.random.default_rng(1)
-        self.tables = inference.tables
+        self.tables = tables
         self.steps, self.log, self.order = self._tables(np.arange(work.rows))
 
     def _tables(self, order: Any) -> tuple[Any, Any, Any]:

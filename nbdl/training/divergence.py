@@ -1,0 +1,76 @@
+"""The error of a training that diverged: its step is replayed to find where NaN or infinity came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbdl.engine import select
+from nbdl.engine.run import ROW_COUNT, Batches, Finding
+from nbdl.errors import DeviceError, DivergenceError
+from nbdl.training.remedies import remedies
+
+if TYPE_CHECKING:
+    from nbdl.network.job import Job
+    from nbdl.training.steps import StepRunner
+
+
+def refuse_spoiled(job: Job, data: Sequence[Any], epoch: int, step: int, when: str) -> None:
+    """An update can overflow though its gradients are finite; what it wrote cannot be taken back."""
+    with np.errstate(all="ignore"):
+        if math.isfinite(float(job.network.store.data.sum())):
+            return
+    for weight in job.network.weights:
+        if not np.isfinite(weight.value).all():
+            raise DivergenceError(
+                f"training diverged in epoch {epoch + 1}, step {step}: {when} {weight.name!r} holds weights that "
+                f"are not finite. {remedies(job, None, data, False)}",
+                epoch + 1, step, weight.layer.name,
+            )  # fmt: skip
+
+
+def diverged(runner: StepRunner, epoch: int, step: int, batches: Any, at: int) -> None:
+    """Replay the step one operation at a time, which finds the same bits, and say where NaN came from."""
+    runner.fetch()
+    refuse_spoiled(runner.job, runner.data, epoch, step + 1, "before it")
+    where, layer = "in the gradients; the replay of the step did not give it again", ""
+    try:
+        finding = _replayed(runner, batches, slice(at, at + 1))
+    except DeviceError as error:  # it needs more memory than the run did
+        finding, where = None, f"in the gradients; the step could not be replayed: {error}"
+    if finding is not None:
+        layer = finding.operation.layer
+        place = f"layer {layer!r}" if layer else "the data"
+        where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
+    raise DivergenceError(
+        f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
+        f"that step. {remedies(runner.job, finding, runner.data, runner.state.iterations == 0)}",
+        epoch + 1, step + 1, layer, _loss(runner, batches, at),
+    )  # fmt: skip
+
+
+def _loss(runner: StepRunner, batches: Any, at: int) -> float:
+    """A step's loss where it is not finite, else NaN."""
+    sums = runner.metric_sums()
+    sums.add(batches.log[at : at + 1], batches.steps[at : at + 1, ROW_COUNT])
+    loss = sums.figures()["loss"]
+    return math.nan if math.isfinite(loss) else loss
+
+
+def _replayed(runner: StepRunner, batches: Any, one: slice) -> Finding | None:
+    checking = select.make_checked(
+        runner.program, runner.job.network.store, runner.rows, runner.kinds, runner.state.slots, *runner.device
+    )
+    again = Batches(
+        batches.steps[one], batches.scalars[one], batches.log[one].copy(), batches.sources, None, batches.seed
+    )
+    weights, slots = runner.job.network.store.data.copy(), runner.state.slots.copy()
+    checking.push()
+    checking.run(again)
+    checking.pull()  # where rounding differs the step may go through: take back what it changed
+    runner.job.network.store.data[:], runner.state.slots[:] = weights, slots
+    runner.executor.push()
+    return checking.finding

@@ -1,0 +1,68 @@
+"""MetricSums: what the steps of an epoch log, added up into its loss and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbdl.engine.store import Floats
+from nbdl.network.executors import program_of
+from nbdl.program.recorder import Program
+from nbdl.units.metric import Metric, in_order
+
+if TYPE_CHECKING:
+    from nbdl.network.job import Job
+
+
+class MetricSums:
+    """Adds up the log's rows, in float64, into the figures of an epoch."""
+
+    def __init__(self, program: Program, metrics: Sequence[tuple[str, Metric]]) -> None:
+        self.metrics, self.rows = list(metrics), 0
+        self.places, start = {}, 0
+        for name, width in program.log:
+            self.places[name] = slice(start, start + width)
+            start += width
+        self.sums: dict[str, Any] = {}
+
+    def add(self, log: Floats, rows: Any) -> None:
+        """Add steps; a penalty is one number per step and counts with its rows."""
+        if not len(rows):
+            return
+        steps, counts = log.astype(np.float64), rows.astype(np.float64)
+        for name in self.places.keys() & {"loss", "counted", "penalty"}:
+            part = steps[:, self.places[name]]
+            self.sums[name] = in_order(self.sums.get(name), part * counts[:, None] if name == "penalty" else part)
+        for name, metric in self.metrics:
+            part = steps[:, self.places[f"metric {name}"]]
+            self.sums[f"metric {name}"] = metric.add(self.sums.get(f"metric {name}"), part, counts, counts)
+        self.rows += int(rows.sum())
+
+    def figures(self) -> dict[str, Any]:
+        """loss (penalties included, as in Keras) and metrics."""
+        if self.rows == 0:
+            return {}
+        counted = self.sums["counted"][0] if "counted" in self.sums else self.rows
+        loss = self.sums["loss"][0] / max(counted, 1.0)
+        if "penalty" in self.sums:
+            loss += self.sums["penalty"][0] / self.rows
+        figures: dict[str, Any] = {"loss": float(loss)}
+        for name, metric in self.metrics:
+            figure = metric.result(self.sums[f"metric {name}"], self.rows)
+            figures[name] = np.asarray(figure) if np.ndim(figure) else float(figure)
+        return figures
+
+
+def several(job: Job) -> dict[str, np.ndarray]:
+    """The metrics whose figure is several numbers, by name, with that of one row of zeros as an example."""
+    found = {}
+    widths = dict(program_of(job, "evaluate").log) if job.compiled().metrics else {}
+    for name, metric in job.compiled().metrics:
+        one, nothing = np.ones(1), np.zeros((1, widths[f"metric {name}"]))
+        with np.errstate(all="ignore"):
+            figure = metric.result(metric.add(None, nothing, one, one), 1.0)
+        if np.size(figure) > 1:
+            found[name] = np.asarray(figure)
+    return found

@@ -182,13 +182,13 @@ class Measurement:
 
     def _program_order(self) -> list[int]:
         """The listing's numbers in the order of the program; what adds up parts comes after what made them."""
-        place = {id(operation): number for number, operation in enumerate(self.program.operations)}
-        made = {id(t): place[id(o)] for o in self.program.operations for t in o.outputs}
+        position = {id(operation): number for number, operation in enumerate(self.program.operations)}
+        made = {id(t): position[id(o)] for o in self.program.operations for t in o.outputs}
         listing = self.executor.listing
 
         def when(number: int) -> tuple[int, int]:
             operation = listing[number]
-            at = place.get(id(operation))
+            at = position.get(id(operation))
             return (made[id(operation.outputs[0])], 1) if at is None else (at, 0)
 
         return sorted(range(len(listing)), key=when)
@@ -204,7 +204,7 @@ class Measurement:
         return sum(sizes.values()) * self._parts(operation) + self._source(operation)
 
     def _sizes(self, tensors: tuple[Tensor, ...]) -> dict[Any, int]:
-        """Bytes by the place in memory."""
+        """Bytes by where they lie in memory."""
         offsets = self.executor.memory.offsets
         return {
             (storage.space, offsets.get(id(storage), id(storage))):
@@ -285,7 +285,7 @@ class Measurement:
 
 def _quickest(seconds: list[float]) -> list[int]:
     """Numbers of the quickest quarter: in the others the machine may have run something else too."""
-    return sorted(range(len(seconds)), key=seconds.__getitem__)[: -(-len(seconds) // 4)]
+    return sorted(range(len(seconds)), key=seconds.__getitem__)[: math.ceil(len(seconds) / 4)]
 
 
 def _typical(seconds: list[float]) -> float:

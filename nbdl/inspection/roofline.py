@@ -88,8 +88,8 @@ def _copies(source: int, target: int, floats: int, count: int) -> None:
     _copier()(source, target, floats, count, 0, 0, 0, 0)
 
 
-def _rounds(place: int, count: int) -> None:
-    _adder()(count, place, 0, 0, 0, 0, 0, 0)
+def _rounds(address: int, count: int) -> None:
+    _adder()(count, address, 0, 0, 0, 0, 0, 0)
 
 
 # -- kernels, of eight words as all are ----------------------------------------------------------------------
@@ -112,8 +112,8 @@ def copies(source: int, target: int, floats: int, count: int, c0: int, c1: int, 
     return 0
 
 
-def _fused_rounds(typingctx: Any, count: Any, place: Any) -> Any:
-    """Rounds of CHAINS fused multiply-adds of vectors, which touch no memory; their sum goes to `place`."""
+def _fused_rounds(typingctx: Any, count: Any, address: Any) -> Any:
+    """Rounds of CHAINS fused multiply-adds of vectors, which touch no memory; their sum goes to `address`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         name = f"llvm.fma.v{LANES}f32"

@@ -21,52 +21,52 @@ if TYPE_CHECKING:
     from nbdl.units.optimizer import Optimizer
 
 
-def _by_output(given: Any) -> list[Any] | None:
+def _by_output(value: Any) -> list[Any] | None:
     """What is given for each output, in a list or by the outputs' names; None if it is one thing for all."""
-    if isinstance(given, dict):
-        return None if {"name", "class_name"} & given.keys() else [*given.values()]
-    return [*given] if isinstance(given, list | tuple) else None
+    if isinstance(value, dict):
+        return None if {"name", "class_name"} & value.keys() else [*value.values()]
+    return [*value] if isinstance(value, list | tuple) else None
 
 
-def _one_loss(given: Any) -> Any:
+def _one_loss(value: Any) -> Any:
     """The loss of a model's only output; a pair of functions stays one.
 
     Raises:
         ConfigError: there are several.
     """
-    several = _by_output(given)
+    several = _by_output(value)
     if several is None or (len(several) > 1 and any(map(is_function, several))):
-        return given
+        return value
     if len(several) > 1:
-        raise ConfigError(f"compile's loss: a model has one output, so one loss is wanted, got {given!r}")
+        raise ConfigError(f"compile's loss: a model has one output, so one loss is wanted, got {value!r}")
     return _one_loss(several[0]) if several else None
 
 
-def _listed(given: Any, argument: str) -> list[Any]:
+def _listed(value: Any, argument: str) -> list[Any]:
     """The metrics of a model's only output.
 
     Raises:
         ConfigError: they are of several outputs, or there is something else.
     """
-    several = _by_output(given)
+    several = _by_output(value)
     if several is None:
-        return [] if given is None else [given]
-    of_outputs = isinstance(given, dict) or any(_by_output(one) is not None for one in several)
+        return [] if value is None else [value]
+    of_outputs = isinstance(value, dict) or any(_by_output(one) is not None for one in several)
     if of_outputs and len(several) > 1:
-        raise ConfigError(f"compile's {argument}: a model has one output, so one list is wanted, got {given!r}")
+        raise ConfigError(f"compile's {argument}: a model has one output, so one list is wanted, got {value!r}")
     return _listed(several[0], argument) if of_outputs and several else several
 
 
-def _holds_metrics(given: Any) -> bool:
+def _holds_metrics(value: Any) -> bool:
     """Whether these are metrics rather than weights of losses."""
-    several = _each(given)
+    several = _each(value)
     return bool(several) and all(one is not None and not isinstance(one, numbers.Real) for one in several)
 
 
-def _each(given: Any) -> list[Any]:
+def _each(value: Any) -> list[Any]:
     """What is given for each output, or the one thing for all."""
-    several = _by_output(given)
-    return [given] if several is None else several
+    several = _by_output(value)
+    return [value] if several is None else several
 
 
 class Compilable(Owner):

@@ -74,7 +74,7 @@ def _parts(model: Owner) -> dict[str, Any]:
 
 
 class _Pickler(pickle.Pickler):
-    """Writes a reference in place of a part of the model."""
+    """Writes a reference instead of a part of the model."""
 
     def __init__(self, file: io.BytesIO, model: Owner) -> None:
         super().__init__(file)
@@ -85,7 +85,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Puts the parts of the model in place of references."""
+    """Puts the parts of the model where references were."""
 
     def __init__(self, file: io.BytesIO, model: Owner) -> None:
         super().__init__(file)

@@ -89,7 +89,7 @@ def is_export_of(model: Owner, path: str | Path) -> bool:
 
 
 def refuse_overwriting(path: Path) -> None:
-    """Raise ConfigError for a place where an export cannot be or should not be written."""
+    """Raise ConfigError where an export cannot be written, or should not."""
     check_file(path, "an export of a model", lambda earlier: bool(_MARKED.search(_head(earlier))))
 
 

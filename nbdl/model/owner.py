@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Owner(Weighted):
-    """A model's attributes. All that it knows is in its job, which the rooms below take in its place."""
+    """A model's attributes. All that it knows is in its job, which the rooms below take instead of it."""
 
     _job: Job
 
@@ -211,7 +211,7 @@ class Owner(Weighted):
 
 
 def job_of(model: Owner) -> Job:
-    """The job of a model, which the rooms below take in its place."""
+    """The job of a model, which the rooms below take instead of it."""
     return model._job
 
 

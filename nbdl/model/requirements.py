@@ -79,11 +79,11 @@ def _lacking(need: Need, name: str) -> str:
     for unit in need.get("units", ()):
         kind, _, title = unit.partition("/")
         entry = registry.find(kind, title) if kind in registry.kinds else None
-        what = f"the {singular(kind)} {title!r}"
+        shown = f"the {singular(kind)} {title!r}"
         if entry is None:
-            lacking.append(what)
+            lacking.append(shown)
         elif entry.owner.distribution != need["distribution"]:
-            warn(f"{name} was saved with {what} of {_saved(need)}; here it is that of {entry.owner}")
+            warn(f"{name} was saved with {shown} of {_saved(need)}; here it is that of {entry.owner}")
     return " and ".join(lacking)
 
 

@@ -115,7 +115,7 @@ def resolve(name: str) -> str:
 
 
 def stand_in(device: str) -> str:
-    """What runs in a GPU's place here, or an empty string."""
+    """What runs here instead of a GPU, or an empty string."""
     if device == "cpu":
         return ""
     if _plain():

@@ -99,13 +99,13 @@ def forward(r: Recorder, layers: Sequence[Layer], x: Tensor, shapes: Sequence[Sh
         units: list[Layer | Activation] = [layer] if layer.activation is None else [layer, layer.activation]
         for unit in units:
             with r.recording(layer.name, "forward"):
-                given: Any = unit.forward(r, x)
-                if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], Tensor):
+                returned: Any = unit.forward(r, x)
+                if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
                     raise ConfigError(
-                        f"{_who(layer.name, unit)}: forward returned {_what(given)}; it returns y and what backward "
-                        "needs: `return y, None`"
+                        f"{_who(layer.name, unit)}: forward returned {_described(returned)}; it returns y and what "
+                        "backward needs: `return y, None`"
                     )
-                y, saved = given
+                y, saved = returned
             nodes.append(Node(layer.name, unit, x, y, saved, layer.activity_regularizer if unit is units[-1] else None))
             x = y
         if shapes and not (x.rows and x.features == math.prod(shapes[number])):
@@ -123,22 +123,22 @@ def backward(r: Recorder, node: Node, gradient: Tensor) -> Tensor:
         ConfigError: it is not returned.
     """
     with r.recording(node.layer, "backward"):
-        given: Any = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        returned: Any = node.unit.backward(r, node.x, node.y, gradient, node.saved)
     x = node.x
-    if not isinstance(given, Tensor) or given.rows != x.rows or given.features != x.features:
+    if not isinstance(returned, Tensor) or returned.rows != x.rows or returned.features != x.features:
         raise ConfigError(
-            f"{_who(node.layer, node.unit)}: backward returned {_what(given)}; it returns dx, the gradient of its "
-            f"inputs, which are {x.describe()}"
+            f"{_who(node.layer, node.unit)}: backward returned {_described(returned)}; it returns dx, the gradient of "
+            f"its inputs, which are {x.describe()}"
         )
-    return given
+    return returned
 
 
 def _who(layer: str, unit: Layer | Activation) -> str:
     return f"layer {layer!r} ({type(unit).__name__})"
 
 
-def _what(given: Any) -> str:
-    return given.describe() if isinstance(given, Tensor) else repr(given)
+def _described(value: Any) -> str:
+    return value.describe() if isinstance(value, Tensor) else repr(value)
 
 
 def activity_gradient(r: Recorder, node: Node) -> Tensor:
@@ -250,8 +250,8 @@ class _Objective:
             gradient = r.map(add, gradient, backward(r, self.last, activity_gradient(r, self.last)))
         return gradient, self.nodes[:-1]
 
-    def _derivative(self, given: Tensor, of: Tensor) -> Tensor:
-        return result(given, True, of.features, self.loss, "gradient", "the derivative for each output of each row")
+    def _derivative(self, value: Tensor, of: Tensor) -> Tensor:
+        return result(value, True, of.features, self.loss, "gradient", "the derivative for each output of each row")
 
 
 def _report(
@@ -264,9 +264,9 @@ def _report(
         losses = r.sum(times, objective.values(), weights, into=r.log("loss"))
         penalties = [*weight_penalties(r, store), *activity_penalties(r, objective.nodes)]
         if penalties:
-            place = r.log("penalty")
+            slot = r.log("penalty")
             total = functools.reduce(lambda total, value: r.map(add, total, value), penalties)
-            r.map(same, total, into=[place])
+            r.map(same, total, into=[slot])
             losses = Tensor((2,), False, "log", "loss and penalty", losses.offset)
         if objective.counted is not None:
             r.sum(same, objective.counted, into=r.log("counted"))

@@ -72,7 +72,7 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
 
 
 class Slots:
-    """The places of an optimizer's slots: one block for each, laid out as the trainable weights."""
+    """Where an optimizer's slots lie: one block for each, laid out as the trainable weights."""
 
     def __init__(self, optimizer: Optimizer, size: int) -> None:
         self.names, self.size = optimizer.all_slots(), size
@@ -128,13 +128,13 @@ def _step(
         own = {name: kept[name] for name in optimizer.used_slots()}
         scalars = {name: r.scalar(name) for name in optimizer.per_step(1)}
         now = around.prepared(r, w, g, {**kept, **common}) if optimizer.per_weight else (w, g)
-        given: Any = optimizer.record(r, *now, own, scalars)
-        if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[1], list | tuple):
+        recorded: Any = optimizer.record(r, *now, own, scalars)
+        if not isinstance(recorded, tuple) or len(recorded) != 2 or not isinstance(recorded[1], list | tuple):
             raise ConfigError(
                 f"{type(optimizer).__name__}: record returns the scalar function and a list of its operands, got "
-                f"{given!r}"
+                f"{recorded!r}"
             )
-        rule, operands = given
+        rule, operands = recorded
         _check_room(optimizer, around, kept, list(scalars), len(operands))
         function = around.composed(rule, len(operands))
         r.map(function, w, g, *kept.values(), *operands, *common.values(), into=[w, *kept.values()])
@@ -203,10 +203,10 @@ class Around:
         """The whole update of weight, gradient, slots, the rule's operands, `scalars` and the gradient's scale."""
         if not self.before and not self.after and self.start == "w":
             return rule
-        given = [f"c{number}" for number in range(operands)]
-        called = f"{', '.join(['x', *self.news])} = rule({', '.join([self.start, 'g', *self.olds, *given])})"
+        numbers = [f"c{number}" for number in range(operands)]
+        called = f"{', '.join(['x', *self.news])} = rule({', '.join([self.start, 'g', *self.olds, *numbers])})"
         return compose(
-            "update", ["w", "g", *self.olds, *self.common, *given, *self.scalars, *["scale"] * self.scaled],
+            "update", ["w", "g", *self.olds, *self.common, *numbers, *self.scalars, *["scale"] * self.scaled],
             ", ".join(["x", *self.news, *self.common]), *self.before, called, *self.after, rule=rule,
         )  # fmt: skip
 
@@ -260,7 +260,7 @@ def _scales(
     return {weight: scales[total] for weight, total in squares.items()}
 
 
-# -- places -----------------------------------------------------------------------------------------------
+# -- spans ------------------------------------------------------------------------------------------------
 
 
 def spans(weights: Sequence[Weight]) -> list[tuple[int, int]]:

@@ -80,7 +80,16 @@ def _load_plugins() -> None:
     load_once.load_plugins()
 
 
-loader.set_loader(_load_plugins)
+def _find_keras_name(module: str, name: str) -> Any:
+    """Find a name of Keras's `keras.engine`, which has models and layers."""
+    from nbdl.plugins.keras_paths import elsewhere, missing
+
+    if name.islower():  # a module, for which `from nbdl.engine import` asks before it imports it
+        raise missing(module, name)
+    return elsewhere(module, name, ("models", "layers"))
+
+
+loader.set_up(_load_plugins, _find_keras_name)
 
 __all__ = [
     "Activation", "Builder", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric",

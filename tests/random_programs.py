@@ -15,7 +15,9 @@ from nbdl.engine.cuda.text import STATUS
 from nbdl.engine.store import LINE, Weight
 from nbdl.kernels import barrier
 from nbdl.program.functions import same
-from nbdl.program.recorder import Operation, Recorder, Tensor, pattern
+from nbdl.program.operation import Operation
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor, pattern
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.units import fixed, with_values
 

@@ -236,7 +236,7 @@ def test_no_colours_of_the_compiler_are_passed_on(monkeypatch: pytest.MonkeyPatc
     from numba.core.errors import TypingError
 
     from nbdl.program.language.explain import found
-    from nbdl.program.recorder import Operation
+    from nbdl.program.operation import Operation
 
     text = (
         "\x1b[1m\x1b[1mFailed in untyped mode pipeline (step: analyzing bytecode)\x1b[0m\n\x1b[1mSomething new\x1b[0m"
@@ -292,7 +292,8 @@ def test_a_unit_of_a_session_passes_the_suite_without_a_docstring() -> None:
 
 
 def test_what_layers_are_written_with_has_public_names() -> None:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
 
     assert (nbdl.Recorder, nbdl.Builder, nbdl.Tensor) == (Recorder, Builder, Tensor)

@@ -19,6 +19,7 @@ import pytest
 
 import nbdl
 from nbdl.engine.cpu import executor as cpu
+from nbdl.engine.cpu import lowered
 from nbdl.layers import Activation, Dense, Dropout, Input
 from nbdl.model.owner import job_of
 from nbdl.training import steps as training
@@ -134,7 +135,7 @@ def test_the_same_with_either_driver(make: Any, reference: Any, monkeypatch: pyt
     called = []
     for name, other in (("serial_driver", cpu.parallel_driver), ("parallel_driver", cpu.serial_driver)):
         with monkeypatch.context() as patch:
-            patch.setattr(cpu, "PARALLEL_STAGE_US", 0.0)
+            patch.setattr(lowered, "PARALLEL_STAGE_US", 0.0)
             patch.setattr(cpu, name, lambda other=other, name=name: (called.append(name), other())[1])
             model, fit = make()
             fit(threads=1 if name == "serial_driver" else 2)

@@ -11,7 +11,8 @@ from nbdl import Sequential
 from nbdl.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.regularizers import OrthogonalRegularizer
 from nbdl.testing.probe import Probe, logged
 from nbdl.testing.units import fixed, with_values

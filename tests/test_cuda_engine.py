@@ -32,7 +32,7 @@ from nbdl.engine.cuda import column_text as columns
 from nbdl.engine.cuda import feed, lowering, open_runtime
 from nbdl.engine.cuda import product_text as product
 from nbdl.engine.cuda import row_text as rows
-from nbdl.engine.cuda.executor import Executor, row_indices
+from nbdl.engine.cuda.executor import CudaExecutor, row_indices
 from nbdl.engine.cuda.fusion import MOST_OPERATIONS, Fusion, Group, accepts
 from nbdl.engine.cuda.lowering import Lowering
 from nbdl.engine.cuda.text import GPU, SIMULATOR, Launch, Sizes
@@ -43,7 +43,9 @@ from nbdl.layers import Dense
 from nbdl.model.owner import job_of
 from nbdl.network.executors import program_of
 from nbdl.program.functions import add, same, times
-from nbdl.program.recorder import Operation, Recorder, Tensor
+from nbdl.program.operation import Operation
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import SEED, Array, Outcome, Probe, Record, assert_close, logged
 from nbdl.testing.units import fixed, generator, reals, with_values
@@ -62,11 +64,11 @@ def data(*shapes: tuple[int, ...]) -> list[Array]:
     return [reals(rng, *shape) for shape in shapes]
 
 
-def executor(made: Probe, rows: int = 0, **options: Any) -> Executor:
+def executor(made: Probe, rows: int = 0, **options: Any) -> CudaExecutor:
     """The probe's executor, with options that tests alone set."""
     kinds = ["float32" if made.gathered else None] * len(made.sources)
     slots = np.zeros(max(1, made.slots), np.float32)
-    return Executor(made.program, made.store, rows or made.rows, kinds, slots, open_runtime(), **options)
+    return CudaExecutor(made.program, made.store, rows or made.rows, kinds, slots, open_runtime(), **options)
 
 
 def is_right(made: Probe, output: Any = None, log: Any = None, rtol: float = 1e-5, atol: float = 2e-6,
@@ -718,12 +720,12 @@ def random_lowering(seed: int = 0) -> Lowering:
 
 
 def test_a_log_at_a_wrong_position_is_seen() -> None:
-    ordinary = Executor.pointer
+    ordinary = CudaExecutor.pointer
 
-    def pointer(self: Executor, tensor: Tensor, position: int) -> Any:
+    def pointer(self: CudaExecutor, tensor: Tensor, position: int) -> Any:
         return ordinary(self, tensor, 0 if tensor.space == "log" else position)
 
-    with mock.patch.object(Executor, "pointer", pointer):
+    with mock.patch.object(CudaExecutor, "pointer", pointer):
         seen(logs_of_each_step)
     logs_of_each_step()
 

@@ -146,7 +146,7 @@ def single_steps(patch: pytest.MonkeyPatch) -> None:
 
 def no_graphs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(executor, "DIRECT", 1 << 30)
-    patch.setattr(executor.Executor, "_turns", lambda self, rows: [(1, int(count)) for count in rows])
+    patch.setattr(executor.CudaExecutor, "_turns", lambda self, rows: [(1, int(count)) for count in rows])
 
 
 def short_slices(patch: pytest.MonkeyPatch) -> None:
@@ -398,12 +398,12 @@ def not_pulled(patch: pytest.MonkeyPatch) -> None:
 
 
 def table_of_the_first_part(patch: pytest.MonkeyPatch) -> None:
-    ordinary = executor.Executor._run_part
+    ordinary = executor.CudaExecutor._run_part
 
     def run_part(self: Any, batches: Any, part: slice) -> Any:
         return ordinary(self, batches, slice(0, part.stop - part.start))
 
-    patch.setattr(executor.Executor, "_run_part", run_part)
+    patch.setattr(executor.CudaExecutor, "_run_part", run_part)
     short_tables(patch)
 
 
@@ -414,12 +414,12 @@ def rings_swapped(patch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_seed(patch: pytest.MonkeyPatch) -> None:
-    ordinary = executor.Executor._fill_tables
+    ordinary = executor.CudaExecutor._fill_tables
 
     def fill_tables(self: Any, steps: Any, scalars: Any, seed: int, *rest: Any) -> None:
         ordinary(self, steps, scalars, seed + 1, *rest)
 
-    patch.setattr(executor.Executor, "_fill_tables", fill_tables)
+    patch.setattr(executor.CudaExecutor, "_fill_tables", fill_tables)
 
 
 @pytest.mark.parametrize("defect", [not_pulled, table_of_the_first_part, rings_swapped, wrong_seed])

@@ -30,6 +30,7 @@ from nbdl.engine.denormals import flushed, module
 from nbdl.engine.emit import Emitter
 from nbdl.errors import DivergenceError
 from nbdl.layers import Dense
+from nbdl.model.owner import job_of
 from nbdl.training.passes import run_rows
 
 pytestmark = pytest.mark.skipif(
@@ -127,7 +128,7 @@ def by_gpu(model: Sequential, x: Any) -> Any:
 
 PATHS: dict[str, Callable[[Sequential, Any], Any]] = {
     "predict of a few rows": lambda model, x: model.predict(x[:2]),
-    "predict by the driver": lambda model, x: run_rows(model, "predict", [x], 3),
+    "predict by the driver": lambda model, x: run_rows(job_of(model), "predict", [x], 3),
     "model(x)": lambda model, x: model(x),
     "model(x) of one row": lambda model, x: model(x[0]),
     "a net in Python": lambda model, x: model.as_njit()(x),
@@ -420,5 +421,8 @@ class Mapped(Layer):
 )
 def test_constants_that_are_denormal_count_as_zero(function: Any, x: float, expected: float) -> None:
     model = Sequential([Mapped(function, input_shape=(4,))])
-    for predicted in (model.predict(np.full((2, 4), x)), run_rows(model, "predict", [np.full((2, 4), x, "f")], 4)):
+    for predicted in (
+        model.predict(np.full((2, 4), x)),
+        run_rows(job_of(model), "predict", [np.full((2, 4), x, "f")], 4),
+    ):
         np.testing.assert_allclose(predicted, np.full((2, 4), expected), rtol=1e-5)

@@ -31,7 +31,7 @@ import nbdl
 from nbdl.cli import doctor, warmup
 from nbdl.cli.app import app
 from nbdl.engine import cuda
-from nbdl.engine import select as executors
+from nbdl.engine import executor as executors
 from nbdl.engine.cpu import executor as cpu
 from nbdl.engine.cpu.checked import CheckedExecutor
 from nbdl.engine.cuda import availability
@@ -40,8 +40,8 @@ from nbdl.errors import ConfigError, DeviceError, DeviceLostError, DivergenceErr
 from nbdl.layers import Dense, Dropout
 from nbdl.model.owner import job_of
 from nbdl.network import device as placing
+from nbdl.network import executors as inference
 from nbdl.network.device import DeviceWarning
-from nbdl.training import evaluate as inference
 from nbdl.training import steps as training
 
 ROWS, BATCH = 70, 16
@@ -135,7 +135,7 @@ class OwnMemory:
         return super().run(there, threads)  # type: ignore[misc]
 
 
-class DeviceExecutor(OwnMemory, cpu.Executor):
+class DeviceExecutor(OwnMemory, cpu.CpuExecutor):
     """The stand-in's executor."""
 
 
@@ -156,7 +156,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return make
 
-    kinds = {"executor": ("Executor", DeviceExecutor), "checked": ("CheckedExecutor", DeviceChecked)}
+    kinds = {"executor": ("CudaExecutor", DeviceExecutor), "checked": ("CheckedCudaExecutor", DeviceChecked)}
     for name, (maker_name, kind) in kinds.items():
         module = types.ModuleType(f"nbdl.engine.cuda.{name}")
         vars(module)[maker_name] = maker(kind)
@@ -272,7 +272,7 @@ def looked(device: str, callback: Looks, **options: Any) -> list[Any]:
 def interrupted(device: str) -> list[Any]:
     """Ctrl-C in the 7th step, of 5 an epoch."""
     model, runs = net(device), []
-    ordinary = cpu.Executor.run
+    ordinary = cpu.CpuExecutor.run
 
     def run(self: Any, batches: Any, threads: int | None = None) -> Any:
         runs.append(1)
@@ -282,7 +282,7 @@ def interrupted(device: str) -> list[Any]:
 
     looks = Looks()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu.Executor, "run", run)
+        patch.setattr(cpu.CpuExecutor, "run", run)
         found = fitted(model, looks)
     assert found[0].startswith("KeyboardInterrupt")
     return [*found, looks.found]
@@ -384,15 +384,15 @@ def test_nothing_shows_of_the_device(scenario: str, seconds: float, monkeypatch:
 FORGOTTEN = {
     # what is forgotten, by the function that does it: a scenario that shows it
     "push in on_device": "hooks that change at an epoch's end",
-    "push in begin": "batch hooks that change",
+    "push in begin_chunk": "batch hooks that change",
     "push in run": "validation",
     "push in _replayed": "divergence",
     "pull in on_device": "a fit",
-    "pull in add": "batch hooks that look",
-    "pull in _diverged": "divergence",
+    "pull in _tell": "batch hooks that look",
+    "pull in diverged": "divergence",
     "pull after an error": "Ctrl-C",
-    "push in take": "batches as they come",
-    "pull in take": "batches as they come",
+    "push in grow": "batches as they come",
+    "pull in grow": "batches as they come",
 }
 
 

@@ -13,7 +13,8 @@ from numba import njit
 import nbdl
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense, Embedding, Flatten, Input, Permute, Reshape
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import Probe, forced, logged
 from nbdl.testing.units import fixed, with_values

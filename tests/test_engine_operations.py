@@ -23,7 +23,8 @@ from nbdl.errors import ConfigError, KernelError, NbdlError
 from nbdl.program.functions import add, same, times
 from nbdl.program.language.plain import reference_function
 from nbdl.program.language.source import ScalarError, definition
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.numbers import DOUBLE, llvm_of
 from nbdl.testing.probe import SEED, Array, Probe, assert_close, forced, logged
 from nbdl.testing.units import fixed, generator, reals, with_values

@@ -34,7 +34,7 @@ from nbdl.program.functions import add, same, times
 from nbdl.program.language import maths
 from nbdl.program.language.plain import reference_function
 from nbdl.program.language.source import ScalarError
-from nbdl.program.recorder import Tensor
+from nbdl.program.tensor import Tensor
 from nbdl.units.registry import registry
 
 COMPILER = shutil.which("gcc") or shutil.which("cc")

@@ -294,13 +294,13 @@ def test_the_referee_trains_no_epoch(monkeypatch):
 def test_transfers_are_counted_apart(monkeypatch):
     from nbdl.engine.cpu import executor as cpu
 
-    monkeypatch.setattr(cpu.Executor, "pull", lambda self: time.sleep(0.05))
+    monkeypatch.setattr(cpu.CpuExecutor, "pull", lambda self: time.sleep(0.05))
     runner = peers.PEERS["nbdl"].make(WORK, "cpu")
     runner.epochs(1)
     found = worker.measured(runner, 2)
     assert 0.05 <= 2 * found["transfers"] < 1.0  # at least one, and after that of no earlier fit
     assert found["seconds"] > 0.0
-    assert cpu.Executor.pull.__name__ == "<lambda>"  # what counts is gone again
+    assert cpu.CpuExecutor.pull.__name__ == "<lambda>"  # what counts is gone again
 
 
 @pytest.mark.parametrize("name", [name for name, peer in peers.PEERS.items() if not peer.needs_gpu])

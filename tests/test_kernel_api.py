@@ -26,7 +26,9 @@ from nbdl.engine.cuda import availability
 from nbdl.errors import ConfigError, KernelError
 from nbdl.kernels import barrier, gemm, shared
 from nbdl.program.language.explain import author_line, explained, found, plugin_of, readable
-from nbdl.program.recorder import Operation, Recorder, Tensor
+from nbdl.program.operation import Operation
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.probe import Array, Probe, forced
 from nbdl.testing.units import fixed, with_values
 

@@ -19,7 +19,8 @@ from nbdl.errors import ConfigError
 from nbdl.layers import Dense
 from nbdl.plugins.registering import registrar
 from nbdl.program.functions import add, same, square, times
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.probe import Probe, logged
 from nbdl.testing.units import fixed, generator, reals, with_values
 

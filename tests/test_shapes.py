@@ -18,7 +18,8 @@ from nbdl.errors import ConfigError
 from nbdl.layers import Dense, Embedding, Flatten, Permute, RepeatVector, Reshape
 from nbdl.program.bodies import take
 from nbdl.program.functions import add, times
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import Probe, forced
 

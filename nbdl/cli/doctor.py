@@ -111,11 +111,11 @@ def cache() -> dict[str, Any]:
 def cuda() -> dict[str, Any]:
     """Return what there is to run on an NVIDIA GPU, and what is missing for that; nothing of it is needed."""
     from nbdl.engine.cuda.availability import problem
-    from nbdl.engine.select import device
+    from nbdl.engine.executor import host_backend
     from nbdl.network.device import stand_in
 
     def usable() -> str:
-        if device() != "reference" and (why := problem()):
+        if host_backend() != "reference" and (why := problem()):
             return f"no: {why}"
         what = stand_in("cuda")
         return f"as {what}: {SLOW}" if what else "yes"
@@ -190,7 +190,7 @@ def environment() -> dict[str, Any]:
 def self_test() -> dict[str, Any]:
     """Train a small net twice; raise if it does not learn, or if the number of threads shows in the bits."""
     from nbdl.engine.compiler import statistics
-    from nbdl.engine.select import device
+    from nbdl.engine.executor import host_backend
     from nbdl.errors import NbdlError
 
     began = time.perf_counter()
@@ -201,7 +201,7 @@ def self_test() -> dict[str, Any]:
     if weights != alone:
         raise NbdlError("one thread and all of them give different weights")
     return {
-        "device": device(),
+        "device": host_backend(),
         "learning": f"the loss fell from {first['loss'][0]:.4f} to {first['loss'][-1]:.4f}",
         "same bits": "with one thread and with all",
         "kernels": f"{statistics.compiled} compiled, {statistics.loaded} from the cache",

@@ -42,9 +42,9 @@ def warmup(verbose: bool, device: str) -> None:
     depend on what is next to what in a net: one that has a unit in new company still compiles some. Run it
     once after installing or updating; `nbdl doctor` names the folders.
     """
-    from nbdl.engine import select as executors
+    from nbdl.engine.executor import host_backend
 
-    if executors.device() != "cpu":
+    if host_backend() != "cpu":
         raise ConfigError("NUMBA_DISABLE_JIT is set: programs run in plain Python, there is nothing to compile")
     began, unfit, failed = time.perf_counter(), 0, []
     trials = list(all_trials())

@@ -29,7 +29,7 @@ def as_data(given: Any, what: str = "x") -> Data:
     names = names_of(given)
     if names is not None:
         return table_of(given, names, what)
-    from nbdl.training.inputs import as_array
+    from nbdl.data.checks import as_array
 
     return Arrays(what, as_array(given, what))
 

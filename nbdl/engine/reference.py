@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.denormals import flushed
+from nbdl.engine.executor import HostMemory
 from nbdl.engine.random import uniform
 from nbdl.engine.run import Batches, Finding, Report
-from nbdl.engine.select import HostMemory
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import author_error
 from nbdl.program.language.plain import reference_function
-from nbdl.program.recorder import Operation, Program, Tensor, pattern
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor, pattern
 
 Array = NDArray[Any]
 

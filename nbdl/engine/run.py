@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.engine.store import Floats
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 Words = NDArray[np.int64]
 

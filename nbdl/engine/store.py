@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.program.recorder import Tensor
+from nbdl.program.tensor import Tensor
 
 Floats = NDArray[np.float32]
 LINE = 16  # floats in a cache line

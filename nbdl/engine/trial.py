@@ -12,7 +12,6 @@ Results are thrown away: nothing that a run computes depends on it. In plain Pyt
 
 from __future__ import annotations
 
-import functools
 import time
 import weakref
 from collections.abc import Iterable, Sequence
@@ -24,10 +23,12 @@ import numpy as np
 from nbdl.engine.store import Floats, Store
 from nbdl.errors import KernelError
 from nbdl.kernels import MOST_THREADS
+from nbdl.loader import own_packages
 from nbdl.program.language.explain import Fault, Unset, failed, first_line, kernel_of, own, told, within
 from nbdl.program.language.plain import reference_function
 from nbdl.program.language.reach import reaches_by_data
-from nbdl.program.recorder import Operation, Program, Tensor
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor
 
 SECONDS = 0.05  # for each body; the first row is always tried
 MOST_ROWS = 512
@@ -62,14 +63,7 @@ def _own_body(operation: Operation) -> bool:
 
 def _comes_with_nbdl(module: str) -> bool:
     root = module.partition(".")[0]
-    return module.startswith("nbdl.") or root in _own_packages()
-
-
-@functools.cache
-def _own_packages() -> frozenset[str]:
-    from nbdl.plugins.discovery import installed
-
-    return frozenset(plugin.point.value.partition(":")[0].partition(".")[0] for plugin in installed() if plugin.own)
+    return root in own_packages
 
 
 def untried(operations: Iterable[Operation], program: Program, rows: int, cuda: bool = False) -> list[Operation]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbdl.network.job import Job
     from nbdl.network.network import Network
-    from nbdl.program.recorder import Operation, Program
+    from nbdl.program.operation import Operation, Program
 
 
 def size_text(number: float, unit: str) -> str:
@@ -64,11 +64,11 @@ def explain(job: Job, schedule: bool, rows: int, device: str) -> Iterator[str]:
 
 
 def _executor(job: Job, program: Program, rows: int) -> Any:
-    from nbdl.engine.cpu.executor import Executor
+    from nbdl.engine.cpu.executor import CpuExecutor
     from nbdl.engine.store import aligned_zeros
 
     store, slots = job.network.store, 0 if job.setup is None else len(job.setup.optimizer.all_slots())
-    return Executor(
+    return CpuExecutor(
         program, store, rows, ["float32" if program.training else None] * len(program.inputs),
         aligned_zeros(slots * store.trainable_size),
     )  # fmt: skip

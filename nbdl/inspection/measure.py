@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.engine import select as executors
+from nbdl.data.checks import as_array, count, gathered
 from nbdl.engine.cpu.profiled import ProfiledExecutor, Timing, timer_ticks
 from nbdl.engine.cpu.threads import usable_threads
+from nbdl.engine.executor import checked, host_backend
 from nbdl.engine.random import permutation
 from nbdl.engine.run import Batches
 from nbdl.engine.store import Floats, aligned_zeros
@@ -26,9 +27,9 @@ from nbdl.inspection.roofline import measure
 from nbdl.network.executors import training_state
 from nbdl.network.recording import record
 from nbdl.network.update import new_slots
-from nbdl.program.recorder import Operation, Program, Tensor
-from nbdl.training import inputs as given
-from nbdl.training.inputs import check_threads, checked_data, count
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor
+from nbdl.training.inputs import check_threads, checked_data, inputs
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
@@ -92,10 +93,10 @@ def random_data(job: Job, what: str, batch: int, rows: int | None = None) -> tup
 
 
 def _refuse_other_executors() -> None:
-    if executors.device() != "cpu":
+    if host_backend() != "cpu":
         raise ConfigError("profile: NUMBA_DISABLE_JIT is set, so programs run in plain Python; unset it: only "
                           "compiled kernels are timed")  # fmt: skip
-    if executors.checked():
+    if checked():
         raise ConfigError("profile: NBDL_CHECK=1 runs one operation at a time in Python; unset it")
 
 
@@ -103,9 +104,9 @@ def _data(job: Job, x: Any, y: Any, what: str) -> list[Any]:
     """x, and for what needs them y and row weights, as a run of the model takes them."""
     if what != "predict":
         return checked_data(job, x, y, None)
-    array = given.as_array(x, "x")
+    array = as_array(x, "x")
     job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
-    return [given.inputs(array, job.network.input_shape, job.network.layers)]
+    return [inputs(array, job.network.input_shape, job.network.layers)]
 
 
 class Measurement:
@@ -122,7 +123,7 @@ class Measurement:
         self.slots = _copied(self.first_slots)
         self.batches = len(data[0]) // batch  # the last, short one is left out
         shuffled = what == "train" and len(data[0]) > batch  # as `fit` does
-        kinds = [given.gathered(array, shuffled) for array in data]
+        kinds = [gathered(array, shuffled) for array in data]
         rows = len(data[0])
         self.order = permutation(rows, job.network.seed, 0) if shuffled else np.arange(rows, dtype=np.int64)
         self.executor = ProfiledExecutor(self.program, self.store, batch, kinds, self.slots)

@@ -340,9 +340,9 @@ class Model(Compilable, Savable, Inspectable):
         Returns:
             Numba's CFunc. It sees the weights as they are, and gives NaN once the model has other layers.
         """
-        from nbdl.engine.select import device
+        from nbdl.engine.executor import host_backend
 
-        if device() == "reference":
+        if host_backend() == "reference":
             raise ConfigError("as_cfunc compiles, and NUMBA_DISABLE_JIT=1 says not to")
         from nbdl.engine.nets.cfunc import as_cfunc
 

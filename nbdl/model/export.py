@@ -15,7 +15,7 @@ from nbdl.storage.outputs import as_path, check_file
 
 if TYPE_CHECKING:
     from nbdl.model.owner import Owner
-    from nbdl.program.recorder import Operation
+    from nbdl.program.operation import Operation
     from nbdl.units.entry import Entry
 
 MARK = "nbdl model "

@@ -11,7 +11,7 @@ from nbdl.units.keras_names import explained
 
 if TYPE_CHECKING:
     from nbdl.inspection.profile import Profile
-    from nbdl.program.recorder import Program
+    from nbdl.program.operation import Program
 
 
 class Inspectable(Owner):

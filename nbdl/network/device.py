@@ -103,7 +103,7 @@ def resolve(name: str) -> str:
     if _plain():  # needs no GPU
         return "cpu" if device == "auto" else device
     from nbdl.engine.cuda.availability import problem
-    from nbdl.engine.select import device_number
+    from nbdl.engine.executor import device_number
 
     why = problem(device_number(device))
     if not why:
@@ -126,9 +126,9 @@ def stand_in(device: str) -> str:
 
 
 def _plain() -> bool:
-    from nbdl.engine.select import device
+    from nbdl.engine.executor import host_backend
 
-    return device() == "reference"
+    return host_backend() == "reference"
 
 
 def _check_bodies(network: Network, setup: Setup | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nbdl.engine import select
 from nbdl.engine.cpu.threads import check_environment
+from nbdl.engine.executor import Executor, checked, host_backend
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError
 from nbdl.network.programs import ExecutorKey, ProgramKey
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from nbdl.engine.nets.net import Net
     from nbdl.engine.nets.plain import Runner
     from nbdl.network.job import Job
-    from nbdl.program.recorder import Program
+    from nbdl.program.operation import Program
 
 WORK_FLOATS = 1 << 21  # evaluation and prediction take as many rows at once as keep the work area near this
 GPU_WORK_FLOATS = 1 << 26  # a GPU has no such cache, and is idle with few rows
@@ -47,11 +48,11 @@ def executor_of(
     gathered: Sequence[str | None],
     slots: Floats | None = None,
     device: str | None = None,
-) -> select.Executor:
+) -> Executor:
     """The executor of a program, made once for each kind of batch on each device (by default the job's)."""
     key = ExecutorKey(
-        _key(job, mode), max_rows, tuple(gathered), select.device(), job.device if device is None else device,
-        job.choice.precision, select.checked(), 0 if slots is None else slots.ctypes.data,
+        _key(job, mode), max_rows, tuple(gathered), host_backend(), job.device if device is None else device,
+        job.choice.precision, checked(), 0 if slots is None else slots.ctypes.data,
     )  # fmt: skip
     found = job.programs.executors.get(key)
     if found is None:
@@ -78,7 +79,7 @@ def net_of(job: Job, derivatives: bool = False, run: Runner | None = None) -> Ne
 
 def quick_net(job: Job) -> Net | None:
     """The net that predicts a few rows; None where it cannot, or where every result is to be looked at."""
-    plain = select.device() != "cpu" or select.checked() or program_of(job, "predict").draws is not None
+    plain = host_backend() != "cpu" or checked() or program_of(job, "predict").draws is not None
     return None if plain else net_of(job)
 
 
@@ -96,7 +97,7 @@ def _make_net(job: Job, derivatives: bool, run: Runner | None) -> Any:
     program = program_of(job, "predict")
     if program.draws is not None:
         raise ConfigError(f"layer {program.draws!r} draws random numbers when it predicts, which compiled code cannot")
-    if select.device() == "reference":
+    if host_backend() == "reference":
         from nbdl.engine.nets.plain import PlainNet
 
         assert run is not None

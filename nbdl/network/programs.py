@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from nbdl.engine.executor import Executor
     from nbdl.engine.nets.net import Net
-    from nbdl.engine.select import Executor
-    from nbdl.program.recorder import Program
+    from nbdl.program.operation import Program
 
 EXECUTORS = 16  # that a cache keeps
 

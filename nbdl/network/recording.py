@@ -16,7 +16,9 @@ from nbdl.network.setup import NOT_COMPILED
 from nbdl.network.update import update
 from nbdl.program.functions import add, nothing, per, per_any, same, times
 from nbdl.program.operands import result
-from nbdl.program.recorder import Program, Recorder, Shape, Tensor
+from nbdl.program.operation import Program
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Shape, Tensor
 from nbdl.units.activation import Activation
 from nbdl.units.loss import Loss, Pair
 from nbdl.units.metric import Metric

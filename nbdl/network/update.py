@@ -16,7 +16,8 @@ from nbdl.errors import ConfigError
 from nbdl.program.functions import add, same, square
 from nbdl.program.language.source import compose
 from nbdl.program.operands import most_operands, result
-from nbdl.program.recorder import Recorder, Shape, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Shape, Tensor
 from nbdl.units.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer
 from nbdl.units.unit import Scalar
 

@@ -13,10 +13,10 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import PluginError, PluginWarning
+from nbdl.loader import own_packages
 from nbdl.plugins import discovery
 from nbdl.plugins.discovery import GROUP, Plugin
 from nbdl.plugins.load_once import must_wait, refuse_half_imported
-from nbdl.units import arguments
 from nbdl.units.entry import Broken, Owner
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _load_plugin(registrar: Registrar, plugin: Plugin) -> None:
         return
     module, attribute = discovery.target(plugin)
     if plugin.own:
-        arguments.OWN.add(module.partition(".")[0])
+        own_packages.add(module.partition(".")[0])
     package = importlib.import_module(module)
     if attribute:
         for name in attribute.split("."):

@@ -14,9 +14,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbdl.engine.cpu.layout import OP_OPERANDS, OP_WORDS
 from nbdl.errors import ConfigError, KernelError
 from nbdl.program.language.source import label
+from nbdl.program.limits import DESCRIPTOR_WORDS, OPERANDS_START
 from nbdl.program.tensor import Shape, Tensor
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _told(function: Any, fault: Fault, where: str, layer: str) -> KernelError:
 
 def most_operands(words: int) -> int:
     """How many operands a descriptor has room for, if each takes so many words."""
-    return (OP_WORDS - OP_OPERANDS) // words
+    return (DESCRIPTOR_WORDS - OPERANDS_START) // words
 
 
 def few_enough(operands: int, words: int, where: str, kind: str) -> None:

@@ -1,132 +1,22 @@
-"""Program: what a model computes, as a list of device-free operations.
-
-Layers, losses and optimizers record on a `Recorder`. There are four operations:
-
-    map      a scalar function, element by element, over tensors, per-feature vectors, per-row columns, scalars
-    sum      an ordered reduction (sum, max, argmax) of a scalar function over rows or features
-    gemm     a matrix product, with an optional bias
-    kernel   a hand-written body over whole rows, of a batch or of a result of fixed shape; `uniform` (random numbers)
-             and `gather` (a batch) are such
-
-A tensor is rows × features, where the number of rows is known only when the program runs, or has a fixed shape.
-"""
+"""Recorder: what layers, losses and optimizers record a program on; see `operation` for what they record."""
 
 from __future__ import annotations
 
-import functools
 import math
 import struct
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nbdl.engine.cpu.layout import INPUTS, OUTPUTS
 from nbdl.errors import ConfigError
 from nbdl.program import operands as given
 from nbdl.program.bodies import take, take_cuda
 from nbdl.program.functions import add, is_column, same, times
 from nbdl.program.language.source import compose, label, used_arguments
-from nbdl.program.tensor import Shape as Shape
-from nbdl.program.tensor import Tensor as Tensor
-from nbdl.program.tensor import broadcast
-from nbdl.program.tensor import pattern as pattern
-
-Function = Callable[..., Any]
-
-
-@dataclass(eq=False, slots=True)
-class Operation:
-    """One line of a program.
-
-    Attributes:
-        kind: "map", "sum", "gemm", "kernel", "uniform", "gather" or "check".
-        domain: (rows or None for run-time rows, columns) of the loop over its operands.
-        attributes: by kind: `over`, `reduction`, `transpose_a`, `transpose_b`, `site`, `body`.
-        layer: whose recording it is; named in listings and when NaN is found.
-    """
-
-    kind: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    domain: tuple[int | None, int]
-    function: Function | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-    layer: str = ""
-    phase: str = "forward"
-
-    @property
-    def title(self) -> str:
-        """The operation in one word or two."""
-        return f"{self.kind} {label(self.function)}".removesuffix(" same") if self.function else self.kind
-
-    def flops(self, rows: int) -> int:
-        """Floating-point operations of a product; one per element for anything else."""
-        if self.kind == "gemm":
-            m, n, k = self.product(rows)
-            return 2 * m * n * k
-        return self.elements(rows)
-
-    def elements(self, rows: int) -> int:
-        """Size of the loop; a kernel that fills a result of fixed shape also goes through its operands' rows."""
-        height, width = self.domain
-        if self.kind == "kernel" and height is not None:
-            return height * width + rows * max((tensor.features for tensor in self.inputs if tensor.rows), default=0)
-        return (rows if height is None else height) * width
-
-    def product(self, rows: int) -> tuple[int, int, int]:
-        """m, n, k of a product."""
-        a, b = self.inputs[:2]
-        size_a = (rows, a.features) if a.rows else (a.shape[0], a.features // a.shape[0])
-        size_b = (rows, b.features) if b.rows else (b.shape[0], b.features // b.shape[0])
-        m, k = size_a[::-1] if self.attributes["transpose_a"] else size_a
-        n = size_b[0] if self.attributes["transpose_b"] else size_b[1]
-        return m, n, k
-
-    def bytes(self, rows: int) -> int:
-        """Bytes of all operands."""
-        return sum(
-            4 * tensor.features * (rows if tensor.rows else 1)
-            for tensor in {id(tensor): tensor for tensor in (*self.inputs, *self.outputs)}.values()
-            if tensor.space != "index"
-        )
-
-
-@dataclass(eq=False)
-class Program:
-    """A finished recording.
-
-    Attributes:
-        inputs: the tensors of a batch: x, and for training and evaluation y and the row weights.
-        output: the predictions.
-        log: name and width of each per-step result, in order.
-        scalars: names of the per-step scalars, in order; the first is the number of rows.
-        constants: values of the run-time constants, those of a table side by side.
-    """
-
-    operations: list[Operation]
-    inputs: list[Tensor]
-    output: Tensor | None
-    log: list[tuple[str, int]]
-    scalars: list[str]
-    constants: list[float]
-    training: bool
-
-    @property
-    def log_width(self) -> int:
-        """Floats in one row of the log."""
-        return sum(width for _, width in self.log)
-
-    @functools.cached_property
-    def row_floats(self) -> int:
-        """Floats that one row takes in all results."""
-        return sum(tensor.features for o in self.operations for tensor in o.outputs if tensor.rows)
-
-    @functools.cached_property
-    def draws(self) -> str | None:
-        """The first layer that draws random numbers, if any does."""
-        return next((operation.layer for operation in self.operations if operation.kind == "uniform"), None)
+from nbdl.program.limits import INPUTS, OUTPUTS
+from nbdl.program.operation import Function, Operation, Program
+from nbdl.program.simplify import distinct, live
+from nbdl.program.tensor import Shape, Tensor, broadcast
 
 
 class Recorder:
@@ -533,7 +423,7 @@ class Recorder:
             assert output is not None
             output.space, output.offset = "output", 0
         return Program(
-            _live(_distinct(self._operations)),
+            live(distinct(self._operations)),
             self._inputs,
             output,
             self._log,
@@ -593,42 +483,3 @@ class Recorder:
         self._operations.append(
             Operation(kind, tuple(inputs), outputs, domain, function, attributes, self._layer, self._phase)
         )
-
-
-def _distinct(operations: list[Operation]) -> list[Operation]:
-    """Without operations that repeat an earlier one, which two formulas that share a step would record."""
-    known: dict[tuple[Any, ...], Tensor] = {}
-    instead: dict[int, Tensor] = {}
-    kept = []
-    writes = Counter(id(tensor.storage) for operation in operations for tensor in operation.outputs)
-
-    def current(tensor: Tensor) -> Tensor:
-        found = instead.get(id(tensor.storage), tensor)
-        return found if tensor.root is None or found is tensor else replace(tensor, root=found)
-
-    for operation in operations:
-        operation.inputs = tuple(map(current, operation.inputs))
-        pure = operation.kind in ("map", "sum", "gemm") and operation.phase in ("forward", "loss", "backward")
-        pure = pure and all(writes[id(t.storage)] < 2 for t in (*operation.inputs, *operation.outputs))
-        if pure and len(operation.outputs) == 1 and operation.outputs[0].space == "work":
-            places = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
-                      (t.space, t.offset, t.shape) for t in operation.inputs]  # fmt: skip
-            key = (operation.kind, operation.function, *places, tuple(operation.attributes.items()))
-            if key in known:
-                instead[id(operation.outputs[0])] = known[key]
-                continue
-            known[key] = operation.outputs[0]
-        kept.append(operation)
-    return kept
-
-
-def _live(operations: list[Operation]) -> list[Operation]:
-    """Only what leads to the log, the output or the store; a frozen weight's gradient and the first dx go."""
-    wanted: set[int] = set()
-    kept = []
-    for operation in reversed(operations):
-        lasting = any(tensor.space in ("log", "output", "weight", "slot", "gradient") for tensor in operation.outputs)
-        if lasting or operation.kind == "check" or any(id(t.storage) in wanted for t in operation.outputs):
-            wanted.update(id(tensor.storage) for tensor in operation.inputs)
-            kept.append(operation)
-    return kept[::-1]

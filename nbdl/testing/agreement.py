@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.select import device
+from nbdl.engine.executor import host_backend
 from nbdl.testing.probe import Array, Outcome, Probe, assert_close, forced
 from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
 from nbdl.testing.units import generator
@@ -31,7 +31,7 @@ def close(found: Outcome, wanted: Outcome, what: str, rtol: float, atol: float) 
 @check("compiled is plain Python", *RECORDING)
 def compiled_is_python(subject: Subject) -> None:
     """Compiled code gives what the same functions give when Python runs them in float32, within a few roundings."""
-    if device() == "reference":
+    if host_backend() == "reference":
         raise SkipTest(NO_KERNELS)
     for probe in subject.probes:
         close(probe.run("compiled"), probe.run("python"), f"{probe.title}, compiled", 2e-5, 2e-6)
@@ -79,7 +79,7 @@ def empty_batch(subject: Subject) -> None:
     """
     for probe in subject.probes:
         none = [cut(source, 0) for source in probe.sources]
-        for how in () if device() == "reference" else ("compiled", "checked"):
+        for how in () if host_backend() == "reference" else ("compiled", "checked"):
             found = probe.run(how, none, executor=probe.executor(how))
             assert found.output.shape[0] == 0, f"{probe.title}: no rows give {found.output.shape[0]}"
         with watching_bodies(probe) as calls:

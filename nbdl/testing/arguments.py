@@ -13,7 +13,8 @@ import numpy as np
 
 from nbdl.plugins.reference.description import own_arguments
 from nbdl.program.language.source import used_arguments
-from nbdl.program.recorder import Operation, Tensor
+from nbdl.program.operation import Operation
+from nbdl.program.tensor import Tensor
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.suite import RECORDING, UNITS, Subject, check, known_subjects
 from nbdl.testing.truths import is_its_functions

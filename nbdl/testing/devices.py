@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdl.engine.select import device
+from nbdl.engine.executor import host_backend
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import Probe
 from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
@@ -13,7 +13,7 @@ ODD = (7, 10)  # more than one block along rows and columns, and rows wider than
 
 def no_cuda() -> str:
     """Why CUDA kernels cannot run here, neither on a GPU nor in Numba's simulator of one, or an empty string."""
-    if device() == "reference":
+    if host_backend() == "reference":
         return NO_KERNELS
     from nbdl.engine.cuda.availability import problem
 

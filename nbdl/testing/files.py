@@ -17,7 +17,8 @@ from nbdl.data.table import Table
 from nbdl.errors import ConfigError, DataError
 from nbdl.model.export import export_model, is_export_of
 from nbdl.model.sequential import Sequential
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.own import Product
 from nbdl.testing.probe import Array
 from nbdl.testing.randomness import only_the_models_stream

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.select import device
+from nbdl.engine.executor import host_backend
 from nbdl.program.language.plain import reference_function
 from nbdl.testing.agreement import by_row
 from nbdl.testing.probe import Array, Probe
@@ -221,9 +221,9 @@ DOUBLE = re.compile(r"\bdouble\b")
 def float32_only(subject: Subject) -> None:
     """No kernel of the unit computes in float64: no `double` in its LLVM text."""
     from nbdl.engine.cpu.texts import map_text, sum_text
-    from nbdl.program.recorder import pattern
+    from nbdl.program.tensor import pattern
 
-    if device() == "reference":
+    if host_backend() == "reference":
         raise SkipTest(NO_KERNELS)
     for probe in subject.probes:
         for operation in probe.program.operations:

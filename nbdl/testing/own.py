@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nbdl.program.functions import same
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.probe import Array
 from nbdl.units.activation import Activation
 from nbdl.units.builder import Builder

@@ -11,12 +11,14 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
+from nbdl.engine.executor import host_backend
 from nbdl.engine.reference import ReferenceExecutor
 from nbdl.engine.run import Batches
-from nbdl.engine.select import device
 from nbdl.engine.store import Store, Weight
 from nbdl.program.functions import same
-from nbdl.program.recorder import Program, Recorder, Tensor
+from nbdl.program.operation import Program
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 
 Array = NDArray[Any]
 Record = Callable[[Recorder, Sequence[Tensor]], "Tensor | None"]
@@ -32,12 +34,12 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 @contextmanager
 def forced(schedule: str, parallel: bool = False) -> Iterator[None]:
     """Make the scheduler cut even small programs into "tiles" or "blocks", in parallel regions if asked."""
-    from nbdl.engine.cpu import executor as cpu
+    from nbdl.engine.cpu import lowered
     from nbdl.engine.cpu import schedule as constants
 
     with mock.patch.multiple(constants, **SCHEDULES[schedule]):
         if parallel:
-            with mock.patch.object(cpu, "PARALLEL_STAGE_US", 0.0):
+            with mock.patch.object(lowered, "PARALLEL_STAGE_US", 0.0):
                 yield
         else:
             yield
@@ -118,22 +120,22 @@ class Probe:
         """
         rows, kinds = rows or max(1, self.rows), ["float32" if self.gathered else None] * len(self.sources)
         slots = np.zeros(max(1, self.slots), np.float32)
-        if how in ("python", "float64") or device() == "reference":
+        if how in ("python", "float64") or host_backend() == "reference":
             dtype = np.float64 if how == "float64" else np.float32
             made = ReferenceExecutor(self.program, self.store, rows, kinds, slots, dtype)
             made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
             return made
         if how.endswith("cuda"):
-            from nbdl.engine import select as executors
+            from nbdl.engine import select
 
-            make = executors.make_checked if how == "checked cuda" else executors.make
+            make = select.make_checked if how == "checked cuda" else select.make
             return make(self.program, self.store, rows, kinds, slots, "cuda")
         from nbdl.engine.cpu.checked import CheckedExecutor
-        from nbdl.engine.cpu.executor import Executor
+        from nbdl.engine.cpu.executor import CpuExecutor
 
         if how == "checked":
             return CheckedExecutor(self.program, self.store, rows, kinds, slots)
-        return Executor(self.program, self.store, rows, kinds, slots, plain=how == "plain")
+        return CpuExecutor(self.program, self.store, rows, kinds, slots, plain=how == "plain")
 
     def run(
         self,

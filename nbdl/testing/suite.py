@@ -70,10 +70,10 @@ class Subject:
     @cached_property
     def large_probes(self) -> Any:
         """The same with enough rows and features to be cut into parts."""
-        from nbdl.engine.select import device
+        from nbdl.engine.executor import host_backend
         from nbdl.testing.units import LARGE, MEDIUM, probes
 
-        found = probes(self, *(MEDIUM if device() == "reference" else LARGE))
+        found = probes(self, *(MEDIUM if host_backend() == "reference" else LARGE))
         for probe in found:
             probe.gathered = True
         return found

@@ -12,7 +12,8 @@ from nbdl.errors import ConfigError
 from nbdl.network.recording import forward
 from nbdl.network.update import descend, new_slots
 from nbdl.program.functions import same
-from nbdl.program.recorder import Recorder, Tensor
+from nbdl.program.recorder import Recorder
+from nbdl.program.tensor import Tensor
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.suite import Subject

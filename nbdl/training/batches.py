@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbdl.data.checks import PLAIN, as_array, count
 from nbdl.data.columns import Names, check_names, check_order, names_of
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
 from nbdl.network.columns import renew_names
-from nbdl.training import inputs as given
-from nbdl.training.inputs import checked_data, count
+from nbdl.training.inputs import checked_data
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
@@ -264,7 +264,7 @@ def on_disk(array: Any) -> bool:
     Mapped arrays of plain numbers are not: batches are gathered where they lie.
     """
     if isinstance(array, np.memmap):
-        return not (array.flags.c_contiguous and array.dtype.isnative and array.dtype.name in (*given.PLAIN, "bool"))
+        return not (array.flags.c_contiguous and array.dtype.isnative and array.dtype.name in (*PLAIN, "bool"))
     return hasattr(array, "chunks") and hasattr(array, "shape") and hasattr(array, "__getitem__")
 
 
@@ -286,7 +286,7 @@ def batches_of(
         return None
     check_names(job.network.feature_names, x)
     check_order(job.network.target_names, names_of(others[0] if others else None), "y")
-    arrays = [array if array is None or on_disk(array) else given.as_array(array, name) for array in data]
+    arrays = [array if array is None or on_disk(array) else as_array(array, name) for array in data]
     return BatchStream(job, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
 
 

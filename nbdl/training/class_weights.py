@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbdl.errors import ConfigError, DataError, warn
 
 if TYPE_CHECKING:
-    from nbdl.training.inputs import Array
+    from nbdl.data.checks import Array
     from nbdl.units.layer import Shape
 
 BINARY = (-1, 0, 1)  # labels of a single output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,8 +14,28 @@ from nbdl.errors import DeviceError, DivergenceError
 from nbdl.training.remedies import remedies
 
 if TYPE_CHECKING:
+    from nbdl.engine.executor import Executor
     from nbdl.network.job import Job
-    from nbdl.training.steps import StepRunner
+    from nbdl.network.setup import TrainingState
+    from nbdl.program.operation import Program
+    from nbdl.training.metric_sums import MetricSums
+
+
+class Replayable(Protocol):
+    """What ran the step that diverged; see `steps.StepRunner`."""
+
+    job: Job
+    data: Sequence[Any]
+    state: TrainingState
+    program: Program
+    rows: int
+    kinds: Sequence[str | None]
+    device: tuple[str, str]
+    executor: Executor
+
+    def fetch(self) -> None: ...
+
+    def metric_sums(self) -> MetricSums: ...
 
 
 def refuse_spoiled(job: Job, data: Sequence[Any], epoch: int, step: int, when: str) -> None:
@@ -32,7 +52,7 @@ def refuse_spoiled(job: Job, data: Sequence[Any], epoch: int, step: int, when: s
             )  # fmt: skip
 
 
-def diverged(runner: StepRunner, epoch: int, step: int, batches: Any, at: int) -> None:
+def diverged(runner: Replayable, epoch: int, step: int, batches: Any, at: int) -> None:
     """Replay the step one operation at a time, which finds the same bits, and say where NaN came from."""
     runner.fetch()
     refuse_spoiled(runner.job, runner.data, epoch, step + 1, "before it")
@@ -52,7 +72,7 @@ def diverged(runner: StepRunner, epoch: int, step: int, batches: Any, at: int) -
     )  # fmt: skip
 
 
-def _loss(runner: StepRunner, batches: Any, at: int) -> float:
+def _loss(runner: Replayable, batches: Any, at: int) -> float:
     """A step's loss where it is not finite, else NaN."""
     sums = runner.metric_sums()
     sums.add(batches.log[at : at + 1], batches.steps[at : at + 1, ROW_COUNT])
@@ -60,7 +80,7 @@ def _loss(runner: StepRunner, batches: Any, at: int) -> float:
     return math.nan if math.isfinite(loss) else loss
 
 
-def _replayed(runner: StepRunner, batches: Any, one: slice) -> Finding | None:
+def _replayed(runner: Replayable, batches: Any, one: slice) -> Finding | None:
     checking = select.make_checked(
         runner.program, runner.job.network.store, runner.rows, runner.kinds, runner.state.slots, *runner.device
     )

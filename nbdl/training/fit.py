@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbdl.data.checks import count
 from nbdl.errors import DivergenceError
 from nbdl.network.columns import kept_if_trained, learn_names
 from nbdl.network.update import finalize
@@ -11,7 +12,7 @@ from nbdl.training.batches import is_stream
 from nbdl.training.callbacks import CallbackList, History, made
 from nbdl.training.evaluate import Evaluation
 from nbdl.training.fit_data import FitData, validated_epochs, validation_of
-from nbdl.training.inputs import check_threads, count
+from nbdl.training.inputs import check_threads
 from nbdl.training.loops import EpochLoop
 from nbdl.training.options import FitOptions
 from nbdl.training.progress import ProgressLine

@@ -8,6 +8,7 @@ from collections.abc import Container
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from nbdl.data.checks import as_array, count
 from nbdl.data.columns import check_names, check_order, names_of
 from nbdl.errors import ConfigError, DataError
 from nbdl.network.columns import renew_names
@@ -16,7 +17,7 @@ from nbdl.training.batches import BatchStream, Slices, is_stream, limited, on_di
 from nbdl.training.callbacks import CallbackList
 from nbdl.training.class_weights import ClassWeights, warn_of_sorted
 from nbdl.training.evaluate import Evaluation, evaluation
-from nbdl.training.inputs import as_array, checked_data, count
+from nbdl.training.inputs import checked_data
 from nbdl.training.loops import ArrayLoop, EpochLoop, StreamLoop
 from nbdl.training.options import FitOptions
 from nbdl.training.steps import StepRunner, ceil_div

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine import select
+from nbdl.data.checks import gathered
+from nbdl.engine.executor import host_backend
 from nbdl.engine.random import permutation
 from nbdl.engine.run import ROW_COUNT, Words
 from nbdl.engine.store import Floats
@@ -23,7 +24,6 @@ from nbdl.errors import warn
 from nbdl.training.batches import BatchStream, in_batches
 from nbdl.training.callbacks import CallbackList
 from nbdl.training.evaluate import Evaluation
-from nbdl.training.inputs import gathered
 from nbdl.training.passes import tables
 from nbdl.training.steps import StepRunner, ceil_div, kinds_of
 from nbdl.units.callback import Logs
@@ -179,7 +179,7 @@ class ArrayLoop(EpochLoop):
         if not self.shuffle:
             return self.in_order
         shuffled[0] += self.rows
-        compiled = shuffled[0] > MANY_DRAWS and select.device() == "cpu"
+        compiled = shuffled[0] > MANY_DRAWS and host_backend() == "cpu"
         self.orders.append(permutation(self.rows, self.job.network.seed, number, compiled))
         return self._steps(self.orders[-1])
 

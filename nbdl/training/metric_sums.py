@@ -9,7 +9,7 @@ import numpy as np
 
 from nbdl.engine.store import Floats
 from nbdl.network.executors import program_of
-from nbdl.program.recorder import Program
+from nbdl.program.operation import Program
 from nbdl.units.metric import Metric, in_order
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbdl.data.checks import gathered
 from nbdl.engine.run import FIRST_ROW, INDICES, ROW_COUNT, STEP_WORDS, Batches
 from nbdl.engine.store import Floats
 from nbdl.errors import NbdlError
 from nbdl.network.executors import executor_of, program_of, rows_at_once
-from nbdl.training import inputs
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
@@ -60,7 +60,7 @@ class Pass:
     def __init__(self, job: Job, mode: str, data: list[Any], device: str, output: Floats | None = None) -> None:
         rows, self.program = len(data[0]), program_of(job, mode)
         at_once = rows_at_once(self.program, rows, device)
-        kinds = [inputs.gathered(array, shuffled=False) for array in data]
+        kinds = [gathered(array, shuffled=False) for array in data]
         self.order = np.arange(rows, dtype=np.int64) if any(kinds) else None  # the steps hold its address
         self.executor = executor_of(job, mode, at_once, kinds, device=device)
         steps, scalars, log = tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)

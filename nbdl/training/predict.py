@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbdl.data.checks import as_array, count, rows_of, warn_of_large
 from nbdl.data.columns import check_names
 from nbdl.errors import DataError
 from nbdl.network.executors import program_of, quick_net
-from nbdl.training import inputs
 from nbdl.training.batches import BatchStream, batches_of, limited, parts
 from nbdl.training.callbacks import CallbackList, made
-from nbdl.training.inputs import check_threads, count
+from nbdl.training.inputs import check_threads, inputs
 from nbdl.training.passes import run_rows
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def predict(
 def _first(job: Job, x: Any, batch_size: int | None, steps: int | None) -> Any:
     """The rows of so many steps, checked."""
     check_names(job.network.feature_names, x)
-    rows = inputs.inputs(x, job.network.input_shape, job.network.layers)
+    rows = inputs(x, job.network.input_shape, job.network.layers)
     if not job.network.built:
         job.network.build(rows.shape[1:] if job.network.input_shape is None else None)
     return limited([rows], batch_size, steps)[0]
@@ -72,13 +72,13 @@ def _predicted_batches(job: Job, source: BatchStream, threads: int | None, hooks
 def call(job: Job, x: Any) -> np.ndarray:
     """Predictions for rows or a single row, without a look at the numbers, on the CPU."""
     check_names(job.network.feature_names, x)
-    array = inputs.as_array(x, "x")
-    inputs.warn_of_large(array, "x")
+    array = as_array(x, "x")
+    warn_of_large(array, "x")
     if not job.network.built:
         job.network.build(None if job.network.input_shape is not None else array.shape[1:] or (1,))
     shape = job.network.input_shape or ()
     single = array.shape == shape
-    result = _predicted(job, inputs.rows_of(array[None] if single else array, shape, "x"), None, "cpu")
+    result = _predicted(job, rows_of(array[None] if single else array, shape, "x"), None, "cpu")
     return np.asarray(result[0]) if single else result
 
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.engine import select
+from nbdl.data.checks import gathered
 from nbdl.engine.cpu.threads import Tuner
+from nbdl.engine.executor import Executor, HostMemory
 from nbdl.engine.run import INDICES, ROW_COUNT, STEP_NUMBER, STEP_WORDS, Batches, Words
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DeviceError
 from nbdl.network.executors import executor_of, training_state
 from nbdl.network.learnable import warn_of_frozen, warn_of_outputs
-from nbdl.program.recorder import Program
+from nbdl.program.operation import Program
 from nbdl.training.divergence import diverged, refuse_spoiled
-from nbdl.training.inputs import gathered
 from nbdl.training.metric_sums import MetricSums
 from nbdl.training.passes import SLICE_SECONDS
 from nbdl.training.signals import signals_afterwards
@@ -67,7 +67,7 @@ class StepRunner:
         per_slice: how many steps take about 50 ms, as far as is known.
     """
 
-    executor: select.Executor
+    executor: Executor
     program: Program
 
     def __init__(self, job: Job, threads: int | None = None) -> None:
@@ -116,7 +116,7 @@ class StepRunner:
     def fetch(self) -> None:
         """Bring the weights to host memory, all of them: signals wait."""
         pull: Any = type(self.executor).pull
-        if pull is select.HostMemory.pull:
+        if pull is HostMemory.pull:
             return
         with signals_afterwards():
             self.executor.pull()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nbdl.units.unit import Scalar, Unit
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 # Where activations are tried, to see what they give.
 SAMPLES = (0.0, 1e-3, 0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 5.0, 10.0, 20.0, 100.0, 1e4)

@@ -17,7 +17,6 @@ from typing import Any
 
 from nbdl.errors import ConfigError
 
-OWN = {"nbdl"}  # the packages whose annotations are meant as checks; loading adds those of nbdl's own plugins
 Checks = dict[str, tuple[Sequence[str], Any]]  # of each argument that is checked, the types and the default
 
 KEYWORD, ANYWHERE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD

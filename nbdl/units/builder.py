@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbdl.errors import ConfigError
 from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
-    from nbdl.program.recorder import Tensor
-    from nbdl.units.layer import Layer, Shape
+    from nbdl.program.tensor import Shape, Tensor
+
+
+class Named(Protocol):
+    """The layer that weights are made for: they are named after it."""
+
+    name: str
 
 
 class Builder:
     """What a layer's `build` creates weights with."""
 
-    def __init__(self, layer: Layer, weights: list[Weight]) -> None:
+    def __init__(self, layer: Named, weights: list[Weight]) -> None:
         self._layer, self._weights = layer, weights
 
     def weight(

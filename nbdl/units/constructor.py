@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from nbdl.errors import PluginError, did_you_mean
+from nbdl.loader import own_packages
 from nbdl.units import arguments
 from nbdl.units.keras_names import placed_signature
 
@@ -85,7 +86,7 @@ class Constructor:
             ConfigError: an argument is of another type, or out of its range.
         """
         bound, own = self._bound(unit, args, self._translated(unit, args, kwargs))
-        bound = arguments.checked(type(unit).__name__, self._checks, bound, self._package in arguments.OWN)
+        bound = arguments.checked(type(unit).__name__, self._checks, bound, self._package in own_packages)
         remembered = unit.__dict__["_arguments"] = bound if self.plain else _flat(bound, self.known)
         bound = {name: value for name, value in bound.items() if name not in self.common}
         if own is None:

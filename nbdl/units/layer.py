@@ -21,7 +21,8 @@ from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
 
 Shape = tuple[int, ...]

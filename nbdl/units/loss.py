@@ -11,7 +11,8 @@ from nbdl.units.unit import NAMED, Scalar, Unit
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 SLACK = 1e-6  # for targets that were rounded
 # Kind of targets → the lowest, the highest, and a hint for the error message.

@@ -12,7 +12,8 @@ from nbdl.units.unit import NAMED, Scalar, Unit
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def in_order(sums: np.ndarray | None, steps: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ from nbdl.program.functions import same, square, times
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def minus(a: float, b: float) -> float:

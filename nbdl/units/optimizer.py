@@ -21,7 +21,8 @@ from nbdl.units.unit import Scalar, Unit, serialize
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 LARGEST = 3.4028234663852886e38  # of float32
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")

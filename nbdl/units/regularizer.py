@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from nbdl.units.unit import Scalar, Unit
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 class Regularizer(Unit):

@@ -40,7 +40,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     """
     import numpy as np
 
-    from nbdl.training.inputs import as_array
+    from nbdl.data.checks import as_array
 
     array = as_array(x, "normalize: x")
     norm = np.linalg.norm(array, order, axis, keepdims=True)
@@ -95,7 +95,7 @@ def _labels(y: Any, what: str) -> np.ndarray:
     """Integer labels from 0 of what `as_array` takes."""
     import numpy as np
 
-    from nbdl.training.inputs import as_array
+    from nbdl.data.checks import as_array
 
     array = as_array([y] if np.isscalar(y) else y, what)
     if array.size and not ((array == np.floor(array)).all() and 0 <= array.min() <= array.max() < 1 << 53):
@@ -105,7 +105,7 @@ def _labels(y: Any, what: str) -> np.ndarray:
 
 def _classes(given: Any, what: str) -> int | None:
     """A number of classes, checked."""
-    from nbdl.training.inputs import count
+    from nbdl.data.checks import count
 
     return None if given is None else count(given, f"{what}: num_classes", 1, 1)
 
@@ -134,7 +134,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -
     """
     import numpy as np
 
-    from nbdl.training.inputs import as_array
+    from nbdl.data.checks import as_array
 
     wanted = _classes(num_classes, "confusion_matrix")
     labels, widths = [], [wanted or 0]

@@ -10,7 +10,8 @@ from nbdl.errors import ConfigError
 from nbdl.program.functions import same
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.layer import Layer, Shape
 
 
@@ -79,7 +80,7 @@ def whole_rows(layer: Layer, axis: Any, shape: Shape) -> None:
 
 def over_all_features(r: Recorder, vector: Tensor, shape: Shape) -> Tensor:
     """A vector for the last axis, repeated over the axes before it: one value for each feature of a row."""
-    from nbdl.program.recorder import Tensor
+    from nbdl.program.tensor import Tensor
 
     features = math.prod(shape)
     if vector.features == features:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Tensor
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Layer, Shape
 

@@ -96,7 +96,8 @@ def products_by_nbdl(work: Training, threads: int) -> Repetition:
     """nbdl's engine on a program of the products alone, which wait for one another as they do in a step."""
     import numpy as np
 
-    from nbdl.engine.select import Batches, make
+    from nbdl.engine.run import Batches
+    from nbdl.engine.select import make
     from nbdl.training import evaluate as inference
 
     model = model_of(work)

@@ -48,7 +48,7 @@ class Seen(Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Look at the executor that trained."""
         for one in job_of(self.model).programs.executors.values():
-            if isinstance(one, executor.Executor) and one.trains and one._graphs:
+            if isinstance(one, executor.CudaExecutor) and one.trains and one._graphs:
                 launches = one.lowering.launches
                 library = sum(launch.kernel is None for launch in launches)
                 gemms = sum(o.kind == "gemm" for launch in launches for o in launch.operations)

@@ -57,7 +57,7 @@ def main() -> None:
     """Train, lose the device after an epoch's first steps, and look at what the host has."""
     runtime = open_runtime(0)
     sizes = nets.TINY if runtime.simulated else nets.FULL
-    model, kept, whole = nets.lecture(sizes, "cuda"), Kept(), executor.Executor.run
+    model, kept, whole = nets.lecture(sizes, "cuda"), Kept(), executor.CudaExecutor.run
 
     def run(self: Any, *arguments: Any) -> Any:
         report = whole(self, *arguments)  # the device now has newer weights than the host
@@ -67,7 +67,7 @@ def main() -> None:
 
     x, y = nets.data(sizes)
     said = ""
-    with mock.patch.object(executor.Executor, "run", run):
+    with mock.patch.object(executor.CudaExecutor, "run", run):
         try:
             model.fit(x, y, batch_size=sizes.batch, epochs=EPOCHS, verbose=0, callbacks=[kept])
         except DeviceLostError as error:

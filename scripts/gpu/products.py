@@ -116,11 +116,12 @@ class Own:
     """The launches that the engine makes of one product: of tiles, and where the inner size is split, their sum."""
 
     def __init__(self, runtime: Any, shape: Shape, a: Any, b: Any) -> None:
-        from nbdl.engine.cuda.executor import Executor
+        from nbdl.engine.cuda.executor import CudaExecutor
         from nbdl.engine.cuda.text import GPU, SIMULATOR
         from nbdl.engine.store import Store, Weight
         from nbdl.program.functions import same
-        from nbdl.program.recorder import Recorder, Tensor
+        from nbdl.program.recorder import Recorder
+        from nbdl.program.tensor import Tensor
 
         self.runtime, self.shape = runtime, shape
         weights = [
@@ -135,7 +136,7 @@ class Own:
         y = r.gemm(tensors[0], tensors[1], None, shape.transpose_a, shape.transpose_b)
         r.sum(same, y, into=r.log("sums", shape.n))  # somebody must read it
         sizes = replace(SIMULATOR if runtime.simulated else GPU, library=1 << 62)
-        self.executor = Executor(r.finish(None), store, 1, [], None, runtime, sizes=sizes)
+        self.executor = CudaExecutor(r.finish(None), store, 1, [], None, runtime, sizes=sizes)
         self.executor.push()
         self.numbers = [
             number for number, launch in enumerate(self.executor.lowering.launches)

@@ -9,8 +9,7 @@ from unittest import mock
 import numpy as np
 
 from nbdl import Layer
-from nbdl.engine.cpu import executor as cpu
-from nbdl.engine.cpu import schedule
+from nbdl.engine.cpu import lowered, schedule
 from nbdl.program.functions import add, same, times
 from planted.activations import counting_rows, exponential, swallowing, wrapping
 from planted.defect import Defect, Function, entry
@@ -194,7 +193,7 @@ def fewer_tiles_for_threads() -> Any:
     chunks = schedule.Partition._chunks
 
     def fewer(self: Any) -> int:
-        return max(1, chunks(self) - (cpu.PARALLEL_STAGE_US == 0.0))
+        return max(1, chunks(self) - (lowered.PARALLEL_STAGE_US == 0.0))
 
     return mock.patch.object(schedule.Partition, "_chunks", fewer)
 

@@ -11,7 +11,8 @@ from nbdl.errors import ConfigError
 from nbdl.program.language.explain import naming
 from nbdl.program.language.rewrite import C
 from nbdl.program.language.source import describe
-from nbdl.program.recorder import Operation, Program, Tensor, pattern
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor, pattern
 
 START = {"sum": "0.0f", "max": "-INFINITY", "argmax": "-INFINITY"}
 # As the engine's kernels: a NaN wins against any number.

@@ -13,17 +13,18 @@ import numpy as np
 
 from nbdl.engine.cpu import layout as words
 from nbdl.engine.cpu.driver import serial_driver
-from nbdl.engine.cpu.executor import Executor
+from nbdl.engine.cpu.lowered import LoweredProgram
 from nbdl.engine.reference import body_results
 from nbdl.engine.run import Batches, Finding, Report, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import MOST_ROWS, attempt, author_error, untried
 from nbdl.errors import KernelError, NbdlError
 from nbdl.program.language.explain import INDEX, Fault, author_of, first_line, kernel_of, told
-from nbdl.program.recorder import Operation, Program, Tensor
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor
 
 
-class CheckedExecutor(Executor):
+class CheckedExecutor(LoweredProgram):
     """Runs one operation at a time, in Python, and looks at what each wrote: finite, and within its place."""
 
     def __init__(self, program: Program, store: Store, rows: int, gathered: Sequence[str | None],
@@ -32,7 +33,7 @@ class CheckedExecutor(Executor):
         self.finding: Finding | None = None
 
     def run(self, batches: Batches, threads: int | None = None) -> Report:
-        """As `Executor.run`; `finding` names the operation that first gave NaN or infinity."""
+        """As an executor; `finding` names the operation that first gave NaN or infinity."""
         work = aligned_zeros(self.memory.size)
         frame = self.frame_for(batches, work)
         for step in range(len(batches.steps)):
@@ -145,7 +146,7 @@ class CheckedExecutor(Executor):
         return work[start : start + size], start
 
 
-def first_run(executor: Executor, batches: Batches) -> None:
+def first_run(executor: LoweredProgram, batches: Batches) -> None:
     """Try the bodies of a run that were not tried in this process yet, on its first rows and copies of all it changes.
 
     Raises:
@@ -159,7 +160,7 @@ def first_run(executor: Executor, batches: Batches) -> None:
     trial.try_bodies(chosen, batches)
 
 
-def outside(executor: Executor, operation: Operation, batches: Batches, step: int) -> KernelError:
+def outside(executor: LoweredProgram, operation: Operation, batches: Batches, step: int) -> KernelError:
     """What a body whose indices led outside of an array did, with its line: it is run again in Python.
 
     Args:
@@ -175,7 +176,7 @@ def outside(executor: Executor, operation: Operation, batches: Batches, step: in
     return told(kernel_of(operation), fault, "fails")
 
 
-def _copies(executor: Executor, batches: Batches, step: int, rows: int) -> tuple[CheckedExecutor, Batches]:
+def _copies(executor: LoweredProgram, batches: Batches, step: int, rows: int) -> tuple[CheckedExecutor, Batches]:
     """An executor and a step of a run on copies of all that it changes."""
     store, one = copy.copy(executor.store), slice(step, step + 1)
     store.data = _copied(store.data)

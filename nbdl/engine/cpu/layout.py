@@ -6,6 +6,10 @@ caller, so many threads can run one schedule.
 
 from __future__ import annotations
 
+from nbdl.program.limits import DESCRIPTOR_WORDS, OPERANDS_START
+from nbdl.program.limits import INPUTS as INPUTS
+from nbdl.program.limits import OUTPUTS as OUTPUTS
+
 STORE, SLOTS, WORK, CONSTANTS = 0, 1, 2, 3  # addresses that stay for a run
 SCALARS, LOG, ORDER = 4, 5, 6  # addresses of this step's rows of the tables
 ROWS, STEP, SEED_LOW, SEED_HIGH = 7, 8, 9, 10  # numbers
@@ -15,8 +19,6 @@ BATCH = 16  # addresses of this step's rows of them: gathered in the work area, 
 STRIDE = 20  # bytes from row to row of the data where it is used itself, else 0
 OUTPUT, OUTPUT_START, OUTPUT_STRIDE = 24, 25, 26  # where this step's predictions go
 FRAME_WORDS = 32
-INPUTS = 4  # at most: words of SOURCE, BATCH and STRIDE
-OUTPUTS = 8  # of an operation, at most: each has an alias scope of its own
 
 # Words of a task: operations [FIRST, END); row part of PARTS (0: all rows); columns (C1 = 0: all); rows of a block.
 TASK_FIRST, TASK_END, TASK_PART, TASK_PARTS, TASK_C0, TASK_C1, TASK_BLOCK = range(7)
@@ -26,8 +28,9 @@ TASK_WORDS = 8
 STAGE_FIRST, STAGE_END, STAGE_PARALLEL = range(3)
 
 # First words of a descriptor; operand pairs and what else a kernel reads follow.
-OP_KERNEL, OP_HEIGHT, OP_WIDTH, OP_OPERANDS = range(4)
-OP_WORDS = 72  # 34 operands of a map; an odd number of cache lines, so that descriptors do not share sets
+OP_KERNEL, OP_HEIGHT, OP_WIDTH = range(3)
+OP_OPERANDS = OPERANDS_START
+OP_WORDS = DESCRIPTOR_WORDS
 
 # Words of a report.
 REPORT_STEPS, REPORT_STATUS = range(2)

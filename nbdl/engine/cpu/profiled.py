@@ -21,12 +21,12 @@ from numba.extending import intrinsic
 from nbdl.engine.compiler import address, load
 from nbdl.engine.cpu import layout as words
 from nbdl.engine.cpu.driver import serial_driver
-from nbdl.engine.cpu.executor import Executor
+from nbdl.engine.cpu.executor import CpuExecutor
 from nbdl.engine.cpu.texts import HEAD, INTRINSICS
 from nbdl.engine.emit import Emitter
 from nbdl.engine.run import Batches, Words
 from nbdl.errors import ConfigError, NbdlError
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 # Words of a timer's descriptor after those that the driver reads: the real descriptor's address, and what was measured.
 REAL, TICKS, CALLS = range(words.OP_OPERANDS, words.OP_OPERANDS + 3)
@@ -104,7 +104,7 @@ class Timing:
     calls: Words
 
 
-class ProfiledExecutor(Executor):
+class ProfiledExecutor(CpuExecutor):
     """An executor that can also time its operations, on one thread."""
 
     def timed(self, batches: Batches) -> Timing:

@@ -19,7 +19,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nbdl.engine.store import LINE, aligned
-from nbdl.program.recorder import Operation, Program, Tensor, pattern
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor, pattern
 
 # Costs in µs of one core, good enough to tell small work from large.
 GEMM_FLOPS_PER_US = 200_000.0

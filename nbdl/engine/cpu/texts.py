@@ -21,7 +21,7 @@ from nbdl.engine.cpu.layout import (
 from nbdl.engine.emit import Emitter
 from nbdl.engine.trial import unsure
 from nbdl.program.language.source import Function
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 HEAD = "def run(frame, op, r0, r1, c0, c1, chunk, first):"
 INTRINSICS = "nbdl.engine.cpu.intrinsics"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbdl.engine.cuda.text import Launch, Sizes, Writer, divided
 from nbdl.errors import ConfigError
 from nbdl.program.language.source import describe
-from nbdl.program.recorder import Function, Operation
+from nbdl.program.operation import Function, Operation
 
 MOST_BLOCKS = 65535
 

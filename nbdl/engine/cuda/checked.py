@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from nbdl.engine.cuda.executor import Executor, row_indices
+from nbdl.engine.cuda.executor import CudaExecutor, row_indices
 from nbdl.engine.cuda.text import STATUS
 from nbdl.engine.run import Batches, Finding, Report
-from nbdl.program.recorder import Operation, Tensor
+from nbdl.program.operation import Operation
+from nbdl.program.tensor import Tensor
 
 
-class CheckedExecutor(Executor):
+class CheckedCudaExecutor(CudaExecutor):
     """Launches one operation at a time; `finding` names the first that gave NaN or infinity."""
 
     finding: Finding | None = None
 
     def run(self, batches: Batches, threads: int | None = None) -> Report:
-        """As `Executor.run`."""
+        """As `CudaExecutor.run`."""
         with self.runtime.lock:
             self._take(batches.sources)
             try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from nbdl.engine.cuda.text import START, STATUS, Launch, Sizes, Writer, divided, power_of_two, quotient, remainder
 from nbdl.program.language.source import label
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 
 def strip(width: int, sizes: Sizes) -> tuple[int, int]:

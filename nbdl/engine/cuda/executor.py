@@ -45,7 +45,8 @@ from nbdl.engine.run import Batches, Report, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
 from nbdl.program.language.explain import naming
-from nbdl.program.recorder import Operation, Program, Tensor
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor
 
 TABLE_WORDS = 1 << 22  # of a slice: longer ones are run in parts
 MOST_STEPS = 4096
@@ -53,8 +54,8 @@ TF32_LIBRARY = 1 << 20  # multiplications
 DIRECT = 2  # times that a step is launched before it is worth a graph
 
 
-class Executor:
-    """A program made ready to run on a GPU for up to `rows` rows a step; as `nbdl.engine.cpu.executor.Executor`.
+class CudaExecutor:
+    """A program made ready to run on a GPU for up to `rows` rows a step; as `nbdl.engine.cpu.executor.CpuExecutor`.
 
     Args:
         runtime: of the device, or the simulator's.

@@ -24,7 +24,8 @@ from nbdl.engine.cuda.column_text import parts_of_rows
 from nbdl.engine.cuda.product_text import choose
 from nbdl.engine.cuda.text import Sizes
 from nbdl.program.functions import same
-from nbdl.program.recorder import Operation, Program, Tensor, pattern
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor, pattern
 
 MOST_OPERATIONS = 24  # of a group: registers and parameters are limited
 LASTING = ("weight", "slot", "gradient", "log", "output")

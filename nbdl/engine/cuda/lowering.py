@@ -14,7 +14,8 @@ from nbdl.engine.cuda.step_text import check_launch
 from nbdl.engine.cuda.text import Argument, Launch, Sizes, Writer, divided
 from nbdl.errors import ConfigError
 from nbdl.program.language.explain import naming
-from nbdl.program.recorder import Operation, Program, Tensor
+from nbdl.program.operation import Operation, Program
+from nbdl.program.tensor import Tensor
 
 ALIGNMENT = 64  # floats: what a warp reads at once starts on 256 bytes
 MOST_ELEMENTS = 2**31 - 1  # kernels count in int32

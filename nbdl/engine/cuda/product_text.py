@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 
 from nbdl.engine.cuda.text import Launch, ProductTile, Sizes, Writer, divided, leading, quotient, remainder
 from nbdl.program.language.source import label
-from nbdl.program.recorder import Operation, pattern
+from nbdl.program.operation import Operation
+from nbdl.program.tensor import pattern
 
 STICKS_OUT = 1.5  # times the area of the tiles that fit best
 PADDING = 1  # float of each row of a tile of A, so that a column's elements lie in different banks

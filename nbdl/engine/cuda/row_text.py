@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from nbdl.engine.cuda.text import START, STATUS, Launch, Sizes, Writer, divided, power_of_two
 from nbdl.program.language.source import label
-from nbdl.program.recorder import Operation, Tensor, pattern
+from nbdl.program.operation import Operation
+from nbdl.program.tensor import Tensor, pattern
 
 MOST_BLOCKS_ALONG_Y = 65535
 

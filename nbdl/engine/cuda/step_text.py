@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbdl.engine.cuda.text import CURSOR, STATUS, Launch, Sizes, Writer, divided
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 
 def check_launch(operations: Sequence[Operation], writer: Writer, sizes: Sizes) -> Launch:

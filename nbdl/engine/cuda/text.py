@@ -14,7 +14,8 @@ from nbdl.engine.cuda.kernel_text import KernelText
 from nbdl.engine.emit import Emitter
 from nbdl.program.language.rewrite import CUDA
 from nbdl.program.language.source import Function
-from nbdl.program.recorder import Operation, Tensor, pattern
+from nbdl.program.operation import Operation
+from nbdl.program.tensor import Tensor, pattern
 
 # Words of a step in the table of integers, before the indices of its rows.
 COUNTER, SEED_LOW, SEED_HIGH, FIRST, STEP_WORDS = range(5)

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import empty, ndarray
 
+from nbdl.data.checks import net_rows
 from nbdl.engine.nets import plans
 from nbdl.engine.nets.plans import INPUTS, OUTPUTS, Plans, from_python
 from nbdl.engine.store import Floats
-from nbdl.training.inputs import net_rows
 
 FLOAT32 = np.dtype(np.float32)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.data.checks import net_rows
 from nbdl.data.columns import check_names
 from nbdl.engine.store import Floats, Store
-from nbdl.program.recorder import Program
-from nbdl.training.inputs import net_rows
+from nbdl.program.operation import Program
 
 Runner = Callable[[str, list[Any], int], Floats]  # mode, arrays of rows, and the width of a result: rows × width
 

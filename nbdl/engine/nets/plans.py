@@ -18,7 +18,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from nbdl.engine.compiler import address, load
-from nbdl.engine.cpu.executor import Executor
+from nbdl.engine.cpu.executor import CpuExecutor
 from nbdl.engine.cpu.intrinsics import call, data_of, flush_denormals, restore_denormals, store_0, word, write_word
 from nbdl.engine.cpu.layout import (
     BATCH,
@@ -39,7 +39,7 @@ from nbdl.engine.emit import function_text
 from nbdl.engine.run import Words
 from nbdl.engine.store import Store
 from nbdl.engine.trial import rehearse
-from nbdl.program.recorder import Program
+from nbdl.program.operation import Program
 
 # Words of a net: addresses of `run_plan` and of the store's word that says that it is stale, sizes of a row, plans.
 RUN, STALE, INPUTS, OUTPUTS, FORWARD_ROW, FORWARD_ROWS, BACKWARD_ROW, BACKWARD_ROWS, NET_WORDS = range(9)
@@ -238,7 +238,7 @@ class Plans:
     """
 
     def __init__(self, store: Store, forward_program: Program, backward_program: Program | None = None) -> None:
-        self.store, self._executors, self._plans = store, list[Executor](), list[Words]()
+        self.store, self._executors, self._plans = store, list[CpuExecutor](), list[Words]()
         self.words = np.zeros(NET_WORDS, np.int64)
         weakref.finalize(self, _retire, self.words)
         self.words[RUN] = runner()
@@ -263,7 +263,7 @@ class Plans:
         self.words[place + 1] = self._one_plan(program, _rows_at_once(program))
 
     def _one_plan(self, program: Program, rows: int) -> int:
-        executor = Executor(program, self.store, rows, [None] * len(program.inputs), whole=True)
+        executor = CpuExecutor(program, self.store, rows, [None] * len(program.inputs), whole=True)
         output = program.output
         assert output is not None
         plan = np.zeros(PLAN_OPS + executor.ops.size, np.int64)

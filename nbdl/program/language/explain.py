@@ -18,7 +18,7 @@ from types import FrameType, FunctionType
 from nbdl.errors import KernelError
 from nbdl.program.language.rewrite import Refusal, parts, remedy, statements
 from nbdl.program.language.source import Function, ScalarError, definition, is_own
-from nbdl.program.recorder import Operation
+from nbdl.program.operation import Operation
 
 Place = tuple[FunctionType, int]
 SESSION = "this session"

@@ -11,7 +11,8 @@ from nbdl_standard.activations.sigmoid import f as sigmoid
 from nbdl_standard.activations.sigmoid import slope
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.layer import Shape
 
 

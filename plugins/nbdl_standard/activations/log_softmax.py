@@ -11,7 +11,8 @@ from nbdl_standard.activations.last_axis import LastAxis
 from nbdl_standard.activations.softmax import exponential, subtract
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def subtract_log(x: float, total: float) -> float:

@@ -10,7 +10,8 @@ from nbdl.program.functions import per, same, times
 from nbdl_standard.activations.last_axis import LastAxis
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def subtract(x: float, m: float) -> float:

@@ -10,7 +10,8 @@ from nbdl_standard.activations.last_axis import LastAxis
 from nbdl_standard.activations.softmax import subtract
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def thresholds(z: Any, width: Any, tau: Any) -> None:

@@ -11,7 +11,8 @@ from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def limited(squares: float, max_value: float) -> float:

@@ -12,7 +12,8 @@ from nbdl.units.arguments import Range
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def bounded(squares: float, min_value: float, max_value: float, rate: float) -> float:

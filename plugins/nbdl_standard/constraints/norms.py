@@ -11,7 +11,8 @@ from nbdl.errors import ConfigError
 from nbdl.program.functions import square, times
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

@@ -10,7 +10,8 @@ from nbdl import hookimpl
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def inverse(squares: float) -> float:

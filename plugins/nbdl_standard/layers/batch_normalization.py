@@ -22,7 +22,8 @@ from nbdl_standard.normalizing import (
 from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Shape
 

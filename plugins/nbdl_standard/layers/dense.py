@@ -11,7 +11,8 @@ from nbdl_standard.ranges import POSITIVE_INTEGER
 from nbdl_standard.weights import keep, make, size_of_vector
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Shape
 

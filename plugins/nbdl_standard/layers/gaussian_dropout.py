@@ -12,7 +12,8 @@ from nbdl_standard.layers.gaussian_noise import normal
 from nbdl_standard.ranges import BELOW_ONE
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def around_one(u: float, v: float, deviation: float) -> float:

@@ -10,7 +10,8 @@ from nbdl import Layer, hookimpl
 from nbdl.units.arguments import Range
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def normal(u: float, v: float) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 class Identity(Layer):

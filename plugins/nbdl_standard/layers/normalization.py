@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Shape
     from nbdl.units.random import RandomStream
@@ -196,7 +197,7 @@ def _parts(data: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Some rows after another, in float64, each with the data that has them."""
     import numpy as np
 
-    from nbdl.training.inputs import as_array
+    from nbdl.data.checks import as_array
 
     is_batches = isinstance(data, list | tuple) and len(data) > 0 and getattr(data[0], "ndim", 0) > 1
     if is_batches or (isinstance(data, Iterable) and not hasattr(data, "__len__")):

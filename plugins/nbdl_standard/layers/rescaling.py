@@ -10,7 +10,8 @@ from nbdl.program.functions import times
 from nbdl.units.arguments import is_number
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def rescaled(x: float, scale: float, offset: float) -> float:

@@ -19,7 +19,8 @@ from nbdl_standard.normalizing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
     from nbdl.units.layer import Shape
 

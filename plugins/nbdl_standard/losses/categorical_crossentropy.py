@@ -13,7 +13,8 @@ from nbdl_standard.losses.from_logits import FromLogits
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7
 TOLERANCE = 0.01  # for a row's sum; the gradient takes the sum as it is

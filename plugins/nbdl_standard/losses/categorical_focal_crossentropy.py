@@ -11,7 +11,8 @@ from nbdl_standard.losses.categorical_crossentropy import EPSILON, OfShares, cli
 from nbdl_standard.losses.from_logits import FromLogits
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 TINY = 1e-30  # 0 to a negative power would be infinite
 

@@ -10,7 +10,8 @@ from nbdl.program.functions import times
 from nbdl_standard.losses.sparse_categorical_crossentropy import SparseTargets
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7
 

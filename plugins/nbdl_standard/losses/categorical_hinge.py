@@ -11,7 +11,8 @@ from nbdl_standard.losses.categorical_crossentropy import check_one_hot
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def other(y: float, p: float) -> float:

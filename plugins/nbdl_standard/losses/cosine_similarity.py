@@ -9,7 +9,8 @@ from nbdl import Loss, hookimpl
 from nbdl.program.functions import times
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7
 

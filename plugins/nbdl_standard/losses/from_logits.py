@@ -9,7 +9,8 @@ from nbdl.errors import ConfigError
 from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def smooth(y: float, kept: float, added: float) -> float:

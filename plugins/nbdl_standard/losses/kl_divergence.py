@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Loss, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7
 

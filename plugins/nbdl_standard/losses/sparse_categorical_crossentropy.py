@@ -13,7 +13,8 @@ from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentrop
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def counts(label: float, ignored: float) -> float:

@@ -10,7 +10,8 @@ from nbdl_standard.metrics.categorical_accuracy import CategoricalAccuracy
 from nbdl_standard.metrics.sparse_categorical_accuracy import SparseCategoricalAccuracy
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 class Accuracy(Metric):

@@ -12,7 +12,8 @@ from nbdl_standard.metrics.curves import CurveMetric, ratios
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
     from nbdl_standard.metrics.curves import Floats
 
 

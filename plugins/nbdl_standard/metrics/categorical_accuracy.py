@@ -8,7 +8,8 @@ from nbdl import Metric, hookimpl
 from nbdl.program.functions import same
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def equal(a: float, b: float) -> float:

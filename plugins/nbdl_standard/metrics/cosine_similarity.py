@@ -8,7 +8,8 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.losses.cosine_similarity import CosineSimilarity as Loss
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def negative(x: float) -> float:

@@ -14,7 +14,8 @@ from nbdl_standard.metrics.confusion import columns
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 AVERAGES = (None, "macro", "micro", "weighted")

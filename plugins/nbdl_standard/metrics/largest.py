@@ -8,7 +8,8 @@ from nbdl.errors import ConfigError
 from nbdl.program.functions import same
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 LEFT_OUT = -1e10  # below any threshold, as Keras has it
 

@@ -11,7 +11,8 @@ from nbdl_standard.losses.mean_squared_error import f as squared_difference
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 class RootMeanSquaredError(Metric):

@@ -8,7 +8,8 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.metrics.categorical_accuracy import equal, largest
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 class SparseCategoricalAccuracy(Metric):

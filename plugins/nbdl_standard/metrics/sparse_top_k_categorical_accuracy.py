@@ -9,7 +9,8 @@ from nbdl.units.arguments import Range
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def in_column(p: float, label: float, column: float) -> float:

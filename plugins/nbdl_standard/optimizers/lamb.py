@@ -11,7 +11,8 @@ from nbdl.program.functions import square
 from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def direction(

@@ -14,7 +14,8 @@ from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
     from nbdl.engine.store import Weight
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 
 def update(

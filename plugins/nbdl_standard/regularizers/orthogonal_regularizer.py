@@ -12,7 +12,8 @@ from nbdl.units.arguments import Factor
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder, Tensor
+    from nbdl.program.recorder import Recorder
+    from nbdl.program.tensor import Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

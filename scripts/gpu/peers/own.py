@@ -68,9 +68,8 @@ class Fit:
     @contextmanager
     def _transfers_apart(self) -> Iterator[None]:
         """Add up the time of an executor's `prepare`, `push` and `pull`; each begins when the device is idle."""
-        executor = import_module(
-            "nbdl.engine.cpu.executor" if self.device == "cpu" else "nbdl.engine.cuda.executor"
-        ).Executor
+        kind = "cpu" if self.device == "cpu" else "cuda"
+        executor = getattr(import_module(f"nbdl.engine.{kind}.executor"), f"{kind.title()}Executor")
 
         def timed(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any) -> Any:
@@ -144,7 +143,7 @@ class Engine(Fit):
         return float(self.log[:, 0].sum() / self.work.rows)
 
     def _go(self, steps: Any, log: Any) -> None:
-        from nbdl.engine.select import Batches
+        from nbdl.engine.run import Batches
 
         state = self.run.state
         steps[:, 2] = state.iterations + 1 + np.arange(len(steps))

@@ -13,6 +13,7 @@ from documents.own import REFERENCE, ROOT, in_repository, own_commands, own_entr
 from documents.stubs import stubs
 from documents.vocabulary import with_vocabulary
 
+from nbdl.cli.app import app
 from nbdl.plugins.reference.folder import left_over, remove, stale, write
 from nbdl.plugins.reference.pages import GENERATED, gaps, pages
 
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT, help="the repository, or a folder with its README.md")
     options = parser.parse_args()
     entries = [*own_entries(), *own_commands()]
-    reference = pages("nbdl", entries, in_repository, contract=True)
+    reference = pages("nbdl", entries, in_repository, contract=True, top=app)
     files = {f"nbdl/{name}": text for name, text in stubs().items()}
     files |= {f"{REFERENCE}/{name}": text for name, text in reference.items()}
     files[README] = with_vocabulary((options.folder / README).read_text("utf-8"), entries)

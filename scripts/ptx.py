@@ -122,10 +122,11 @@ def kernels() -> dict[Keys, KernelText]:
 
 
 def _of_units() -> Iterator[tuple[str, KernelText]]:
-    from nbdl.testing.suite import UNITS, entries, subjects
+    from nbdl.testing.subject import CLASS_KINDS, subjects
+    from nbdl.testing.suite import entries
     from nbdl.testing.units import LARGE, probes
 
-    for entry in sorted(entries("nbdl", UNITS), key=lambda entry: (entry.kind, entry.name)):
+    for entry in sorted(entries("nbdl", CLASS_KINDS), key=lambda entry: (entry.kind, entry.name)):
         for subject in subjects(entry):
             for probe in probes(subject, *LARGE):
                 where = f"{entry.kind} {subject} {probe.title}"

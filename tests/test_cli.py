@@ -26,7 +26,7 @@ import nbdl
 from nbdl import Sequential
 from nbdl.cli import arch, warmup
 from nbdl.cli.app import COMMANDS as BUILT_IN
-from nbdl.cli.app import app, imported
+from nbdl.cli.app import app
 from nbdl.cli.figures import indices
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugins import SUBCOMMANDS
@@ -35,6 +35,7 @@ from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
+from nbdl.plugins.commands import imported
 from nbdl.plugins.recipe import settle
 from nbdl.training.signals import ENDING
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from nbdl.cli.app import COMMANDS, imported
+from nbdl.cli.app import COMMANDS
 from nbdl.cli.plugins import SUBCOMMANDS
+from nbdl.plugins.commands import imported
 
 CODE = """
 import sys

@@ -22,8 +22,9 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from nbdl import hookspecs
-from nbdl.cli.app import COMMANDS, app, imported
+from nbdl.cli.app import COMMANDS, app
 from nbdl.plugins import options
+from nbdl.plugins.commands import imported
 from nbdl.plugins.options import OPTIONS, Option
 from nbdl.plugins.reference import contract
 from nbdl.plugins.reference.curves import Curve, Plot, plot_of

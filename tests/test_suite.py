@@ -355,7 +355,7 @@ def test_no_check_sees_what_else_is_installed() -> None:
 
 def test_numbers_are_changed_one_at_a_time_and_all_at_once() -> None:
     from nbdl.testing.arguments import moved, off_their_defaults, others
-    from nbdl.testing.suite import Subject
+    from nbdl.testing.subject import Subject
 
     assert others(True) == (False,)
     assert others(4) == (5, 3, 8)

@@ -7,11 +7,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import Any
 
 import click
 
+from nbdl.cli.ending import INTERRUPTED
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.cli.screen import flowed
@@ -27,6 +27,7 @@ from nbdl.errors import (
     safe,
 )
 from nbdl.network.device import DeviceWarning
+from nbdl.plugins.commands import PluginCommand, imported
 
 COMMANDS = {
     "train": "nbdl.cli.train:train",
@@ -51,7 +52,6 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (NbdlError, 1),
 )
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
@@ -154,49 +154,6 @@ def silence_stdout() -> None:
 
 
 # -- commands ---------------------------------------------------------------------------------------------
-
-
-def imported(target: str) -> click.Command:
-    """Return the command at "module:object".
-
-    Raises:
-        PluginError: There is no command there.
-    """
-    module, _, name = target.partition(":")
-    command = getattr(import_module(module), name, None)
-    if not isinstance(command, click.Command):
-        raise PluginError(f"{target!r} is not a click command")
-    return command
-
-
-class PluginCommand(click.Command):
-    """A plugin's command that has not been imported yet; it knows its name and one line of help."""
-
-    def __init__(self, name: str, target: str, owner: str, help: str) -> None:
-        super().__init__(name, help=help, short_help=help, add_help_option=False)
-        self.target, self.owner = target, owner
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Import the command and let it parse its arguments."""
-        return self.command().make_context(info_name, args, parent, **extra)
-
-    def command(self) -> click.Command:
-        """Import the command.
-
-        Raises:
-            PluginError: It cannot be imported; the message names its distribution.
-        """
-        try:
-            return imported(self.target)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise PluginError(
-                f"the command {self.name!r} of {self.owner} cannot be loaded: "
-                f"{type(error).__name__}: {error}. Update or remove that package"
-            ) from error
 
 
 def plugin_commands() -> dict[str, click.Command]:

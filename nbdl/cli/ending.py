@@ -10,6 +10,8 @@ from typing import Any
 
 from nbdl.training.signals import ENDING
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
 
 class Ended(KeyboardInterrupt):
     """A signal asked for the end.

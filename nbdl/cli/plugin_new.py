@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nbdl.cli.app import COMMANDS
 from nbdl.cli.complete import folders, units
 from nbdl.cli.options import debug_option
 from nbdl.cli.output import echo
 from nbdl.cli.parameters import Command
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.plugins.commands import BUILT_IN
 from nbdl.storage.outputs import as_path
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def new(ctx: click.Context, name: str | None, kind: str | None, output: str | No
         raise click.UsageError(f"Say what the unit is called: nbdl plugins new NAME --kind {kind}")
     entry = template(kind)
     request = scaffold.named(name, entry.options.get("makes", entry.name), author)
-    if request.kind == "command" and request.unit.replace("_", "-") in COMMANDS:
+    if request.kind == "command" and request.unit.replace("_", "-") in BUILT_IN:
         raise ConfigError(f"nbdl has a command {request.unit!r} of its own; choose another name")
     scaffold.refuse_taken(request)
     files = entry.target(request)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbdl.cli.app import COMMANDS, imported
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.errors import ConfigError, did_you_mean
+from nbdl.plugins.commands import BUILT_IN, imported
 
 if TYPE_CHECKING:
     from nbdl.units.entry import Entry, Owner
@@ -109,7 +109,7 @@ def numbers(kinds: Counter[str]) -> str:
 
 def hidden_commands(registry: Registry) -> list[Entry]:
     """Return the commands that have the name of a built-in one."""
-    return [entry for entry in registry.entries("commands") if entry.name in COMMANDS]
+    return [entry for entry in registry.entries("commands") if entry.name in BUILT_IN]
 
 
 def overview(as_json: bool) -> None:

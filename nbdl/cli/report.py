@@ -17,7 +17,7 @@ from nbdl.model.owner import job_of
 from nbdl.network.device import stand_in
 
 if TYPE_CHECKING:
-    from nbdl.cli.run import Parts
+    from nbdl.cli.parts import Parts
     from nbdl.cli.source import Reading, Source
     from nbdl.model.sequential import Sequential
     from nbdl.plugins.recipe import Settings

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl.cli import arch as nets
 from nbdl.cli import report
-from nbdl.cli.output import echo
-from nbdl.cli.screen import flowed
+from nbdl.cli.parts import Parts, Run
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
 from nbdl.cli.training import Training, train_and_save
 from nbdl.cli.unused import refuse_dropout, refuse_unused
@@ -20,61 +19,10 @@ from nbdl.plugins.recipe import Plan, Request, Settings, Stage, choose, defaults
 from nbdl.storage.outputs import as_path, check_file, is_model
 
 if TYPE_CHECKING:
-    from nbdl.data.encoding import Encoding
-    from nbdl.data.target import Data, Task
+    from nbdl.data.target import Task
     from nbdl.model.sequential import Sequential
 
 SUFFIX = ".nbdl"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One call of the command.
-
-    Args:
-        source, target, ignore, task, test, recipe: What to learn from, and how it is understood.
-        output: The file of the model.
-        seed, threads, device, precision, progress, quiet, verbose: As the options of these names.
-    """
-
-    source: str
-    target: str | None
-    ignore: tuple[str, ...]
-    task: Task | None
-    test: str | None
-    recipe: str | None
-    output: Path
-    seed: int
-    threads: int | None
-    device: str
-    precision: str
-    progress: str
-    quiet: bool
-    verbose: bool
-    dry_run: bool
-
-    def say(self, label: str, text: str) -> None:
-        """Print one line of the report: to standard error where standard output carries JSON.
-
-        A terminal gets it broken between words; a line for the shell stays one, to be copied.
-        """
-        if not self.quiet:
-            line = f"{label:<9} {text}"
-            self.echo(line if label == "next" else flowed(line, self.progress == "json", " " * 10))
-
-    def echo(self, line: str) -> None:
-        """Print a line beside the JSON, if there is any."""
-        echo(line, err=self.progress == "json")
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The rows to train on, to validate on and to test on, and how they are encoded."""
-
-    train: Data
-    validation: Data | None
-    test: Data | None
-    encoding: Encoding
 
 
 def output_path(given: str | None, source: str) -> Path:

@@ -19,7 +19,8 @@ from nbdl.cli.options import (
     threads_option,
 )
 from nbdl.cli.parameters import Command, Duration, Number, Whole
-from nbdl.cli.run import SUFFIX, Run, output_path, train_and_report
+from nbdl.cli.parts import Run
+from nbdl.cli.run import SUFFIX, output_path, train_and_report
 from nbdl.plugins import parsing as words
 from nbdl.plugins.recipe import defaults_of
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli import report
-from nbdl.cli.app import INTERRUPTED
-from nbdl.cli.ending import Ending
+from nbdl.cli.ending import INTERRUPTED, Ending
 from nbdl.cli.figures import Compared, compared, figures_of, plain, written
 from nbdl.cli.output import echo
 from nbdl.cli.source import targets_for
 from nbdl.errors import DivergenceError, NbdlError, counted
 
 if TYPE_CHECKING:
-    from nbdl.cli.run import Parts, Run
+    from nbdl.cli.parts import Parts, Run
     from nbdl.model.sequential import Sequential
     from nbdl.plugins.recipe import Plan, Settings
 

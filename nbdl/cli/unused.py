@@ -9,7 +9,7 @@ from nbdl.cli.output import echo
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.cli.run import Run
+    from nbdl.cli.parts import Run
     from nbdl.cli.source import Source
     from nbdl.plugins.recipe import Settings, Stage
 

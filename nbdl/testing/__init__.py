@@ -27,7 +27,8 @@ places without a derivative (kinks), the same unit in NumPy (truth), what is kno
 
 from __future__ import annotations
 
-from nbdl.testing.suite import Check, checks, checks_for, expected_failure, select
+from nbdl.testing.subject import Check
+from nbdl.testing.suite import checks, checks_for, expected_failure, select
 from nbdl.testing.user import Result, check_plugin, check_unit, parametrize_with_checks, results
 
 __all__ = [

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
 from nbdl.engine.executor import host_backend
+from nbdl.plugins.options import RECORDING
 from nbdl.testing.probe import Array, Outcome, Probe, assert_close, forced
-from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
-from nbdl.testing.units import generator
+from nbdl.testing.subject import NO_KERNELS, Subject, check
+from nbdl.testing.units import generator, known_probes, large_probes
 
 
 def same_bits(first: Outcome, second: Outcome, what: str) -> None:
@@ -33,7 +35,7 @@ def compiled_is_python(subject: Subject) -> None:
     """Compiled code gives what the same functions give when Python runs them in float32, within a few roundings."""
     if host_backend() == "reference":
         raise SkipTest(NO_KERNELS)
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         close(probe.run("compiled"), probe.run("python"), f"{probe.title}, compiled", 2e-5, 2e-6)
 
 
@@ -48,7 +50,7 @@ def _random(probe: Probe) -> bool:
 
 def by_row(subject: Subject) -> Iterator[Probe]:
     """Programs over rows, where no row's result may depend on the other rows."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         over_rows = any(
             operation.kind in ("sum", "gemm") and any(t.space == "work" and not t.rows for t in operation.outputs)
             for operation in probe.program.operations
@@ -77,7 +79,7 @@ def empty_batch(subject: Subject) -> None:
 
     A hand-written body must neither look at a first row that may not be there, nor divide by the number of rows.
     """
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         none = [cut(source, 0) for source in probe.sources]
         for how in () if host_backend() == "reference" else ("compiled", "checked"):
             found = probe.run(how, none, executor=probe.executor(how))
@@ -121,7 +123,7 @@ def rows_in_any_order(subject: Subject) -> None:
 
     What depends on the order, such as a total that is carried from row to row, depends on how a batch is cut.
     """
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         if _random(probe) or not probe.sources:
             continue
         order = generator().permutation(probe.rows)[::-1]
@@ -133,7 +135,7 @@ def rows_in_any_order(subject: Subject) -> None:
 @check("any partition", *RECORDING)
 def any_partition(subject: Subject) -> None:
     """Cut into tiles or into blocks of rows, with memory used again, the program gives what it gives in one piece."""
-    for probe in subject.large_probes:
+    for probe in large_probes(subject):
         wanted = probe.run("plain")
         for schedule in ("tiles", "blocks"):
             with forced(schedule):
@@ -149,7 +151,7 @@ def any_partition(subject: Subject) -> None:
 @check("same bits on any threads", *RECORDING)
 def same_bits_on_any_threads(subject: Subject) -> None:
     """The serial and the parallel driver, on one and on two threads, give the same bits."""
-    for probe in subject.large_probes:
+    for probe in large_probes(subject):
         for schedule in ("tiles", "blocks"):
             with forced(schedule):
                 serial = probe.run("compiled", threads=1)

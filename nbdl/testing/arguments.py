@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.plugins.options import RECORDING
 from nbdl.plugins.reference.description import own_arguments
 from nbdl.program.language.source import used_arguments
 from nbdl.program.operation import Operation
 from nbdl.program.tensor import Tensor
 from nbdl.testing.probe import Array, Probe
-from nbdl.testing.suite import RECORDING, UNITS, Subject, check, known_subjects
+from nbdl.testing.subject import CLASS_KINDS, Subject, check, known_subjects
 from nbdl.testing.truths import is_its_functions
-from nbdl.testing.units import after_steps, generator, probes, reals, weight_shapes
+from nbdl.testing.units import after_steps, generator, known_probes, probes, reals, weight_shapes
 from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
 
@@ -92,7 +93,7 @@ def _behaviour(subject: Subject) -> Any:
         return [float(unit(step)) for step in STEPS]
     if subject.kind not in RECORDING:
         return state(unit)
-    found: list[Any] = [(recorded(probe), probe.initial.tobytes()) for probe in subject.probes]
+    found: list[Any] = [(recorded(probe), probe.initial.tobytes()) for probe in known_probes(subject)]
     if subject.kind == "optimizers":
         found += [_way(unit, shape).tobytes() for shape in weight_shapes(unit, 48)]
         if unit.per_weight:  # which may look at what weights are called, or belong to
@@ -179,7 +180,7 @@ def has_numbers(entry: Entry) -> bool:
         return False
 
 
-@check("arguments matter", *UNITS, applies=has_numbers, subjects=first_only)
+@check("arguments matter", *CLASS_KINDS, applies=has_numbers, subjects=first_only)
 def arguments_matter(subject: Subject) -> None:
     """Each number that the constructor takes changes what the unit does: what it records, or the values it gives.
 

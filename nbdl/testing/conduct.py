@@ -7,15 +7,17 @@ import json
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl.model.sequential import Sequential
+from nbdl.plugins.options import RECORDING
 from nbdl.testing.agreement import same_bits, watching_bodies
-from nbdl.testing.suite import RECORDING, UNITS, SkipTest, Subject, check, entries
+from nbdl.testing.subject import CLASS_KINDS, Subject, check, entries
 from nbdl.testing.truths import is_its_functions
-from nbdl.testing.units import generator, layer_inputs, probes
+from nbdl.testing.units import generator, known_probes, layer_inputs, probes
 from nbdl.units.entry import Entry, singular
 from nbdl.units.registry import registry
 from nbdl.units.unit import serialize
@@ -39,7 +41,7 @@ def through_json(config: Any) -> Any:
     return json.loads(json.dumps(config))
 
 
-@check("config comes back", *UNITS)
+@check("config comes back", *CLASS_KINDS)
 def config_comes_back(subject: Subject) -> None:
     """`from_config(get_config())`, through JSON, gives a unit with the same config that does the same."""
     unit = subject.make()
@@ -52,7 +54,7 @@ def config_comes_back(subject: Subject) -> None:
     copied = Subject(subject.entry, through_json(config))
     if subject.kind == "layers":
         copied.arguments = {name: value for name, value in copied.arguments.items() if name != "name"}
-    for probe, other in zip(subject.probes, copied.probes, strict=True):
+    for probe, other in zip(known_probes(subject), known_probes(copied), strict=True):
         same_bits(other.run("compiled"), probe.run("compiled"), f"{probe.title} after the config came back")
     if subject.kind == "initializers":
         from nbdl.units.random import RandomStream
@@ -72,7 +74,7 @@ def inputs_left_alone(subject: Subject) -> None:
                 probe.run("checked")
             except NbdlError as error:
                 raise AssertionError(f"{probe.title}, {probe.rows} rows: {error}") from None
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         before = [source.copy() for source in probe.sources]
         for how in ("compiled", "checked", "python"):
             given = [source.copy() for source in probe.sources]
@@ -177,7 +179,7 @@ def with_unit(subject: Subject) -> Sequential:
     return model
 
 
-@check("comes back from a file", *(kind for kind in UNITS if kind not in ("callbacks", "schedules")))
+@check("comes back from a file", *(kind for kind in CLASS_KINDS if kind not in ("callbacks", "schedules")))
 def comes_back_from_a_file(subject: Subject) -> None:
     """A saved model that holds the unit loads with the same config, weights and predictions."""
     registered = registry.find(subject.kind, subject.entry.name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import SkipTest
+
 from nbdl.engine.executor import host_backend
+from nbdl.plugins.options import RECORDING
 from nbdl.testing.agreement import close, same_bits
 from nbdl.testing.probe import Probe
-from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
-from nbdl.testing.units import probes
+from nbdl.testing.subject import NO_KERNELS, Subject, check
+from nbdl.testing.units import known_probes, probes
 
 ODD = (7, 10)  # more than one block along rows and columns, and rows wider than the simulator's blocks
 
@@ -36,12 +39,12 @@ def cuda_is_cpu(subject: Subject) -> None:
     """
     if reason := no_cuda():
         raise SkipTest(reason)
-    lacking = {probe.title: bodies for probe in subject.probes if (bodies := _bodies(probe, with_cuda=False))}
+    lacking = {probe.title: bodies for probe in known_probes(subject) if (bodies := _bodies(probe, with_cuda=False))}
     if lacking:
         title, (first, *_) = next(iter(lacking.items()))
-        some = any(_bodies(probe, with_cuda=True) for probe in subject.probes)
+        some = any(_bodies(probe, with_cuda=True) for probe in known_probes(subject))
         assert not some, f"{title}: the {first} has no CUDA body, where others of the unit have one"
-    for probe in (one for one in (*subject.probes, *probes(subject, *ODD)) if one.title not in lacking):
+    for probe in (one for one in (*known_probes(subject), *probes(subject, *ODD)) if one.title not in lacking):
         executor = probe.executor("cuda")
         found = probe.run("cuda", executor=executor)
         close(found, probe.run("compiled"), f"{probe.title}, CUDA", 2e-5, 2e-6)

@@ -6,15 +6,15 @@ import numpy as np
 
 from nbdl.testing.data import metric_data
 from nbdl.testing.probe import assert_close
-from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import generator
+from nbdl.testing.subject import Subject, check
+from nbdl.testing.units import generator, known_probes
 
 
 @check("any batches, one figure", "metrics")
 def any_batches_one_figure(subject: Subject) -> None:
     """The figure over all rows does not depend on the batches that they came in, a short last one included."""
     unit = subject.make()
-    (probe,) = subject.probes
+    (probe,) = known_probes(subject)
     rows = 23
     sources = list(metric_data(subject.options, rows, 3, generator()))
     figures = []

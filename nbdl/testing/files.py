@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from nbdl.program.tensor import Tensor
 from nbdl.testing.own import Product
 from nbdl.testing.probe import Array
 from nbdl.testing.randomness import only_the_models_stream
-from nbdl.testing.suite import SkipTest, Subject, check
+from nbdl.testing.subject import Subject, check
 from nbdl.testing.units import generator, reals
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")

@@ -8,8 +8,8 @@ import numpy as np
 
 from nbdl.testing.arguments import with_other_numbers
 from nbdl.testing.probe import Array, Probe
-from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import away_from, generator, pair_probe, probes, reals
+from nbdl.testing.subject import Subject, check
+from nbdl.testing.units import away_from, generator, known_probes, pair_probe, probes, reals
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -82,7 +82,7 @@ WIDE = (3, 40)  # where each element alone would take too long
 @check("derivative", "activations", subjects=with_other_numbers)
 def activation_derivative(subject: Subject) -> None:
     """dx agrees with differences of y for random x and dy, at all sizes of x up to ±100, in narrow and wide rows."""
-    forward, backward = subject.probes
+    forward, backward = known_probes(subject)
     x, dy = (source.astype(np.float64) for source in backward.sources)
     kinks = subject.options.get("kinks", ())
     for at in (x, *(away_from(kinks, of(*x.shape)).astype(np.float64) for of in (large, between))):
@@ -100,7 +100,7 @@ def activation_derivative(subject: Subject) -> None:
 @check("derivative", "layers", subjects=with_other_numbers)
 def layer_derivatives(subject: Subject) -> None:
     """dx and the gradient of every weight agree with differences of y, at ordinary and at large inputs."""
-    _, forward, backward = subject.probes
+    _, forward, backward = known_probes(subject)
     x, dy = (source.astype(np.float64) for source in backward.sources)
     places = [x]
     if forward.unit.input_limit is None:
@@ -134,7 +134,7 @@ def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array, agr
 @check("derivative", "losses", subjects=with_other_numbers)
 def loss_derivative(subject: Subject) -> None:
     """The gradient agrees with differences of the values, and so does each pair's, for any numbers up to ±100."""
-    probes = subject.probes
+    probes = known_probes(subject)
     for values, gradient in zip(probes[::2], probes[1::2], strict=True):
         y, p = (source.astype(np.float64) for source in values.sources)
         any_number = values is not probes[0] or (p.min() < 0.0 and "predictions" not in subject.options)
@@ -148,7 +148,7 @@ def loss_derivative(subject: Subject) -> None:
 @check("derivative", "regularizers", subjects=with_other_numbers)
 def regularizer_derivative(subject: Subject) -> None:
     """The gradient added is the derivative of the penalty, at ordinary and at large weights."""
-    penalty, gradient = subject.probes
+    penalty, gradient = known_probes(subject)
     weight = penalty.store.weights[0].tensor
     far = gradient.initial.copy()
     far[: weight.features] = away_from(subject.options.get("kinks", ()), large(*weight.shape)).reshape(-1)
@@ -175,8 +175,8 @@ def _regularizer_derivative(penalty: Probe, gradient: Probe, given: Array) -> No
 def pair_is_one_formula(subject: Subject) -> None:
     """In float64 a pair gives what activation and loss give one after the other; in float32 it is stable at ±100."""
     rng, loss = generator(), subject.make()
-    y = subject.probes[0].sources[0]
-    features = subject.probes[0].sources[1].shape[1]
+    y = known_probes(subject)[0].sources[0]
+    features = known_probes(subject)[0].sources[1].shape[1]
     for name in loss.pairs:
         for what in ("values", "gradient"):
             z = reals(rng, len(y), features).astype(np.float64)

@@ -11,7 +11,7 @@ from nbdl.model.sequential import Sequential
 from nbdl.testing.data import draw
 from nbdl.testing.own import Bounded, Descent, Product, Squares, Squashed
 from nbdl.testing.probe import Array
-from nbdl.testing.suite import Subject, check
+from nbdl.testing.subject import Subject, check
 from nbdl.testing.units import built, generator, layer_inputs, reals
 from nbdl.units.entry import singular
 from nbdl.units.layer import Layer, Shape

@@ -6,15 +6,17 @@ import functools
 import hashlib
 import re
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
 from nbdl.engine.executor import host_backend
+from nbdl.plugins.options import RECORDING
 from nbdl.program.language.plain import reference_function
 from nbdl.testing.agreement import by_row
 from nbdl.testing.probe import Array, Probe
-from nbdl.testing.suite import NO_KERNELS, RECORDING, SkipTest, Subject, check
-from nbdl.testing.units import away_from, generator
+from nbdl.testing.subject import NO_KERNELS, Subject, check
+from nbdl.testing.units import away_from, generator, known_probes
 
 MANY = 1e4  # finite inputs go up to here
 ULP = 2.0**-23
@@ -38,7 +40,7 @@ def assert_nan(values: Array, what: str) -> None:
 def nan_passes(subject: Subject) -> None:
     """NaN in an input shows in that row's output, and NaN in dy in that row's dx; and in no other row's."""
     alone = {id(probe) for probe in by_row(subject)}
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         last = len(probe.sources) - 1
         place = (2, *(min(1, size - 1) for size in probe.sources[last].shape[1:]))
         sources = [*probe.sources[:last], with_nan(probe.sources[last], *place)]
@@ -56,7 +58,7 @@ def nan_passes(subject: Subject) -> None:
 @check("NaN in, NaN out", "losses")
 def nan_passes_losses(subject: Subject) -> None:
     """NaN in a prediction shows in that row's value and gradient."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         y, p = probe.sources
         sources = [y, with_nan(p, 2, p.shape[1] // 2)]
         result = probe.run("compiled", sources)
@@ -66,7 +68,7 @@ def nan_passes_losses(subject: Subject) -> None:
 @check("NaN in, NaN out", "regularizers", "constraints")
 def nan_passes_weights(subject: Subject) -> None:
     """NaN in a weight shows in the penalty or the projection, and NaN in its gradient stays."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         last = probe.store.weights[-1]  # of a gradient's program: the gradient
         weights = probe.initial.copy()
         weights[last.tensor.offset + 1] = np.nan
@@ -76,7 +78,7 @@ def nan_passes_weights(subject: Subject) -> None:
 @check("NaN in, NaN out", "optimizers")
 def nan_passes_update(subject: Subject) -> None:
     """NaN in a gradient makes that weight NaN, and no other; where a norm is clipped, it stops the step."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         g = probe.store.weights[1].tensor
         weights = probe.initial.copy()
         weights[g.offset + 3] = np.nan
@@ -111,7 +113,7 @@ def wide(shape: tuple[int, ...]) -> Array:
 @check("finite stays finite", "activations", "layers")
 def stays_finite(subject: Subject) -> None:
     """Finite inputs of up to ±10 000 give neither NaN nor infinity, forward or backward."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         integers = getattr(probe.unit, "input_limit", None) is not None
         sources = probe.sources if integers else [wide(probe.sources[0].shape), *probe.sources[1:]]
         finite(probe, sources, None, f"x up to ±{MANY:g}")
@@ -120,7 +122,7 @@ def stays_finite(subject: Subject) -> None:
 @check("finite stays finite", "losses")
 def stays_finite_losses(subject: Subject) -> None:
     """Right and wrong predictions at the ends of their range give neither NaN nor infinity, nor do huge logits."""
-    for number, probe in enumerate(subject.probes):
+    for number, probe in enumerate(known_probes(subject)):
         y, p = probe.sources
         if number >= 2:
             places = [wide(p.shape)]
@@ -135,7 +137,7 @@ def stays_finite_losses(subject: Subject) -> None:
 @check("finite stays finite", "regularizers", "constraints")
 def stays_finite_weights(subject: Subject) -> None:
     """Weights of up to ±10 000, and zeros only, give neither NaN nor infinity."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         for values in (wide(probe.initial.shape), np.zeros_like(probe.initial)):
             finite(probe, None, values, "a finite weight")
 
@@ -143,7 +145,7 @@ def stays_finite_weights(subject: Subject) -> None:
 @check("finite stays finite", "optimizers")
 def stays_finite_update(subject: Subject) -> None:
     """Zero gradients, in the first step too, and gradients of up to ±10 000 give neither NaN nor infinity."""
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         size = probe.store.weights[1].tensor.features
         for gradient in (np.zeros(size, np.float32), wide((size,))):
             weights = probe.initial.copy()
@@ -196,7 +198,7 @@ def accurate_activation(subject: Subject) -> None:
     """
     unit = subject.make()
     parameters = list(unit.parameters.values())
-    forward, backward = subject.probes
+    forward, backward = known_probes(subject)
     x = away_from(subject.options.get("kinks", ()), np.resize(GRID, (-(-GRID.size // forward.width), forward.width)))
     y = forward.run("compiled", [x]).output
     dx = backward.run("compiled", [x, np.ones_like(x)]).output
@@ -225,7 +227,7 @@ def float32_only(subject: Subject) -> None:
 
     if host_backend() == "reference":
         raise SkipTest(NO_KERNELS)
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         for operation in probe.program.operations:
             if operation.function is None:
                 continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
 from nbdl.program.language.plain import reference_function
 from nbdl.testing.own import Falling
 from nbdl.testing.probe import Array, assert_close
-from nbdl.testing.suite import SkipTest, Subject, check
+from nbdl.testing.subject import Subject, check
 from nbdl.testing.units import after_steps, generator, reals, weight_shapes
 from nbdl.units.optimizer import Optimizer
 

@@ -9,7 +9,7 @@ from importlib.metadata import distribution as installed
 from pathlib import Path
 
 from nbdl.plugins.discovery import DISABLE, GROUP, LOAD, STRICT, strict
-from nbdl.testing.suite import Subject, check, entries
+from nbdl.testing.subject import Subject, check, entries
 from nbdl.units.entry import Entry, Owner, normalise
 from nbdl.units.registry import registry
 

@@ -6,14 +6,16 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import SkipTest
 
 import numpy as np
 
 from nbdl.errors import ConfigError
+from nbdl.plugins.options import RECORDING
 from nbdl.testing.agreement import same_bits
 from nbdl.testing.probe import SEED, Array, Probe
-from nbdl.testing.suite import RECORDING, SkipTest, Subject, check, known_subjects
-from nbdl.testing.units import built, generator, layer_forward, probes, reals, with_values
+from nbdl.testing.subject import Subject, check, known_subjects
+from nbdl.testing.units import built, generator, known_probes, layer_forward, probes, reals, with_values
 from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
 
@@ -51,7 +53,7 @@ def _shared_streams() -> dict[str, object]:
 def draws(entry: Entry) -> bool:
     """Whether a layer draws random numbers in training; so, too, where that cannot be seen."""
     try:
-        return any(subject.probes[1].program.draws is not None for subject in known_subjects(entry))
+        return any(known_probes(subject)[1].program.draws is not None for subject in known_subjects(entry))
     except Exception:  # which the check tells
         return True
 
@@ -62,7 +64,7 @@ def draws_from_the_stream(subject: Subject) -> None:
 
     A layer that is registered as `self_normalizing=True` gets inputs with mean 0 and variance 1, and keeps both.
     """
-    _, forward, _ = subject.probes
+    _, forward, _ = known_probes(subject)
     if forward.program.draws is None:
         raise SkipTest("it draws nothing with these arguments")
     layer, shape, _, weights = built(subject, 3)

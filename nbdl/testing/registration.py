@@ -8,7 +8,7 @@ from typing import Any
 
 from nbdl.errors import did_you_mean
 from nbdl.plugins.options import unknown_option
-from nbdl.testing.suite import UNITS, Subject, check, checks_for
+from nbdl.testing.subject import CLASS_KINDS, Subject, check, known_checks
 
 OWN = "nbdl"  # the distribution whose units must say where they come from
 
@@ -24,7 +24,7 @@ def registered_rightly(subject: Subject) -> None:
     assert not problem, problem
     failures = options.get("expected_failures", {})
     assert isinstance(failures, Mapping), 'expected_failures is {"name of a check": "reason"}'
-    known = [one.name for one in checks_for(subject.entry)]
+    known = [one.name for one in known_checks(subject.entry)]
     for name, reason in failures.items():
         assert name in known, f"expected_failures: no check {name!r}.{did_you_mean(name, known)}"
         assert str(reason or "").strip(), f"expected_failures: {name!r} is given no reason"
@@ -40,7 +40,7 @@ def listed(given: Any, types: Any, what: str) -> None:
     assert all(isinstance(one, types) for one in given), what
 
 
-@check("documented", *UNITS, "datasets")
+@check("documented", *CLASS_KINDS, "datasets")
 def documented(subject: Subject) -> None:
     """The docstring says what the unit is and its formula ("Formula: ..."), as `nbdl plugins info` shows them.
 

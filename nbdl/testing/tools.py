@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from nbdl.testing.suite import Subject, check
+from nbdl.plugins.commands import BUILT_IN, imported
+from nbdl.testing.subject import Subject, check
 
 # What templates call what is to be filled in: nbdl's own words (`nbdl.plugins.scaffold`), and those of others.
 LEFT = re.compile(r"my_unit|my-unit|MyUnit|my_kind|THE_AUTHOR|THE_YEAR|\bTODO\b|\bFIXME\b|<your ")
@@ -19,8 +20,6 @@ LEFT = re.compile(r"my_unit|my-unit|MyUnit|my_kind|THE_AUTHOR|THE_YEAR|\bTODO\b|
 
 
 def _command(subject: Subject) -> click.Command:
-    from nbdl.cli.app import imported
-
     target = subject.entry.target
     assert isinstance(target, str), f'register "module:object", which is imported when it is called, not {target!r}'
     return imported(target)
@@ -31,10 +30,8 @@ def is_a_command(subject: Subject) -> None:
     """ "module:object" is a click command, which no command of nbdl's own hides; `--help` prints help and exits 0."""
     from click.testing import CliRunner
 
-    from nbdl.cli.app import COMMANDS
-
     name = subject.entry.name
-    assert name not in COMMANDS, f"nbdl has a command {name!r} of its own, which hides this one: call it something else"
+    assert name not in BUILT_IN, f"nbdl has a command {name!r} of its own, which hides this one: call it something else"
     result = CliRunner().invoke(_command(subject), ["--help"], prog_name=f"nbdl {name}")
     said = result.output or repr(result.exception)
     assert result.exit_code == 0, f"`nbdl {name} --help` exits with {result.exit_code}: {said}"

@@ -17,7 +17,7 @@ from nbdl.plugins.recipe import Plan, Request, Stage, defaults_of, settle
 from nbdl.testing.conduct import registered_model
 from nbdl.testing.learning import ROWS, task
 from nbdl.testing.probe import Array
-from nbdl.testing.suite import Subject, check
+from nbdl.testing.subject import Subject, check
 from nbdl.testing.units import generator
 from nbdl.units.callback import Callback
 

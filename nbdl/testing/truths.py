@@ -26,8 +26,8 @@ import numpy as np
 from nbdl.program.language.plain import reference_function
 from nbdl.testing.data import metric_data
 from nbdl.testing.probe import Array, assert_close
-from nbdl.testing.suite import Subject, check
-from nbdl.testing.units import after_steps, generator, reals, weight_shapes
+from nbdl.testing.subject import Subject, check
+from nbdl.testing.units import after_steps, generator, known_probes, reals, weight_shapes
 from nbdl.units.elementwise import ELEMENTWISE
 from nbdl.units.entry import Entry
 from nbdl.units.random import RandomStream
@@ -97,7 +97,7 @@ def _by_element(function: Callable[..., Any], parameters: list[float]) -> Callab
 def rows_are_the_formula(subject: Subject) -> None:
     """Compiled, value and gradient are those of the truth."""
     truth = truth_of(subject)
-    value, gradient = subject.probes[:2]
+    value, gradient = known_probes(subject)[:2]
     first, second = (source.astype(np.float64) for source in gradient.sources)
     forward = [first] if subject.kind == "activations" else [first, second]
     wanted = np.asarray(truth.value(*forward, **subject.arguments)).reshape(len(first), -1)
@@ -111,7 +111,7 @@ def rows_are_the_formula(subject: Subject) -> None:
 def weights_are_the_formula(subject: Subject) -> None:
     """Compiled, penalty and gradient, or projection, are those of the truth."""
     truth = truth_of(subject)
-    for probe in subject.probes:
+    for probe in known_probes(subject):
         w = probe.store.weights[0].value.astype(np.float64)
         found = probe.run("compiled").log[0]
         if probe.title == "gradient":
@@ -126,7 +126,7 @@ def weights_are_the_formula(subject: Subject) -> None:
 def layers_are_the_formula(subject: Subject) -> None:
     """Compiled, y in inference is that of the truth."""
     truth = truth_of(subject)
-    probe = subject.probes[0]
+    probe = known_probes(subject)[0]
     weights = [weight.value.astype(np.float64) for weight in probe.store.weights]
     wanted = truth.value(probe.sources[0].astype(np.float64), weights, **subject.arguments)
     assert_close(probe.run("compiled").output, np.asarray(wanted).reshape(len(probe.sources[0]), -1), "y", RTOL, ATOL)
@@ -155,7 +155,7 @@ def _steps_are_the_formula(subject: Subject, truth: Truth, shape: tuple[int, ...
 def metrics_are_the_formula(subject: Subject) -> None:
     """The figure over batches, the last one short, is that of the truth over all rows."""
     truth = truth_of(subject)
-    unit, (probe,), rows = subject.make(), subject.probes, 23
+    unit, (probe,), rows = subject.make(), known_probes(subject), 23
     y, p = metric_data(subject.options, rows, 3, generator())
     parts = [10, 10, 3]
     log = probe.log_named(probe.run("compiled", [y, p], parts=parts).log, "sums").astype(np.float64)

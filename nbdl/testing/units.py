@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.engine.executor import host_backend
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
 from nbdl.network.recording import forward
@@ -16,7 +17,7 @@ from nbdl.program.recorder import Recorder
 from nbdl.program.tensor import Tensor
 from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
-from nbdl.testing.suite import Subject
+from nbdl.testing.subject import Subject
 from nbdl.units.builder import Builder
 
 SMALL = (5, 3)
@@ -289,3 +290,22 @@ def metric_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
         return values[0]
 
     return [Probe("update", record, [y, p], unit=unit)]
+
+
+def known_probes(subject: Subject) -> list[Probe]:
+    """Return the programs around a unit, which all its checks share."""
+    if "ordinary" not in subject.programs:
+        subject.programs["ordinary"] = probes(subject)
+    found: list[Probe] = subject.programs["ordinary"]
+    return found
+
+
+def large_probes(subject: Subject) -> list[Probe]:
+    """Return the same with enough rows and features to be cut into parts."""
+    if "large" not in subject.programs:
+        made = probes(subject, *(MEDIUM if host_backend() == "reference" else LARGE))
+        for probe in made:
+            probe.gathered = True
+        subject.programs["large"] = made
+    found: list[Probe] = subject.programs["large"]
+    return found

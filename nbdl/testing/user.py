@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nbdl.testing.packages import package, project_of, units
-from nbdl.testing.suite import Check, SkipTest, checks_for, expected_failure, select
+from nbdl.testing.subject import Check
+from nbdl.testing.suite import SkipTest, checks_for, expected_failure, select
 from nbdl.units.entry import Entry
 from nbdl.units.registry import kind_named, registry
 

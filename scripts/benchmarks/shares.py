@@ -101,7 +101,7 @@ def layers(seconds: float) -> Iterator[Cost]:
 
 def metrics(seconds: float) -> Iterator[Cost]:
     """Each beside crossentropy, on one-hot targets."""
-    from nbdl.testing.suite import subjects
+    from nbdl.testing.subject import subjects
     from nbdl.units.registry import registry
 
     for entry in own(registry.entries("metrics")):

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpu import agreement, sections
 from gpu.context import Context
+from nbdl.testing.units import known_probes, large_probes
 
 MOST_SHARDS = 6  # processes, each with a part of the units: most of the time is compiling
 
@@ -53,7 +54,8 @@ def _gather(context: Context, files: list[Path], codes: list[int | None]) -> Non
 
 def part(context: Context, first: int, step: int) -> None:
     """Every `step`-th unit from the first on."""
-    from nbdl.testing.suite import UNITS, entries, expected_failure
+    from nbdl.testing.subject import CLASS_KINDS
+    from nbdl.testing.suite import entries, expected_failure
 
     found: dict[str, Any] = {}
 
@@ -65,7 +67,7 @@ def part(context: Context, first: int, step: int) -> None:
         checks = [one for one in suite_checks(entry) if not expected_failure(entry, one)]
         return [text for one in checks for text in failing(one, entry)]
 
-    mine = {f"{entry.kind}/{entry.name}": entry for entry in list(entries(kinds=UNITS))[first::step]}
+    mine = {f"{entry.kind}/{entry.name}": entry for entry in list(entries(kinds=CLASS_KINDS))[first::step]}
     for check in (against_cpu, by_suite):  # what the suite looks at beyond that matters less, should time be short
         for name, entry in mine.items():
             context.keep(at=name, units=found)
@@ -94,11 +96,11 @@ def failing(check: Any, entry: Any) -> Iterator[str]:
 
 def unit(entry: Any, context: Context) -> tuple[dict[str, float], list[str]]:
     """The largest differences of a unit's programs and of its net, relative; and what is wrong."""
-    from nbdl.testing.suite import subjects
+    from nbdl.testing.subject import subjects
 
     figures, wrong = {"programs": 0, "to CPU": 0.0, "to float64": 0.0, "CPU to float64": 0.0, "net": 0.0}, list[str]()
     for subject in subjects(entry):
-        probes = list(subject.probes) + ([] if context.options.simulate else list(subject.large_probes))
+        probes = list(known_probes(subject)) + ([] if context.options.simulate else list(large_probes(subject)))
         for probe in probes:
             figures["programs"] += 1
             try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
+from nbdl.plugins.commands import imported
 from nbdl.plugins.reference.description import Argument, describe
 from nbdl.plugins.reference.markdown import block, code, prose, table
 from nbdl.units.entry import Entry
@@ -14,22 +15,14 @@ if TYPE_CHECKING:
     import click
 
 
-def command_page(every: Sequence[Entry]) -> str:
-    """The page of these commands."""
+def command_page(every: Sequence[Entry], top: click.Command | None = None) -> str:
+    """Return the page of these commands, after what the group of all commands says."""
     rows = (
         [f"[{code(f'nbdl {one.name}')}](#nbdl-{one.name.replace(' ', '-')})", prose(described(one))] for one in every
     )
-    own = any(one.owner.distribution == "nbdl" for one in every)
-    parts = ["# Commands", *(paragraphs(top()) if own else ()), table(["command", ""], rows)]
+    parts = ["# Commands", *(() if top is None else paragraphs(top)), table(["command", ""], rows)]
     parts += [part for entry in every for part in section(entry)]
     return "\n\n".join(parts)
-
-
-def top() -> click.Command:
-    """The group of all commands."""
-    from nbdl.cli.app import app
-
-    return app
 
 
 def paragraphs(command: click.Command) -> Iterator[str]:
@@ -49,7 +42,7 @@ def commands(entry: Entry) -> Iterator[Entry]:
     """
     import click
 
-    command = imported(entry)
+    command = command_of(entry)
     yield Entry(entry.kind, entry.name, command, entry.owner, entry.module)
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=entry.name)
@@ -58,25 +51,23 @@ def commands(entry: Entry) -> Iterator[Entry]:
             yield from commands(Entry(entry.kind, f"{entry.name} {name}", within, entry.owner, entry.module))
 
 
-def imported(entry: Entry) -> click.Command:
-    """The command that an entry stands for."""
+def command_of(entry: Entry) -> click.Command:
+    """Return the command that an entry stands for."""
     import click
-
-    from nbdl.cli.app import imported
 
     return entry.target if isinstance(entry.target, click.Command) else imported(str(entry.target))
 
 
 def described(entry: Entry) -> str:
     """One line about a command."""
-    return imported(entry).get_short_help_str(limit=200)
+    return command_of(entry).get_short_help_str(limit=200)
 
 
 def section(entry: Entry) -> Iterator[str]:
     """A command, paragraph by paragraph."""
     import click
 
-    command, unit = imported(entry), describe(entry)
+    command, unit = command_of(entry), describe(entry)
     yield f"## nbdl {entry.name}"
     yield block(unit.signature, "text")
     yield from paragraphs(command)

@@ -38,12 +38,13 @@ WRITTEN_WITH = {
 
 def recorder_page() -> str:
     """The page of what layers and other units record with: `nbdl.Recorder` and `nbdl.Builder`."""
-    import nbdl
-    from nbdl.program import recorder as program
+    from nbdl.program import operation
+    from nbdl.program.recorder import Recorder
+    from nbdl.units.builder import Builder
 
-    parts = ["# Recorder and Builder", *paragraphs(program)]
+    parts = ["# Recorder and Builder", *paragraphs(operation)]
     for name, methods in WRITTEN_WITH.items():
-        made_with = getattr(nbdl, name)
+        made_with = {"Recorder": Recorder, "Builder": Builder}[name]
         parts += [f"## {code(name)}", f"{code(f'nbdl.{name}')}.", *paragraphs(made_with)]
         for method in methods:
             parts += _method(f"{name.lower()[0]}.{method}", getattr(made_with, method))

@@ -324,7 +324,7 @@ def _is_made_of(target: Any, base: type) -> bool:
 def _described_command(entry: Entry) -> Description:
     import click
 
-    from nbdl.cli.app import PluginCommand
+    from nbdl.plugins.commands import PluginCommand
 
     command = entry.target
     if not isinstance(command, click.Command):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbdl.hookspecs import KINDS, specifications
 from nbdl.plugins.options import CLASSES
@@ -22,6 +23,9 @@ from nbdl.plugins.reference.markdown import block, code, prose, table, wrapped
 from nbdl.plugins.reference.plots import svg
 from nbdl.units.entry import Entry, singular
 from nbdl.units.unit import BASES
+
+if TYPE_CHECKING:
+    import click
 
 GENERATED = "Generated from the registry by nbdl; do not edit."  # on every page and plot, with whose they are
 INDEX = "README.md"
@@ -49,7 +53,13 @@ class Item:
         return str(self.entry.options.get("description") or self.unit.summary)
 
 
-def pages(title: str, entries: Sequence[Entry], place: Place | None = None, contract: bool = False) -> dict[str, str]:
+def pages(
+    title: str,
+    entries: Sequence[Entry],
+    place: Place | None = None,
+    contract: bool = False,
+    top: click.Command | None = None,
+) -> dict[str, str]:
     """The pages of these units, and plots, by their relative file names.
 
     Args:
@@ -57,6 +67,7 @@ def pages(title: str, entries: Sequence[Entry], place: Place | None = None, cont
         entries: the units, all of one package.
         place: how a page says where a unit's code is, given its file's name within the package.
         contract: whether to add the pages of hooks and of the recorder.
+        top: the group of all commands, for the page of nbdl's own.
 
     Raises:
         PluginError: a command cannot be imported.
@@ -72,7 +83,7 @@ def pages(title: str, entries: Sequence[Entry], place: Place | None = None, cont
     for kind, items in listed.items():
         if kind == "commands" and items:
             every = [one for entry in entries if entry.kind == kind for one in commands(entry)]
-            made["commands.md"] = command_page(every)
+            made["commands.md"] = command_page(every, top)
             contents[kind] = {f"nbdl {one.name}": f"nbdl-{one.name.replace(' ', '-')}" for one in every}
         elif items:
             made[f"{kind}.md"] = kind_page(kind, items, place or module_place)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nbdl import Activation
-from nbdl.testing.suite import entries, subjects
+from nbdl.testing.subject import subjects
+from nbdl.testing.suite import entries
 from nbdl.units.activation import ElementwiseActivation
 from nbdl.units.entry import Entry
 from parity.cases import Array, Case, Otherwise, Side, Training, Truth, descent, squares, titled

@@ -16,7 +16,7 @@ ROOMS = (
     "storage", "data", "program", "engine", "units", "plugins", "network", "training", "inspection", "model",
     "testing", "cli",
 )  # fmt: skip
-GROUND = ("errors", "hookspecs", "kernels", "loader")  # import nothing of nbdl
+GROUND = ("errors", "hookspecs", "kernels", "lazy", "loader")  # import nothing of nbdl
 FACES = (
     "activations", "backend", "callbacks", "constraints", "datasets", "initializers", "layers", "losses", "metrics",
     "models", "optimizers", "options", "pytest_plugin", "recipe", "regularizers", "schedules", "utils",

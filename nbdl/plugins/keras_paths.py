@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 PACKAGE = "nbdl"
 
@@ -70,6 +71,16 @@ PATHS: dict[str, tuple[str, ...]] = {
     "legacy.saving": ("models", "model.write", "model.read"),
     "legacy": ("models", "losses"),
 }
+
+# Paths that version 0.2 promised to authors: where their names are now.
+MOVED: dict[str, dict[str, str]] = {
+    "exporting": {"fingerprint": "nbdl.model.fingerprint"},
+    "initializing": {"fans": "nbdl.units.fans", "Stream": "nbdl.units.RandomStream"},
+    "scaffold": {"Request": "nbdl.plugins.Request"},
+    "registry": {"registry": "nbdl.units.registry.registry"},
+}
+# Modules that files of users name: Numba's caches hold the type of nets by its module.
+PICKLED = {"nets": "nbdl.engine.nets", "nets.numba_type": "nbdl.engine.nets.numba_type"}
 
 # Packages that have all of Keras within: what follows is found as if they were not there.
 WITHIN = ("src", "api._v2.keras", "api._v1.keras", "api", "_tf_keras.keras")
@@ -203,6 +214,8 @@ class Finder:
         package, _, rest = fullname.partition(".")
         if package != PACKAGE or not rest:
             return None
+        if rest in MOVED or rest in PICKLED:
+            return ModuleSpec(fullname, cast(Any, _Moved(rest)), is_package=True)
         if rest in OUTER:
             rest = ""
         for prefix in WITHIN:
@@ -254,6 +267,35 @@ class Finder:
                 getattr(module, name)
             except AttributeError as error:
                 raise ImportError(str(error), name=fullname) from None
+
+
+class _Moved:
+    """Makes a module whose names are elsewhere since version 0.3."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Return a new module; None for Python's own kind."""
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Let the module look its names up where they are now."""
+        path = self.path
+        if path in PICKLED:
+            home = importlib.import_module(PICKLED[path])
+            vars(module).update({name: value for name, value in vars(home).items() if name[:2] != "__"})
+            return
+
+        def find(name: str) -> Any:
+            if name not in MOVED[path]:
+                raise missing(f"{PACKAGE}.{path}", name)
+            newer = MOVED[path][name]
+            warnings.warn(f"{PACKAGE}.{path}.{name} is now {newer}", DeprecationWarning, stacklevel=2)
+            home, _, renamed = newer.rpartition(".")
+            return getattr(importlib.import_module(home), renamed)
+
+        vars(module)["__getattr__"] = find
 
 
 class _Loader:

@@ -1,1 +1,19 @@
 """fit, evaluate and predict: inputs, batches, steps, callbacks and progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbdl.lazy import published
+
+if TYPE_CHECKING:
+    from nbdl.training.callbacks import spelling as spelling
+    from nbdl.training.inputs import acting as acting
+
+__getattr__, __all__ = published(
+    __name__,
+    {
+        "nbdl.training.callbacks": "spelling",
+        "nbdl.training.inputs": "acting",
+    },
+)

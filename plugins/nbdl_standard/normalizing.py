@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same
+from nbdl.program import same
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.layer import Layer, Shape
+    from nbdl import Layer
+    from nbdl.program import Recorder, Shape, Tensor
 
 
 def distance_squared(x: float, mean: float) -> float:
@@ -80,7 +79,7 @@ def whole_rows(layer: Layer, axis: Any, shape: Shape) -> None:
 
 def over_all_features(r: Recorder, vector: Tensor, shape: Shape) -> Tensor:
     """A vector for the last axis, repeated over the axes before it: one value for each feature of a row."""
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Tensor
 
     features = math.prod(shape)
     if vector.features == features:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 
 BELOW_ONE = Range(0.0, math.nextafter(1.0, 0.0))
 DROPPED = Range(0.0, BELOW_ONE.high, "is the share that is dropped, 0 <= rate < 1")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Layer, Shape
+    from nbdl import Layer
+    from nbdl.program import Shape, Tensor
+    from nbdl.units import Builder
 
 KINDS = ("initializer", "regularizer", "constraint")
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl.units.activation import ElementwiseActivation
+from nbdl.units import ElementwiseActivation
 from nbdl_standard.activations.sigmoid import f as sigmoid
 from nbdl_standard.activations.sigmoid import slope
 

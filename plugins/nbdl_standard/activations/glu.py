@@ -11,9 +11,7 @@ from nbdl_standard.activations.sigmoid import f as sigmoid
 from nbdl_standard.activations.sigmoid import slope
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
 
 
 def gated(x: Any, half: Any, y: Any) -> None:

@@ -6,13 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import same
+from nbdl.program import same
 from nbdl_standard.activations.last_axis import LastAxis
 from nbdl_standard.activations.softmax import exponential, subtract
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def subtract_log(x: float, total: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.activation import ElementwiseActivation
+from nbdl.units import ElementwiseActivation
 
 
 def f(x: float, negative_slope: float, max_value: float, threshold: float) -> float:

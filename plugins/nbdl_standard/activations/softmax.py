@@ -6,12 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import per, same, times
+from nbdl.program import per, same, times
 from nbdl_standard.activations.last_axis import LastAxis
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def subtract(x: float, m: float) -> float:

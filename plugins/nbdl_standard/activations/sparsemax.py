@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import same
+from nbdl.program import same
 from nbdl_standard.activations.last_axis import LastAxis
 from nbdl_standard.activations.softmax import subtract
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def thresholds(z: Any, width: Any, tau: Any) -> None:

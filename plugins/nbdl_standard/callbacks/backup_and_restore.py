@@ -8,10 +8,8 @@ from typing import Any, ClassVar
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.model.notes import noted, read_note
-from nbdl.storage import schema
-from nbdl.storage.atomic import sweep, write_own
-from nbdl.storage.outputs import as_path, check_file, check_folder
+from nbdl.model import noted, read_note
+from nbdl.storage import as_path, check_file, check_folder, schema, sweep, write_own
 
 PREFIX = "epoch-"
 NAME = re.compile(rf"{PREFIX}(\d{{6,}})\.nbdl")
@@ -55,7 +53,7 @@ class BackupAndRestore(Callback):
         self.save_freq, self.delete_checkpoint = save_freq, bool(delete_checkpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.model.write import why_not_resumable
+        from nbdl.model import why_not_resumable
 
         self._ended, self._waiting = False, 0
         problem = why_not_resumable(self.model)
@@ -86,7 +84,7 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         """Back up the epochs that are done and not in a backup yet."""
-        from nbdl.model.write import model_bytes
+        from nbdl.model import model_bytes
 
         if not self._waiting:
             return

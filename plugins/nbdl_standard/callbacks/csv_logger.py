@@ -10,8 +10,7 @@ from typing import Any
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.storage.atomic import write_atomically
-from nbdl.storage.outputs import as_path, check_file
+from nbdl.storage import as_path, check_file, write_atomically
 
 EPOCH, MISSING = "epoch", "NA"
 Row = list[str]

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nbdl import Callback, hookimpl
-from nbdl.units.durations import seconds_of
+from nbdl.units import seconds_of
 
 
 class MaxTime(Callback):

@@ -10,10 +10,9 @@ from typing import Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, warn
-from nbdl.model.notes import read_note
-from nbdl.storage import schema
-from nbdl.storage.outputs import as_path, check_file, check_folder, is_model
-from nbdl.units.callback import BATCH_HOOKS
+from nbdl.model import read_note
+from nbdl.storage import as_path, check_file, check_folder, is_model, schema
+from nbdl.units import BATCH_HOOKS
 from nbdl_standard.callbacks.monitor import Monitor
 
 NOTE = schema.record({"monitor": schema.text, "value": schema.number, "run": schema.text})
@@ -91,7 +90,7 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch" or self._overrides(BATCH_HOOKS, ModelCheckpoint)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        from nbdl.model.write import check_saveable
+        from nbdl.model import check_saveable
 
         self.epoch = self.waited = 0
         if not self.save_weights_only:
@@ -138,7 +137,7 @@ class ModelCheckpoint(Monitor):
                 self._say(f"{self.monitor} did not improve from {before:.5f}")
                 return
             self._say(f"{self.monitor} improved from {before:.5f} to {self.best:.5f}")
-        from nbdl.model.write import save_model, save_weights
+        from nbdl.model import save_model, save_weights
 
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +150,7 @@ class ModelCheckpoint(Monitor):
 
     def _check_places(self) -> None:
         """Refuse, before the first epoch, what can be known by then."""
-        from nbdl.model.write import is_weights_of
+        from nbdl.model import is_weights_of
 
         try:
             fields = {name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None}

@@ -8,8 +8,8 @@ from typing import Any
 
 from nbdl import Callback
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.training.callbacks import spelling
-from nbdl.units.callback import Logs
+from nbdl.training import spelling
+from nbdl.units import Logs
 
 
 class Monitor(Callback):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.storage.outputs import as_path, check_folder
-from nbdl.units.callback import BATCH_HOOKS
+from nbdl.storage import as_path, check_folder
+from nbdl.units import BATCH_HOOKS
 from nbdl_standard.callbacks.learning_rate import rate_of
 
 

@@ -11,8 +11,7 @@ from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def limited(squares: float, max_value: float) -> float:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def bounded(squares: float, min_value: float, max_value: float, rate: float) -> float:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from nbdl import Constraint
 from nbdl.errors import ConfigError
-from nbdl.program.functions import square, times
+from nbdl.program import square, times
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

@@ -10,8 +10,7 @@ from nbdl import hookimpl
 from nbdl_standard.constraints.norms import EPSILON, NormConstraint
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def inverse(squares: float) -> float:

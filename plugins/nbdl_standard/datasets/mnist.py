@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import DataError
-from nbdl.storage.outputs import as_path
+from nbdl.storage import as_path
 from nbdl_standard.readers import idx, npz
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from nbdl import hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.data.encoding import Encoding
-    from nbdl.engine.c.program import CProgram
-    from nbdl.model.sequential import Sequential
+    from nbdl.data import Encoding
+    from nbdl.engine.c import CProgram
+    from nbdl.model import Sequential
 
 TEST_ROWS = 8
 TEST_RANGE = 2.0  # inputs of the self-test lie between minus this and this
@@ -212,8 +212,8 @@ def export(model: Sequential, path: Path, *, name: str | None = None, header: bo
         ConfigError: the name is none of C's, the header's place is taken, or the model has an operation that C cannot
             express; the message names layer, plugin and operation.
     """
-    from nbdl.model.export import refuse_overwriting
-    from nbdl.storage.atomic import write_atomically
+    from nbdl.model import refuse_overwriting
+    from nbdl.storage import write_atomically
 
     chosen = checked_name(name) if name is not None else name_from(path.stem)
     beside = path.with_suffix(".h")
@@ -255,7 +255,7 @@ def name_from(stem: str) -> str:
     >>> name_from("my model-2"), name_from("2024"), name_from("exp")
     ('my_model_2', 'net_2024', 'net_exp')
     """
-    from nbdl.engine.c.scalar import identifier
+    from nbdl.engine.c import identifier
 
     name = identifier(stem).strip("_")
     return name if name[:1].isalpha() and not taken(name) else f"net_{name}".rstrip("_")
@@ -263,9 +263,8 @@ def name_from(stem: str) -> str:
 
 def texts(model: Sequential, name: str) -> tuple[str, str]:
     """The file, and its header."""
-    from nbdl.engine.c.program import CProgram
-    from nbdl.engine.trial import rehearse
-    from nbdl.model.export import owner_of
+    from nbdl.engine.c import CProgram, rehearse
+    from nbdl.model import owner_of
 
     recorded = model.program("predict")
     rehearse(recorded, model.store)
@@ -307,7 +306,7 @@ def joined(parts: Sequence[str]) -> str:
 
 def comment(lines: Sequence[str]) -> str:
     """A comment of several lines."""
-    from nbdl.engine.c.scalar import comment_text
+    from nbdl.engine.c import comment_text
 
     return "\n".join(["/*", *(f" * {comment_text(line)}".rstrip() for line in lines), " */"])
 
@@ -315,7 +314,7 @@ def comment(lines: Sequence[str]) -> str:
 def opening(model: Sequential, name: str) -> list[str]:
     """What the file is."""
     import nbdl
-    from nbdl.model.export import fingerprint
+    from nbdl.model import fingerprint
 
     layers = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in model.layers)
     return [
@@ -344,7 +343,7 @@ def building(name: str) -> list[str]:
 
 def weights(model: Sequential, program: CProgram) -> list[str]:
     """The arrays of weights and tables. Nine decimal digits give every bit back, in C and in C++."""
-    from nbdl.engine.c.scalar import comment_text, literal
+    from nbdl.engine.c import comment_text, literal
 
     found = []
     for name, tensor in program.arrays.items():
@@ -364,9 +363,8 @@ def self_test(model: Sequential, program: CProgram, names: dict[str, str]) -> st
     """A main function that compares a few rows with what Python predicts."""
     import numpy as np
 
-    from nbdl.engine.c.scalar import literal
-    from nbdl.engine.random import uniform
-    from nbdl.training.inputs import acting
+    from nbdl.engine.c import literal, uniform
+    from nbdl.training import acting
 
     shape = model.input_shape or ()
     drawn, first = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32), acting(model.layers)

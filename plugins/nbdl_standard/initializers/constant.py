@@ -9,7 +9,7 @@ from nbdl import Initializer, hookimpl
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 
 class Constant(Initializer):

@@ -11,7 +11,7 @@ from nbdl.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 
 class Orthogonal(Initializer):

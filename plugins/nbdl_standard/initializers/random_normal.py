@@ -10,7 +10,7 @@ from nbdl_standard.ranges import NOT_NEGATIVE
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 
 class RandomNormal(Initializer):

@@ -10,7 +10,7 @@ from nbdl_standard.initializers.random_normal import RandomNormal
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 
 class TruncatedNormal(RandomNormal):

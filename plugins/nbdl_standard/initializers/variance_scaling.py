@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Initializer, hookimpl
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.units.arguments import Range
-from nbdl.units.random import fans
+from nbdl.units import Range, fans
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class ActivityRegularization(Layer):

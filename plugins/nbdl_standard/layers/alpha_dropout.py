@@ -8,8 +8,7 @@ from nbdl import Layer, hookimpl
 from nbdl_standard.ranges import DROPPED
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 SATURATION = -1.6732632423543772 * 1.0507009873554805  # of selu: its limit towards -infinity
 

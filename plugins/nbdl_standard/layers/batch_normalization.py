@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same
-from nbdl.units.arguments import Range
+from nbdl.program import same
+from nbdl.units import Range
 from nbdl_standard.normalizing import (
     axes_of,
     distance_squared,
@@ -22,10 +22,8 @@ from nbdl_standard.normalizing import (
 from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 def mean_of(total: float, rows: float, others: float) -> float:

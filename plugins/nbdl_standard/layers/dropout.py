@@ -9,8 +9,7 @@ from nbdl.errors import ConfigError
 from nbdl_standard.ranges import DROPPED
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def drop(x: float, u: float, rate: float, scale: float) -> float:

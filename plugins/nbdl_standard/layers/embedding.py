@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import nothing
+from nbdl.program import nothing
 from nbdl_standard.ranges import POSITIVE_INTEGER
 from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 MOST = 1 << 24  # float32 holds integers up to here exactly
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nbdl import Layer, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 class Flatten(Layer):

@@ -6,14 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.program.functions import times
-from nbdl.units.arguments import Range
+from nbdl.program import times
+from nbdl.units import Range
 from nbdl_standard.layers.gaussian_noise import normal
 from nbdl_standard.ranges import BELOW_ONE
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def around_one(u: float, v: float, deviation: float) -> float:

@@ -7,11 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def normal(u: float, v: float) -> float:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.layer import without_rows
+from nbdl.units import without_rows
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class Input(Layer):

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.program.functions import same, times
-from nbdl.units.arguments import Range
+from nbdl.program import same, times
+from nbdl.units import Range
 from nbdl_standard.normalizing import (
     distance_squared,
     input_gradient,
@@ -22,10 +22,8 @@ from nbdl_standard.weights import keep, make
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 class LayerNormalization(Layer):

@@ -6,16 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.program.functions import add, same
+from nbdl.program import add, same
 from nbdl_standard.layers.dense import Dense
 from nbdl_standard.ranges import POSITIVE_INTEGER
 from nbdl_standard.weights import keep, make, size_of_vector
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 def larger(a: float, b: float) -> float:

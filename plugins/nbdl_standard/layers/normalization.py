@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, Layer, hookimpl
-from nbdl.data.columns import check_names, check_order, names_of
+from nbdl.data import check_names, check_order, names_of
 from nbdl.errors import ConfigError, DataError, warn
-from nbdl.program.functions import per, times
+from nbdl.program import per, times
 from nbdl_standard.normalizing import axes_of, over_all_features
 
 if TYPE_CHECKING:
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
-    from nbdl.units.random import RandomStream
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder, RandomStream
 
 ROWS = 4096  # of the data, looked at together in float64
 
@@ -180,7 +177,7 @@ def _warn_of_rounding(mean: NDArray[np.float64], variance: NDArray[np.float64]) 
     """Warn of values that lie so close together, beside their size, that few different ones are left in float32."""
     import numpy as np
 
-    from nbdl.data.rounding import CLOSE
+    from nbdl.data import CLOSE
 
     close = (variance > 0.0) & (2.0 * np.sqrt(variance) < np.abs(mean) * CLOSE)
     if close.any():
@@ -197,7 +194,7 @@ def _parts(data: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Some rows after another, in float64, each with the data that has them."""
     import numpy as np
 
-    from nbdl.data.checks import as_array
+    from nbdl.data import as_array
 
     is_batches = isinstance(data, list | tuple) and len(data) > 0 and getattr(data[0], "ndim", 0) > 1
     if is_batches or (isinstance(data, Iterable) and not hasattr(data, "__len__")):

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same
+from nbdl.program import same
 from nbdl_standard.weights import keep, make
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 def f(x: float, alpha: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbdl import hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 from nbdl_standard.layers.activation import Activation
 
 

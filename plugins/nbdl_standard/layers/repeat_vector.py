@@ -9,10 +9,8 @@ from nbdl.errors import ConfigError
 from nbdl_standard.ranges import POSITIVE_INTEGER
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 def fold(x: Any, features: Any, y: Any) -> None:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import times
-from nbdl.units.arguments import is_number
+from nbdl.program import times
+from nbdl.units import is_number
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def rescaled(x: float, scale: float, offset: float) -> float:

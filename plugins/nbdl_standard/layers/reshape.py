@@ -10,10 +10,8 @@ from nbdl import Layer, hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 class Reshape(Layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Layer, hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 from nbdl_standard.normalizing import (
     distance_squared,
     input_gradient,
@@ -19,10 +19,8 @@ from nbdl_standard.normalizing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 class RMSNormalization(Layer):

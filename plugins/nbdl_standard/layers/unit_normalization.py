@@ -6,16 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Layer, hookimpl
-from nbdl.program.functions import times
+from nbdl.program import times
 from nbdl_standard.normalizing import distance_squared, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
-    from nbdl.units.builder import Builder
-    from nbdl.units.layer import Shape
+    from nbdl.program import Recorder, Shape, Tensor
+    from nbdl.units import Builder
 
 
 def reciprocal_length(square: float) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nbdl import elementwise_pair, hookimpl
-from nbdl.units.loss import ElementwiseLoss
+from nbdl.units import ElementwiseLoss
 from nbdl_standard.losses.from_logits import FromLogits
 
 EPSILON = 1e-7

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import elementwise_pair, hookimpl
-from nbdl.units.loss import ElementwiseLoss
+from nbdl.units import ElementwiseLoss
 from nbdl_standard.activations.sigmoid import f as logistic
 from nbdl_standard.losses.binary_crossentropy import df as plain_df
 from nbdl_standard.losses.binary_crossentropy import f as plain_f

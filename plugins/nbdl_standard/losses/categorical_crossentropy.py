@@ -6,15 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Loss, Pair, hookimpl
-from nbdl.program.functions import same
-from nbdl.units.unit import Scalar
+from nbdl.program import same
+from nbdl.units import Scalar
 from nbdl_standard.losses.from_logits import FromLogits
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7
 TOLERANCE = 0.01  # for a row's sum; the gradient takes the sum as it is

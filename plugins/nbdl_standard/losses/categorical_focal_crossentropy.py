@@ -6,13 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Pair, hookimpl
-from nbdl.program.functions import same
+from nbdl.program import same
 from nbdl_standard.losses.categorical_crossentropy import EPSILON, OfShares, clip, logarithm
 from nbdl_standard.losses.from_logits import FromLogits
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 TINY = 1e-30  # 0 to a negative power would be infinite
 

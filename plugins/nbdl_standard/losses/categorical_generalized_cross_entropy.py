@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import times
+from nbdl.program import times
 from nbdl_standard.losses.sparse_categorical_crossentropy import SparseTargets
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
-from nbdl.program.functions import times
+from nbdl.program import times
 from nbdl_standard.losses.categorical_crossentropy import check_one_hot
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def other(y: float, p: float) -> float:

@@ -6,11 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
-from nbdl.program.functions import times
+from nbdl.program import times
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7
 

@@ -9,8 +9,7 @@ from nbdl.errors import ConfigError
 from nbdl.units.registry import registry
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def smooth(y: float, kept: float, added: float) -> float:

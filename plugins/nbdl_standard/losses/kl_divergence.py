@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import Loss, hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import sign
+from nbdl.program import sign
 
 
 def f(y: float, p: float) -> float:

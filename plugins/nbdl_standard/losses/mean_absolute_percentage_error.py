@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import sign
+from nbdl.program import sign
 
 EPSILON = 1e-7
 

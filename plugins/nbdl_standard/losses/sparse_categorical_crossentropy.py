@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Loss, hookimpl
 from nbdl.errors import ConfigError, counted
-from nbdl.program.functions import times
+from nbdl.program import times
 from nbdl_standard.losses.categorical_crossentropy import CategoricalCrossentropy
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def counts(label: float, ignored: float) -> float:

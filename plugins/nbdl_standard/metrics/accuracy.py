@@ -10,8 +10,7 @@ from nbdl_standard.metrics.categorical_accuracy import CategoricalAccuracy
 from nbdl_standard.metrics.sparse_categorical_accuracy import SparseCategoricalAccuracy
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class Accuracy(Metric):

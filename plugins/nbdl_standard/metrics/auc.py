@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.loss import probability
+from nbdl.units import probability
 from nbdl_standard.metrics.curves import CurveMetric, ratios
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
     from nbdl_standard.metrics.curves import Floats
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric
 from nbdl.errors import ConfigError
-from nbdl.units.arguments import is_number
+from nbdl.units import is_number
 from nbdl_standard.metrics.largest import LEFT_OUT, k_largest
 from nbdl_standard.numbers import numbers
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def true_positive(y: float, p: float, threshold: float, column: float, class_id: float) -> float:

@@ -8,8 +8,7 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.losses.cosine_similarity import CosineSimilarity as Loss
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def negative(x: float) -> float:

@@ -10,8 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nbdl import Metric
-from nbdl.program.functions import same
-from nbdl.units.arguments import Range
+from nbdl.program import same
+from nbdl.units import Range
 from nbdl_standard.metrics.confusion import check_class, columns
 from nbdl_standard.numbers import numbers
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
     Floats = NDArray[np.float64]
 

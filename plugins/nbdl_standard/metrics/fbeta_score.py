@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same, times
-from nbdl.units.arguments import Range
+from nbdl.program import same, times
+from nbdl.units import Range
 from nbdl_standard.metrics.confusion import columns
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 AVERAGES = (None, "macro", "micro", "weighted")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same
+from nbdl.program import same
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 LEFT_OUT = -1e10  # below any threshold, as Keras has it
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Metric, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import times
-from nbdl.units.metric import in_order
-from nbdl.units.moments import deviations, moved
+from nbdl.program import times
+from nbdl.units import deviations, in_order, moved
 from nbdl_standard.losses.mean_squared_error import f as squared_difference
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 HALF_DIGIT = 2.0**-24  # of float32, relatively

@@ -11,8 +11,7 @@ from nbdl_standard.losses.mean_squared_error import f as squared_difference
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class RootMeanSquaredError(Metric):

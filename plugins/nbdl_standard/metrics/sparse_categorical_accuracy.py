@@ -8,8 +8,7 @@ from nbdl import Metric, hookimpl
 from nbdl_standard.metrics.categorical_accuracy import equal, largest
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class SparseCategoricalAccuracy(Metric):

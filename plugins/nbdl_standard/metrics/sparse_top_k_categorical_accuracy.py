@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Metric, hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def in_column(p: float, label: float, column: float) -> float:

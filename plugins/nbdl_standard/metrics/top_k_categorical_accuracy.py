@@ -9,8 +9,7 @@ from nbdl_standard.metrics.categorical_accuracy import largest
 from nbdl_standard.metrics.sparse_top_k_categorical_accuracy import SparseTopKCategoricalAccuracy
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):

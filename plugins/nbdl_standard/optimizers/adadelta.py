@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 from nbdl_standard.ranges import NOT_NEGATIVE
 
 

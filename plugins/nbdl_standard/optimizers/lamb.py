@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.program.functions import square
+from nbdl.program import square
 from nbdl_standard.optimizers.moments import MomentsOptimizer
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 
 def direction(

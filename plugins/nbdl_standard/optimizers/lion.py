@@ -6,8 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.program.functions import sign
-from nbdl.units.arguments import Range
+from nbdl.program import sign
+from nbdl.units import Range
 from nbdl_standard.ranges import BELOW_ONE
 
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.program.functions import square, times
+from nbdl.program import square, times
 from nbdl_standard.optimizers.adam import update as adam
 from nbdl_standard.ranges import NOT_NEGATIVE
 
 if TYPE_CHECKING:
-    from nbdl.engine.store import Weight
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
+    from nbdl.units import Weight
 
 
 def update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbdl import Optimizer, hookimpl
-from nbdl.units.arguments import Range
+from nbdl.units import Range
 
 
 def plain(w: float, g: float, learning_rate: float) -> float:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from nbdl import hookimpl
-from nbdl.data.cells import to_number
-from nbdl.data.table import Table
+from nbdl.data import Table, to_number
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from nbdl import hookimpl
-from nbdl.data.arrays import Arrays
-from nbdl.data.source import path_only
+from nbdl.data import Arrays, path_only
 from nbdl.errors import DataError
-from nbdl.storage.archive import DEFLATE_RATIO, refusing
+from nbdl.storage import DEFLATE_RATIO, refusing
 
 if TYPE_CHECKING:
     from gzip import GzipFile

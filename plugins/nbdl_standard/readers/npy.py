@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from nbdl import hookimpl
-from nbdl.data.arrays import Arrays
-from nbdl.data.source import path_only
+from nbdl.data import Arrays, path_only
 from nbdl.errors import DataError
-from nbdl.storage.archive import array, header, refusing
+from nbdl.storage import array, header, refusing
 
 
 def read(source: Path | TextIO, *, last_is_target: bool = False) -> Arrays:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TextIO
 
 from nbdl import hookimpl
-from nbdl.data.arrays import Arrays
-from nbdl.data.source import path_only
-from nbdl.data.table import listed
+from nbdl.data import Arrays, listed, path_only
 from nbdl.errors import DataError
-from nbdl.storage.archive import Archive, Npz
+from nbdl.storage import Archive, Npz
 
 INPUTS = ("x", "X", "data", "x_train", "X_train")
 TARGETS = ("y", "Y", "target", "labels", "y_train", "Y_train")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl.units.arguments import Factor
+from nbdl.units import Factor
 
 
 def penalty(w: float, l1: Factor = 0.01) -> float:

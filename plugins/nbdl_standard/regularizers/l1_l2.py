@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdl import hookimpl
-from nbdl.units.arguments import Factor
+from nbdl.units import Factor
 
 
 def penalty(w: float, l1: Factor = 0.0, l2: Factor = 0.0) -> float:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl import Regularizer, hookimpl
 from nbdl.errors import ConfigError
-from nbdl.program.functions import same, square, times
-from nbdl.units.arguments import Factor
+from nbdl.program import same, square, times
+from nbdl.units import Factor
 from nbdl_standard.numbers import numbers
 
 if TYPE_CHECKING:
-    from nbdl.program.recorder import Recorder
-    from nbdl.program.tensor import Tensor
+    from nbdl.program import Recorder, Tensor
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

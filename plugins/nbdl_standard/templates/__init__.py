@@ -14,7 +14,7 @@ from nbdl import hookimpl
 from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbdl.plugins.scaffold import Request
+    from nbdl.plugins import Request
 
 KINDS = {
     "activation": "y = f(x), element by element: two formulas",

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdl import hookimpl
-from nbdl.model.export import fingerprint
+from nbdl.model import fingerprint
 
 if TYPE_CHECKING:
-    from nbdl.model.sequential import Sequential
+    from nbdl.model import Sequential
 
 
 # Your format. Arguments after `path`, with defaults, are options: export_model(model, path, indent=2).

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl import Initializer, hookimpl
-from nbdl.units.random import fans
+from nbdl.units import fans
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbdl.units.random import RandomStream
+    from nbdl.units import RandomStream
 
 
 class MyUnit(Initializer):

@@ -10,7 +10,7 @@ from nbdl import hookimpl
 from nbdl.errors import DataError
 
 if TYPE_CHECKING:
-    from nbdl.data.table import Table
+    from nbdl.data import Table
 
 
 # Your format. Arguments after `source`, with defaults, are options of the reader.
@@ -28,7 +28,7 @@ def read(source: Path | TextIO) -> Table:
     """
     import numpy as np
 
-    from nbdl.data.table import Table
+    from nbdl.data import Table
 
     name = str(source) if isinstance(source, Path) else "standard input"
     try:

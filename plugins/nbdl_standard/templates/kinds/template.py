@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl import hookimpl
 
 if TYPE_CHECKING:
-    from nbdl.plugins.scaffold import Request
+    from nbdl.plugins import Request
 
 
 # Your files, by name: here those of an activation, and one more. `request.filled(text)` puts the names in.

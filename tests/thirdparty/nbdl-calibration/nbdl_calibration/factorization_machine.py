@@ -9,7 +9,7 @@ from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
     from nbdl import Builder, Recorder, Tensor
-    from nbdl.units.layer import Shape
+    from nbdl.program import Shape
 
 
 # Scalar functions: nbdl applies them to each element. Σ over pairs i < j of vᵢ·vⱼ xᵢ xⱼ is ½(|Σ vᵢ xᵢ|² - Σ |vᵢ|² xᵢ²),

@@ -12,7 +12,7 @@ from nbdl.errors import ConfigError
 
 if TYPE_CHECKING:
     from nbdl import Builder, Recorder, Tensor
-    from nbdl.units.layer import Shape
+    from nbdl.program import Shape
 
 
 # Kernel bodies: plain functions over arrays, of some rows of the batch or of some rows of a result; `nbdl.kernels` says

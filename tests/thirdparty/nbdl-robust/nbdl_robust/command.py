@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from nbdl.cli.figures import encoding_of, number
-from nbdl.cli.options import (
+from nbdl.cli import (
     debug_option,
+    encoding_of,
     json_option,
+    load,
     load_model,
     model_argument,
+    number,
     plugin_file_option,
     reading,
     reading_options,
+    targets_for,
 )
-from nbdl.cli.source import load, targets_for
 
 
 @click.command()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError
-from nbdl.units.loss import ElementwiseLoss
+from nbdl.units import ElementwiseLoss
 
 
 def f(y: float, p: float, alpha: float, c: float) -> float:

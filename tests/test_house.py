@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,10 +161,19 @@ def test_every_room_says_its_purpose() -> None:
 def test_the_top_level_is_as_the_user_asked() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout, whose other files are unknown")
-    import subprocess
-
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.partition("/")[0] for line in listed.splitlines()} <= TOP_LEVEL
+
+
+def test_lines_per_room_add_up() -> None:
+    said = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "rooms.py")], capture_output=True, text=True, check=True
+    ).stdout
+    *_, last = said.splitlines()
+    assert int(last.split()[-1].replace(",", "")) == sum(
+        len(path.read_text().splitlines()) for path in modules().values()
+    )
+    assert all(f"\n{room} " in said for room in ROOMS)
 
 
 if __name__ == "__main__":

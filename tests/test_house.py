@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,18 @@ def test_the_top_level_is_as_the_user_asked() -> None:
         pytest.skip("not a checkout, whose other files are unknown")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.partition("/")[0] for line in listed.splitlines()} <= TOP_LEVEL
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    text = (ROOT / "scripts" / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:nbdl|plugins|scripts|tests)/[\w/]+\.\w+)`", text)
+    assert len(named) > 12
+    assert not [path for path in named if not (ROOT / path).is_file()]
+    rooms = re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", text, re.MULTILINE)
+    assert [room for room, _ in rooms] == [*reversed(ROOMS)]
+    assert not [
+        one for room, files in rooms for one in re.findall(r"`(\w+\.py)`", files) if not (HOUSE / room / one).is_file()
+    ]
 
 
 def test_lines_per_room_add_up() -> None:

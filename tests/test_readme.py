@@ -38,7 +38,7 @@ def test_the_vocabulary(tmp_path: Path) -> None:
 
 def rows() -> dict[str, set[str]]:
     """The table of units: kind, and the names in its row."""
-    found = re.findall(r"^\| \[(\w+)\]\(scripts/reference/\w+\.md\) \| (`.*) \|$", README, re.MULTILINE)
+    found = re.findall(r"^\| \[(\w+)\]\(scripts/docs/reference/\w+\.md\) \| (`.*) \|$", README, re.MULTILINE)
     return {kind: set(re.findall(r"`(\w+)`", text)) for kind, text in found}
 
 

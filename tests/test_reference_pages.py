@@ -37,7 +37,7 @@ from nbdl.units.entry import Entry, singular
 from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "scripts" / "reference"
+REFERENCE = ROOT / "scripts" / "docs" / "reference"
 OWN = [entry for entry in registry.entries() if entry.owner.distribution == "nbdl"]
 PAGES = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
 PLOTS = sorted(REFERENCE.rglob("*.svg"))
@@ -454,29 +454,31 @@ def test_a_new_unit_makes_its_pages_and_the_readme_stale(
 ) -> None:
     assert script("--check", more=(planted(FORMULA),)) == 1
     named = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
-    assert named >= {"scripts/reference/activations.md", "scripts/reference/README.md", "README.md"}
-    assert "scripts/reference/plots/activations/planted.svg" in named
+    assert named >= {"scripts/docs/reference/activations.md", "scripts/docs/reference/README.md", "README.md"}
+    assert "scripts/docs/reference/plots/activations/planted.svg" in named
     assert script(more=(planted(FORMULA),)) == 0
     assert script("--check", more=(planted(FORMULA),)) == 0
     capsys.readouterr()
     assert script("--check") == 1, "a unit that went"
     out = capsys.readouterr().out
-    assert "scripts/reference/plots/activations/planted.svg is of something that is not there" in out
+    assert "scripts/docs/reference/plots/activations/planted.svg is of something that is not there" in out
 
 
 def test_a_changed_page_is_named_and_left(
     script: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    page = tmp_path / "scripts" / "reference" / "losses.md"
+    page = tmp_path / "scripts" / "docs" / "reference" / "losses.md"
     page.write_text(page.read_text().replace("delta", "gamma"))
-    (tmp_path / "scripts" / "reference" / "notes.md").write_text("# By hand\n")  # not generated, so nobody's business
+    (tmp_path / "scripts" / "docs" / "reference" / "notes.md").write_text(
+        "# By hand\n"
+    )  # not generated, so nobody's business
     assert script("--check") == 1
     assert capsys.readouterr().out.splitlines()[-1:] == [
-        "scripts/reference/losses.md is stale; run python scripts/docs.py"
+        "scripts/docs/reference/losses.md is stale; run python scripts/docs.py"
     ]
     assert "gamma" in page.read_text()
     assert script() == 0
-    assert (tmp_path / "scripts" / "reference" / "notes.md").exists()
+    assert (tmp_path / "scripts" / "docs" / "reference" / "notes.md").exists()
 
 
 # -- a third party's pages --------------------------------------------------------------------------------------

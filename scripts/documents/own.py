@@ -11,7 +11,7 @@ from nbdl.units.entry import Entry
 from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-REFERENCE = "scripts/reference"
+REFERENCE = "scripts/docs/reference"
 SOURCES = ("", "plugins")  # folders that packages are in
 
 

@@ -41,5 +41,5 @@ def table(entries: Sequence[Entry]) -> str:
     for kind, note in KINDS.items():
         names = sorted((entry.name for entry in entries if entry.kind == kind), key=str.lower)
         shown = ", ".join(f"`{name}`" for name in names)
-        rows.append(f"| [{kind}](scripts/reference/{kind}.md) | {shown}{note} |")
+        rows.append(f"| [{kind}](scripts/docs/reference/{kind}.md) | {shown}{note} |")
     return "\n".join(rows)

@@ -30,9 +30,10 @@ from nbdl.engine.nets.net import Net
 from nbdl.engine.nets.numba_type import net_type
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Activation, Dense, Dropout, Flatten
+from nbdl.model.owner import job_of
 from nbdl.network.network import Network
 from nbdl.program.functions import add
-from nbdl.training.evaluate import run_rows
+from nbdl.training.passes import run_rows
 from nbdl.units.registry import registry
 
 BY_NAME = sorted(ACTIVATIONS.keys() - {"glu", "threshold"})  # which need an even number of features, and arguments
@@ -59,7 +60,7 @@ def reals(*shape: int) -> Any:
 def driven(model: Sequential, x: Any) -> Any:
     """Predictions by the driver of `fit`, which knows nothing of plans."""
     rows = np.ascontiguousarray(x, np.float32).reshape(len(x), -1)
-    return run_rows(model, "predict", [rows], int(np.prod(model.output_shape)))
+    return run_rows(job_of(model), "predict", [rows], int(np.prod(model.output_shape)))
 
 
 @njit

@@ -135,7 +135,7 @@ def _of_units() -> Iterator[tuple[str, KernelText]]:
 
 def _of_nets() -> Iterator[tuple[str, KernelText]]:
     from nbdl.model.owner import job_of
-    from nbdl.network.recording import record
+    from nbdl.network.record import record
 
     for name, model, batches in nets():
         for rows in batches:

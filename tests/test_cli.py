@@ -590,7 +590,7 @@ def test_what_fails_after_training_leaves_the_model(folder: Path, monkeypatch: p
     def fails(*arguments: Any) -> Any:
         raise RuntimeError("broken metric")
 
-    monkeypatch.setattr("nbdl.cli.training.figures_of", fails)
+    monkeypatch.setattr("nbdl.cli.fit.figures_of", fails)
     result = run("train", "digits", *FAST, code=1)
     assert "broken metric" in result.stderr
     assert "saved     digits.nbdl" in result.stdout

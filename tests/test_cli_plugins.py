@@ -23,7 +23,7 @@ from nbdl.cli import arch
 from nbdl.cli.app import app
 from nbdl.cli.plugin_check import Report, tried
 from nbdl.errors import ConfigError, NbdlError
-from nbdl.plugins import parsing as words
+from nbdl.plugins import unit_text
 from nbdl.testing import Check, Result
 from nbdl.units.entry import Entry
 from nbdl.units.registry import registry
@@ -545,12 +545,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 def test_a_unit_with_arguments_is_made() -> None:
-    adam = words.unit("optimizers", "adam(learning_rate=0.01, beta_1=0.8)")
+    adam = unit_text.unit("optimizers", "adam(learning_rate=0.01, beta_1=0.8)")
     assert (adam.learning_rate, adam.beta_1) == (0.01, 0.8)
-    assert words.unit("optimizers", " adam ").learning_rate == 0.001
-    assert words.unit("losses", "huber(0.5)").parameters == {"delta": 0.5}
-    assert words.unit("optimizers", "sgd(momentum=0.5)", learning_rate=0.3).learning_rate == 0.3
-    assert words.unit("optimizers", "muon(exclude_layers=['a-b', 'c(1)'])").exclude_layers == ["a-b", "c(1)"]
+    assert unit_text.unit("optimizers", " adam ").learning_rate == 0.001
+    assert unit_text.unit("losses", "huber(0.5)").parameters == {"delta": 0.5}
+    assert unit_text.unit("optimizers", "sgd(momentum=0.5)", learning_rate=0.3).learning_rate == 0.3
+    assert unit_text.unit("optimizers", "muon(exclude_layers=['a-b', 'c(1)'])").exclude_layers == ["a-b", "c(1)"]
 
 
 @pytest.mark.parametrize(
@@ -579,15 +579,15 @@ def test_a_unit_with_arguments_is_made() -> None:
 )
 def test_arguments_that_cannot_be_read_are_refused_unevaluated(text: str, message: str, opened: list[Any]) -> None:
     with pytest.raises(NbdlError, match=message):
-        words.unit("optimizers", text)
+        unit_text.unit("optimizers", text)
     assert not opened
 
 
 def test_an_argument_is_given_once() -> None:
     for text in ("adam(learning_rate=0.01)", "adam(0.01)", "adam(lr=0.01)"):
         with pytest.raises(ConfigError, match=r"learning_rate is given twice, in the brackets and by itself|only one"):
-            words.unit("optimizers", text, learning_rate=0.1)
-    assert words.unit("optimizers", "adam(0.01)", learning_rate=None).learning_rate == 0.01
+            unit_text.unit("optimizers", text, learning_rate=0.1)
+    assert unit_text.unit("optimizers", "adam(0.01)", learning_rate=None).learning_rate == 0.01
 
 
 def test_activations_of_a_net_have_arguments() -> None:

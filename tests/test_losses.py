@@ -16,7 +16,7 @@ import nbdl
 from nbdl import Sequential, hookimpl
 from nbdl.errors import ConfigError, DataError
 from nbdl.layers import Dense
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.testing.probe import Probe
 from nbdl.units.registry import registry
 

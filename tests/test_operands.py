@@ -17,7 +17,7 @@ import nbdl
 from nbdl import Layer, Regularizer, Sequential
 from nbdl.errors import ConfigError
 from nbdl.layers import Dense
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.program.functions import add, same, square, times
 from nbdl.program.recorder import Recorder
 from nbdl.program.tensor import Tensor

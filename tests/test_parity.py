@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nbdl import Optimizer
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.units.entry import Entry, Owner
 from nbdl.units.registry import registry
 

@@ -16,8 +16,8 @@ from distributions import THIRD_PARTY, answer, cli, pip_installed, run, written
 import nbdl
 from nbdl import hookimpl
 from nbdl.errors import PluginError, UnknownNameError
-from nbdl.plugins.loading import load
-from nbdl.plugins.registering import Registrar
+from nbdl.plugins.load import load
+from nbdl.plugins.registrar import Registrar
 from nbdl.units.elementwise import elementwise
 from nbdl.units.registry import Registry, registry
 
@@ -44,8 +44,8 @@ TRAIN = """
 """
 SURVEY = """
     import json, os, traceback, warnings, nbdl
-    from nbdl.plugins.loading import load
-    from nbdl.plugins.registering import Registrar
+    from nbdl.plugins.load import load
+    from nbdl.plugins.registrar import Registrar
     from nbdl.units.registry import Registry, registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -13,7 +13,7 @@ import ptx
 from ptx import Made, Row
 
 from nbdl.engine.cuda.kernel_text import KernelText
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.units.entry import Owner
 
 TARGET = ptx.TARGETS[-1]

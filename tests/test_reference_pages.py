@@ -200,7 +200,7 @@ def test_a_command_has_its_usage_and_options(top: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", PAGES[page])
-    assert links or page == "recorder.md"  # its methods are described, not their lines
+    assert links or page in ("recorder.md", "builder.md")  # methods are described, not their lines
     for link in links:
         file, _, place = link.partition("#")
         target = REFERENCE / file if file else REFERENCE / page

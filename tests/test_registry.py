@@ -20,7 +20,7 @@ import nbdl
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, PluginError
 from nbdl.layers import Dense
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.units.entry import Owner
 from nbdl.units.registry import registry
 

@@ -21,7 +21,7 @@ import nbdl
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, PluginError, UnknownNameError
 from nbdl.layers import Dense
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.program.language import bytecode as from_bytecode
 from nbdl.units.arguments import Range
 from nbdl.units.registry import registry
@@ -426,7 +426,7 @@ def test_a_pair_of_functions_may_say_what_its_arguments_mean() -> None:
 
 def test_a_deprecated_hook_warns_whoever_implements_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbdl import hookspecs
-    from nbdl.plugins.registering import Registrar
+    from nbdl.plugins.registrar import Registrar
     from nbdl.units.registry import Registry
 
     def register_constraints(register: Any) -> None:

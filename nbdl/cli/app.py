@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from nbdl.cli.ending import INTERRUPTED
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.cli.screen import flowed
+from nbdl.cli.signals import INTERRUPTED
 from nbdl.cli.spoken import in_options
 from nbdl.errors import (
     ConfigError,

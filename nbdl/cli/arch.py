@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nbdl.errors import ConfigError, UnknownNameError, did_you_mean
-from nbdl.plugins import parsing as words
+from nbdl.plugins import unit_text
 from nbdl.plugins.recipe import Stage
 
 EXAMPLE = "inputs-units[:activation]-units[:activation], such as 64-32:tanh-10"
@@ -83,8 +83,8 @@ def _activation(text: str, start: int, written: str) -> str:
     from nbdl.units.registry import registry
 
     try:
-        found = words.entry("activations", written)
-        words.unit("activations", written)
+        found = unit_text.entry("activations", written)
+        unit_text.unit("activations", written)
     except UnknownNameError:
         name, known = written.partition("(")[0], registry.names("activations")
         raise _error(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.cli import arch as nets
 from nbdl.cli import report
+from nbdl.cli.fit import Training, train_and_save
 from nbdl.cli.parts import Parts, Run
 from nbdl.cli.source import Reading, Source, check_outputs, hold_out, load
-from nbdl.cli.training import Training, train_and_save
 from nbdl.cli.unused import refuse_dropout, refuse_unused
 from nbdl.errors import ConfigError, DataError, counted
 from nbdl.plugins.recipe import Plan, Request, Settings, Stage, choose, defaults_of, settings_of, settle

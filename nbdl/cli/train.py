@@ -21,7 +21,7 @@ from nbdl.cli.options import (
 from nbdl.cli.parameters import Command, Duration, Number, Whole
 from nbdl.cli.parts import Run
 from nbdl.cli.run import SUFFIX, output_path, train_and_report
-from nbdl.plugins import parsing as words
+from nbdl.plugins import unit_text
 from nbdl.plugins.recipe import defaults_of
 
 if TYPE_CHECKING:
@@ -221,8 +221,8 @@ def train(source: str, output: str | None, quiet: bool, progress: str, **options
 def check_names(options: dict[str, Any]) -> None:
     """Refuse a misspelt name, wrong arguments or a wrong net before any data is read."""
     if options["optimizer"] is not None:
-        words.unit("optimizers", options["optimizer"], learning_rate=options["lr"])
+        unit_text.unit("optimizers", options["optimizer"], learning_rate=options["lr"])
     if options["loss"] is not None:
-        words.unit("losses", options["loss"])
+        unit_text.unit("losses", options["loss"])
     if options["arch"] is not None:
         nets.parse(options["arch"])

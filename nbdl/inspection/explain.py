@@ -40,7 +40,7 @@ def _line(operation: Operation, rows: int) -> str:
 def explain(job: Job, schedule: bool, rows: int, device: str) -> Iterator[str]:
     """The training program if the model is compiled, else the prediction; or how a device runs it."""
     from nbdl.network.device import checked, resolve
-    from nbdl.network.recording import record
+    from nbdl.network.record import record
 
     device = checked(device)
     if device == "auto":

@@ -25,7 +25,7 @@ from nbdl.errors import ConfigError, DataError, NbdlError
 from nbdl.inspection.profile import OperationProfile, Profile
 from nbdl.inspection.roofline import measure
 from nbdl.network.executors import training_state
-from nbdl.network.recording import record
+from nbdl.network.record import record
 from nbdl.network.update import new_slots
 from nbdl.program.operation import Operation, Program
 from nbdl.program.tensor import Tensor

@@ -90,6 +90,6 @@ class Inspectable(Owner):
 
     def program(self, what: str = "predict") -> Program:
         """The recorded program: "predict", "evaluate" or "train"."""
-        from nbdl.network.recording import record
+        from nbdl.network.record import record
 
         return record(self._job.network, self._job.setup, what)

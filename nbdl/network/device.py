@@ -139,7 +139,7 @@ def _check_bodies(network: Network, setup: Setup | None) -> None:
     if not network.built:
         return
     from nbdl.engine.cuda.body_text import check_body
-    from nbdl.network.recording import record
+    from nbdl.network.record import record
 
     for mode in ("predict",) if setup is None else ("train", "predict"):
         try:

@@ -11,7 +11,7 @@ from nbdl.engine.executor import Executor, checked, host_backend
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError
 from nbdl.network.programs import ExecutorKey, ProgramKey
-from nbdl.network.recording import record
+from nbdl.network.record import record
 from nbdl.network.setup import TrainingState
 from nbdl.network.update import new_slots
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbdl.plugins.loading import load
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.load import load
+from nbdl.plugins.registrar import registrar
 
 load(registrar)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbdl.errors import PluginError, did_you_mean
-from nbdl.plugins import parsing as words
+from nbdl.plugins import unit_text
 
 if TYPE_CHECKING:
     from nbdl.units.entry import Entry
@@ -32,7 +32,7 @@ class Stage:
 
     def unit(self) -> Any:
         """Return a new activation, or None."""
-        return None if self.activation is None else words.unit("activations", self.activation)
+        return None if self.activation is None else unit_text.unit("activations", self.activation)
 
     def __str__(self) -> str:
         return f"{self.units}:{self.activation}" if self.activation else str(self.units)
@@ -44,7 +44,7 @@ class Settings:
 
     Args:
         arch: The net as text, as `nbdl train --arch` takes it. Without one the recipe chooses.
-        optimizer, loss: Names, or names with arguments; `nbdl.plugins.parsing.unit` makes units of them.
+        optimizer, loss: Names, or names with arguments; `nbdl.plugins.unit_text.unit` makes units of them.
         lr: Learning rate; without one the optimizer's own default.
         dropped: Share of the hidden units that is dropped at random while training.
         penalty: Factor of the penalty on squared weights.

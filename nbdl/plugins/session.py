@@ -13,7 +13,7 @@ from typing import Any
 
 from nbdl.errors import ConfigError, NbdlError, PluginError
 from nbdl.plugins.discovery import GROUP
-from nbdl.plugins.registering import registrar
+from nbdl.plugins.registrar import registrar
 from nbdl.storage.outputs import as_path
 from nbdl.units.elementwise import ELEMENTWISE, kind_of_functions, refuse_partial
 from nbdl.units.entry import Owner

@@ -28,19 +28,19 @@ def checks() -> list[Check]:
     from nbdl.testing import (  # noqa: F401
         agreement,
         arguments,
+        callbacks,
         conduct,
         devices,
         figures,
         files,
         gradients,
-        learning,
         numbers,
         optimizers,
         packages,
         randomness,
         registration,
+        small_nets,
         tools,
-        training,
         truths,
     )
 

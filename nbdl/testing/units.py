@@ -10,7 +10,7 @@ import numpy as np
 from nbdl.engine.executor import host_backend
 from nbdl.engine.store import LINE, Weight
 from nbdl.errors import ConfigError
-from nbdl.network.recording import forward
+from nbdl.network.record import forward
 from nbdl.network.update import descend, new_slots
 from nbdl.program.functions import same
 from nbdl.program.recorder import Recorder

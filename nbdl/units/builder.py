@@ -19,7 +19,19 @@ class Named(Protocol):
 
 
 class Builder:
-    """What a layer's `build` creates weights with."""
+    """What a layer's `build` creates weights with.
+
+    A layer keeps the tensors that it is given, and reads them in `forward`:
+
+    >>> from nbdl import Layer
+    >>> class Scale(Layer):
+    ...     def build(self, b, shape):
+    ...         self.factor = b.weight("factor", shape, "ones")
+    ...         return shape
+    >>> from nbdl import Sequential
+    >>> Sequential([Scale(input_shape=(3,))]).count_params()
+    3
+    """
 
     def __init__(self, layer: Named, weights: list[Weight]) -> None:
         self._layer, self._weights = layer, weights

@@ -30,11 +30,11 @@ def regressor(request: Request) -> Plan:
     Args:
         request: the data's sizes, and what the user asked for.
     """
-    from nbdl.plugins import parsing as words
+    from nbdl.plugins import unit_text
 
     stages = completed(request, "linear")
     loss = request.settings.loss or SQUARES
-    return planned(request, stages, loss, [] if words.entry("losses", loss).name == SQUARES else [SQUARES])
+    return planned(request, stages, loss, [] if unit_text.entry("losses", loss).name == SQUARES else [SQUARES])
 
 
 def completed(request: Request, last: str) -> tuple[Stage, ...]:
@@ -60,15 +60,15 @@ def class_loss(last: Stage) -> str:
 
 def planned(request: Request, stages: tuple[Stage, ...], loss: str, metrics: list[str]) -> Plan:
     """The plan for layers that are settled."""
-    from nbdl.plugins import parsing as words
+    from nbdl.plugins import unit_text
     from nbdl.recipe import Plan
 
     settings = request.settings
     return Plan(
         title="-".join(str(part) for part in (request.inputs, *stages)),
         layers=layers(request.inputs, stages, settings.dropped or 0.0, settings.penalty or 0.0),
-        loss=words.unit("losses", loss),
-        optimizer=words.unit("optimizers", settings.optimizer or "adam", learning_rate=settings.lr),
+        loss=unit_text.unit("losses", loss),
+        optimizer=unit_text.unit("optimizers", settings.optimizer or "adam", learning_rate=settings.lr),
         metrics=metrics,
         callbacks=[*early_stopping(request), *clock(request)],
     )

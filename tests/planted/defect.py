@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from nbdl.plugins.registering import Registrar
+from nbdl.plugins.registrar import Registrar
 from nbdl.testing import Check, checks_for
 from nbdl.testing.suite import SkipTest
 from nbdl.units.entry import Entry

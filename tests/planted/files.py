@@ -108,7 +108,7 @@ READ = {"suffixes": (".numbers",), "sample": "".join(f"{number}\n" for number in
 
 def described(model: Any) -> bytes:
     """A model as text, or a ConfigError."""
-    from nbdl.network.recording import prediction_program
+    from nbdl.network.record import prediction_program
 
     if model.input_shape is None:
         raise ConfigError("the model's input shape is not known")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbdl.engine.cpu import layout as words
+from nbdl.engine.cpu import layout
 from nbdl.engine.cpu.driver import serial_driver
 from nbdl.engine.cpu.lowered import LoweredProgram
 from nbdl.engine.reference import body_results
@@ -66,7 +66,7 @@ class CheckedExecutor(LoweredProgram):
         if outside.any():
             raise NbdlError(f"NBDL_CHECK: {operation.layer}: {operation.title} wrote outside its results, "
                             f"at float {int(outside.argmax())} of the work area")  # fmt: skip
-        if report[words.REPORT_STATUS]:
+        if report[layout.REPORT_STATUS]:
             self.finding = self.finding or Finding(operation, "a gradient that is not finite")
             return True
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nbdl.engine.cpu import layout as words
+from nbdl.engine.cpu import layout
 from nbdl.engine.cpu.checked import first_run, outside
 from nbdl.engine.cpu.driver import parallel_driver, serial_driver
 from nbdl.engine.cpu.lowered import LoweredProgram
@@ -30,7 +30,7 @@ class CpuExecutor(LoweredProgram):
             frame = self.frame_for(batches, work)
             report = np.zeros(2, np.int64)
             tables = (self.stages, self.tasks, self.ops, frame, batches.steps, batches.scalars, batches.log, report)
-            count = frame[words.THREADS] = usable_threads(threads) if self.parallel else 1
+            count = frame[layout.THREADS] = usable_threads(threads) if self.parallel else 1
             if count > 1:
                 with parallel_region(count):
                     parallel_driver()(*tables)
@@ -38,7 +38,7 @@ class CpuExecutor(LoweredProgram):
                 serial_driver()(*tables)
         finally:
             self._areas.append(work)
-        steps, status = int(report[words.REPORT_STEPS]), int(report[words.REPORT_STATUS])
+        steps, status = int(report[layout.REPORT_STEPS]), int(report[layout.REPORT_STATUS])
         stopped_by = self.listing[status - 1] if status else None
         if stopped_by is not None and stopped_by.kind == "kernel":
             self.raise_outside(stopped_by, batches, steps)

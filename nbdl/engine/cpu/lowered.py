@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nbdl.engine.compiler import address, load
-from nbdl.engine.cpu import layout as words
+from nbdl.engine.cpu import layout
 from nbdl.engine.cpu import texts as kernels
 from nbdl.engine.cpu.driver import parallel_driver
 from nbdl.engine.cpu.schedule import Chain, Partition, plan_memory
@@ -86,9 +86,9 @@ class LoweredProgram(HostMemory):
             work = sum(chain.cost(self.rows) for chain in stage)
             stages.append([first, len(tasks), int(len(tasks) - first > 1 and work > PARALLEL_STAGE_US)])
         self.stages = np.array(stages, np.int64).reshape(-1, 3)
-        self.tasks = np.array(tasks, np.int64).reshape(-1, words.TASK_WORDS)
-        self.ops = np.array(rows, np.int64).reshape(-1, words.OP_WORDS)
-        self.parallel = bool(self.stages[:, words.STAGE_PARALLEL].any())
+        self.tasks = np.array(tasks, np.int64).reshape(-1, layout.TASK_WORDS)
+        self.ops = np.array(rows, np.int64).reshape(-1, layout.OP_WORDS)
+        self.parallel = bool(self.stages[:, layout.STAGE_PARALLEL].any())
 
     def _descriptor(self, operation: Operation, chain: Chain) -> list[int]:
         """One row: kernel address, loop, operands (outputs first), and what else the kernel reads."""
@@ -100,9 +100,9 @@ class LoweredProgram(HostMemory):
         for tensor, partial in operands:
             row += self._operand(tensor, partial)
         row += extra
-        if len(row) > words.OP_WORDS:
+        if len(row) > layout.OP_WORDS:
             raise NbdlError(f"{operation.layer}: {operation.title} has more operands than a kernel takes")
-        return row + [0] * (words.OP_WORDS - len(row))
+        return row + [0] * (layout.OP_WORDS - len(row))
 
     def _kernel(
         self, operation: Operation, chain: Chain
@@ -158,20 +158,20 @@ class LoweredProgram(HostMemory):
             return [0, 0]
         storage = tensor.storage
         places: dict[str, tuple[int, int, int]] = {
-            "weight": (words.STORE, storage.offset, self.store.data.size),
-            "slot": (words.SLOTS, storage.offset, self.slots.size),
-            "constant": (words.CONSTANTS, storage.offset, self.constants.size),
-            "scalar": (words.SCALARS, storage.offset, len(self.program.scalars)),
-            "log": (words.LOG, storage.offset, self.program.log_width),
-            "batch": (words.BATCH + storage.offset, 0, self.rows * storage.features),
-            "output": (words.OUTPUT, 0, self.rows * storage.features),
+            "weight": (layout.STORE, storage.offset, self.store.data.size),
+            "slot": (layout.SLOTS, storage.offset, self.slots.size),
+            "constant": (layout.CONSTANTS, storage.offset, self.constants.size),
+            "scalar": (layout.SCALARS, storage.offset, len(self.program.scalars)),
+            "log": (layout.LOG, storage.offset, self.program.log_width),
+            "batch": (layout.BATCH + storage.offset, 0, self.rows * storage.features),
+            "output": (layout.OUTPUT, 0, self.rows * storage.features),
         }
         if partial:
-            slot, offset, size = words.WORK, self.memory.partial[id(tensor)], self.memory.size
+            slot, offset, size = layout.WORK, self.memory.partial[id(tensor)], self.memory.size
         elif storage.space == "work":
-            slot, offset, size = words.WORK, self.memory.offsets[id(storage)], self.memory.size
+            slot, offset, size = layout.WORK, self.memory.offsets[id(storage)], self.memory.size
         elif storage.space == "gradient":
-            slot, offset, size = words.WORK, self.memory.gradients + storage.offset, self.memory.size
+            slot, offset, size = layout.WORK, self.memory.gradients + storage.offset, self.memory.size
         else:
             slot, offset, size = places[storage.space]
         extent = storage.features * (self.rows if storage.rows else 1)
@@ -183,21 +183,21 @@ class LoweredProgram(HostMemory):
 
     def frame_for(self, batches: Batches, work: Floats) -> Words:
         """The frame of one run."""
-        frame = np.zeros(words.FRAME_WORDS, np.int64)
-        frame[words.STORE] = self.store.data.ctypes.data
-        frame[words.SLOTS] = self.slots.ctypes.data
-        frame[words.WORK] = work.ctypes.data
-        frame[words.CONSTANTS] = self.constants.ctypes.data
-        frame[words.SEED_LOW], frame[words.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
+        frame = np.zeros(layout.FRAME_WORDS, np.int64)
+        frame[layout.STORE] = self.store.data.ctypes.data
+        frame[layout.SLOTS] = self.slots.ctypes.data
+        frame[layout.WORK] = work.ctypes.data
+        frame[layout.CONSTANTS] = self.constants.ctypes.data
+        frame[layout.SEED_LOW], frame[layout.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
         for number, (source, dtype) in enumerate(zip(batches.sources, self.gathered, strict=True)):
-            frame[words.SOURCE + number] = source.ctypes.data
+            frame[layout.SOURCE + number] = source.ctypes.data
             if dtype is None:
-                frame[words.STRIDE + number] = 4 * self.program.inputs[number].features
+                frame[layout.STRIDE + number] = 4 * self.program.inputs[number].features
             elif number in self.memory.batch:  # else nothing reads it
-                frame[words.BATCH + number] = work.ctypes.data + 4 * self.memory.batch[number]
+                frame[layout.BATCH + number] = work.ctypes.data + 4 * self.memory.batch[number]
         if batches.output is not None and self.program.output is not None:
-            frame[words.OUTPUT_START] = batches.output.ctypes.data
-            frame[words.OUTPUT_STRIDE] = 4 * self.program.output.features
+            frame[layout.OUTPUT_START] = batches.output.ctypes.data
+            frame[layout.OUTPUT_STRIDE] = 4 * self.program.output.features
         return frame
 
     def tuner(self, threads: int | None) -> Tuner | None:

@@ -19,7 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nbdl.engine.compiler import address, load
-from nbdl.engine.cpu import layout as words
+from nbdl.engine.cpu import layout
 from nbdl.engine.cpu.driver import serial_driver
 from nbdl.engine.cpu.executor import CpuExecutor
 from nbdl.engine.cpu.texts import HEAD, INTRINSICS
@@ -29,7 +29,7 @@ from nbdl.errors import ConfigError, NbdlError
 from nbdl.program.operation import Operation
 
 # Words of a timer's descriptor after those that the driver reads: the real descriptor's address, and what was measured.
-REAL, TICKS, CALLS = range(words.OP_OPERANDS, words.OP_OPERANDS + 3)
+REAL, TICKS, CALLS = range(layout.OP_OPERANDS, layout.OP_OPERANDS + 3)
 
 I64 = ir.IntType(64)
 READ_ARM = "isb\nmrs $0, cntvct_el0"
@@ -68,7 +68,7 @@ def timer() -> Any:
     """The kernel that stands in for another, calls it, and adds up its ticks."""
     body = [
         f"real = word(op, {REAL})",
-        f"kernel = word(real, {words.OP_KERNEL})",
+        f"kernel = word(real, {layout.OP_KERNEL})",
         "began = ticks()",
         "status = call(kernel, frame, real, r0, r1, c0, c1, chunk, first)",
         "elapsed = ticks() - began",
@@ -127,7 +127,7 @@ def _timed(stages: Words, tasks: Words, ops: Words, frame: Words, batches: Batch
     began, first = time.perf_counter(), read()
     serial_driver()(*tables)
     last, ended = read(), time.perf_counter()
-    status = int(report[words.REPORT_STATUS])
+    status = int(report[layout.REPORT_STATUS])
     if status:
         stopped = listing[status - 1]
         what = "reaches outside an array" if stopped.kind == "kernel" else "found gradients that are not finite"
@@ -139,9 +139,9 @@ def _timed(stages: Words, tasks: Words, ops: Words, frame: Words, batches: Batch
 def with_timers(ops: Words) -> Words:
     """Descriptors of timers, one around each operation of a table, which must outlive them."""
     timers = np.zeros_like(ops)
-    timers[:, words.OP_KERNEL] = address(timer())
-    timers[:, [words.OP_HEIGHT, words.OP_WIDTH]] = ops[:, [words.OP_HEIGHT, words.OP_WIDTH]]
-    timers[:, REAL] = ops.ctypes.data + 8 * words.OP_WORDS * np.arange(len(ops))
+    timers[:, layout.OP_KERNEL] = address(timer())
+    timers[:, [layout.OP_HEIGHT, layout.OP_WIDTH]] = ops[:, [layout.OP_HEIGHT, layout.OP_WIDTH]]
+    timers[:, REAL] = ops.ctypes.data + 8 * layout.OP_WORDS * np.arange(len(ops))
     return timers
 
 
@@ -149,12 +149,12 @@ def timer_ticks(steps: int = 500, tries: int = 9) -> float:
     """What a timer reads around a kernel that does nothing: to be taken off each call."""
     emitter = Emitter()
     idle = load(emitter.text("idle kernel", f"@kernel\n{HEAD}\n    return 0\n"))
-    ops = np.zeros((1, words.OP_WORDS), np.int64)
-    ops[0, words.OP_KERNEL] = address(idle)
-    tasks = np.array([[0, 1, *([0] * (words.TASK_WORDS - 2))]], np.int64)
+    ops = np.zeros((1, layout.OP_WORDS), np.int64)
+    ops[0, layout.OP_KERNEL] = address(idle)
+    tasks = np.array([[0, 1, *([0] * (layout.TASK_WORDS - 2))]], np.int64)
     empty = Batches(
         np.zeros((steps, 4), np.int64), np.zeros((steps, 1), np.float32), np.zeros((steps, 1), np.float32), []
     )
-    frame, stages = np.zeros(words.FRAME_WORDS, np.int64), np.array([[0, 1, 0]], np.int64)
+    frame, stages = np.zeros(layout.FRAME_WORDS, np.int64), np.array([[0, 1, 0]], np.int64)
     readings = [_timed(stages, tasks, ops, frame, empty, []) for _ in range(tries)]
     return min(float(one.ticks[0] / one.calls[0]) for one in readings)

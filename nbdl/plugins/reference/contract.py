@@ -36,25 +36,25 @@ WRITTEN_WITH = {
 }  # fmt: skip
 
 
-def recorder_page() -> str:
-    """The page of what layers and other units record with: `nbdl.Recorder` and `nbdl.Builder`."""
+def written_with_page(name: str) -> str:
+    """Return the page of what units are written with: "Recorder" or "Builder"."""
     from nbdl.program import operation
     from nbdl.program.recorder import Recorder
     from nbdl.units.builder import Builder
 
-    parts = ["# Recorder and Builder", *paragraphs(operation)]
-    for name, methods in WRITTEN_WITH.items():
-        made_with = {"Recorder": Recorder, "Builder": Builder}[name]
-        parts += [f"## {code(name)}", f"{code(f'nbdl.{name}')}.", *paragraphs(made_with)]
-        for method in methods:
-            parts += _method(f"{name.lower()[0]}.{method}", getattr(made_with, method))
+    made_with: Any = {"Recorder": Recorder, "Builder": Builder}[name]
+    parts = [f"# {name}", f"{code(f'nbdl.{name}')}.", *paragraphs(made_with)]
+    if name == "Recorder":
+        parts += paragraphs(operation)
+    for method in WRITTEN_WITH[name]:
+        parts += _method(f"{name.lower()[0]}.{method}", getattr(made_with, method))
     return "\n\n".join(parts)
 
 
 def _method(name: str, method: Any) -> Iterator[str]:
     """A method with its arguments and errors."""
     doc = parse(inspect.getdoc(method) or "")
-    yield f"### {code(name)}"
+    yield f"## {code(name.partition('.')[2])}"
     yield block(signature_of(method, name).replace("(self, ", "("), "python")
     yield prose(doc.summary)
     yield from (prose(note) for note in doc.notes)
@@ -80,7 +80,7 @@ def paragraphs(documented: Any) -> Iterator[str]:
 
 
 def _is_set_in(paragraph: str) -> bool:
-    return paragraph.startswith("    ")
+    return paragraph.startswith(("    ", ">>> "))
 
 
 def options(kind: str) -> Iterator[str]:

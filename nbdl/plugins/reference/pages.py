@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nbdl.hookspecs import KINDS, specifications
 from nbdl.plugins.options import CLASSES
 from nbdl.plugins.reference.commands import command_page, commands
-from nbdl.plugins.reference.contract import WRITTEN_WITH, hook_page, recorder_page
+from nbdl.plugins.reference.contract import WRITTEN_WITH, hook_page, written_with_page
 from nbdl.plugins.reference.curves import Plot, plot_of
 from nbdl.plugins.reference.description import Argument, Description, describe
 from nbdl.plugins.reference.docstrings import parse
@@ -91,8 +91,9 @@ def pages(
     if contract:
         made["hooks.md"] = hook_page()
         contents["hooks"] = {name: name for name in specifications()}
-        made["recorder.md"] = recorder_page()
-        contents["recorder"] = {name: name.lower() for name in WRITTEN_WITH}
+        for name, methods in WRITTEN_WITH.items():
+            made[f"{name.lower()}.md"] = written_with_page(name)
+            contents[name.lower()] = {method: method for method in methods}
     made[INDEX] = index(title, contents)
     return {name: f"{mark(title)}\n\n{text}\n" if name.endswith(".md") else text for name, text in made.items()}
 

@@ -15,8 +15,8 @@ from nbdl.errors import NbdlError, did_you_mean
 from nbdl.model.sequential import Sequential
 from nbdl.plugins.recipe import Plan, Request, Stage, defaults_of, settle
 from nbdl.testing.conduct import registered_model
-from nbdl.testing.learning import ROWS, task
 from nbdl.testing.probe import Array
+from nbdl.testing.small_nets import ROWS, task
 from nbdl.testing.subject import Subject, check
 from nbdl.testing.units import generator
 from nbdl.units.callback import Callback

@@ -20,7 +20,7 @@ from nbdl.plugins.load_once import must_wait, refuse_half_imported
 from nbdl.units.entry import Broken, Owner
 
 if TYPE_CHECKING:
-    from nbdl.plugins.registering import Registrar
+    from nbdl.plugins.registrar import Registrar
 
 
 def load(registrar: Registrar) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbdl.cli import report
-from nbdl.cli.ending import INTERRUPTED, Ending
 from nbdl.cli.figures import Compared, compared, figures_of, plain, written
 from nbdl.cli.output import echo
+from nbdl.cli.signals import INTERRUPTED, Ending
 from nbdl.cli.source import targets_for
 from nbdl.errors import DivergenceError, NbdlError, counted
 

@@ -121,7 +121,7 @@ def test_publishing_imports_nothing() -> None:
         ("nbdl.registry", "registry", "nbdl.units.registry"),
     ],
 )
-def test_paths_that_version_02_promised_still_work(older: str, name: str, newer: str) -> None:
+def test_paths_that_were_promised_before_still_work(older: str, name: str, newer: str) -> None:
     sys.modules.pop(older, None)
     with pytest.warns(DeprecationWarning, match=re.escape(newer)):
         found = getattr(importlib.import_module(older), name)

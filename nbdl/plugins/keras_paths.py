@@ -72,7 +72,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "legacy": ("models", "losses"),
 }
 
-# Paths that version 0.2 promised to authors: where their names are now.
+# Paths that authors were promised before the modules moved: where their names are now.
 MOVED: dict[str, dict[str, str]] = {
     "exporting": {"fingerprint": "nbdl.model.fingerprint"},
     "initializing": {"fans": "nbdl.units.fans", "Stream": "nbdl.units.RandomStream"},
@@ -270,7 +270,7 @@ class Finder:
 
 
 class _Moved:
-    """Makes a module whose names are elsewhere since version 0.3."""
+    """Makes a module whose names are elsewhere now."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -670,16 +670,16 @@ def test_mapped_files_are_trained_on_as_arrays(form: str, tmp_path: Path) -> Non
     assert np.array_equal(model.predict(x), model.predict(np.array(values)))
 
 
-HUGE = 400_000, 64
+LARGE = 100_000, 64
 
 
 @pytest.mark.parametrize("form", ["f8", "f4", "f2"])
 @pytest.mark.parametrize("shuffle", [True, "batch"])
 def test_a_mapped_file_is_never_copied_whole(form: str, shuffle: Any, tmp_path: Path) -> None:
-    x = np.memmap(tmp_path / "x.bin", form, "w+", shape=HUGE)  # holes: it takes no room on the disk
+    x = np.memmap(tmp_path / "x.bin", form, "w+", shape=LARGE)  # holes: it takes no room on the disk
     x[::1000] = 1.0
     y = np.zeros((len(x), 1), np.uint8)
-    model = Sequential([Dense(1, input_dim=HUGE[1], activation="sigmoid")], seed=1)
+    model = Sequential([Dense(1, input_dim=LARGE[1], activation="sigmoid")], seed=1)
     model.compile(loss="binary_crossentropy", optimizer="sgd")
     model.fit(x[:4096], y[:4096], batch_size=4096, shuffle=shuffle, verbose=0)
     tracemalloc.start()
@@ -689,7 +689,7 @@ def test_a_mapped_file_is_never_copied_whole(form: str, shuffle: Any, tmp_path: 
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 20e6 < x.nbytes, f"{peak / 1e6:.0f} MB were allocated for a file of {x.nbytes / 1e6:.0f} MB"
+    assert peak < 0.5 * x.nbytes, f"{peak / 1e6:.0f} MB were allocated for a file of {x.nbytes / 1e6:.0f} MB"
 
 
 # -- one batch at a time ------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from nbdl.engine.compiler import address, load
 from nbdl.engine.cpu import layout
 from nbdl.engine.cpu import texts as kernels
 from nbdl.engine.cpu.driver import parallel_driver
-from nbdl.engine.cpu.schedule import Chain, Partition, plan_memory
+from nbdl.engine.cpu.memory import plan_memory
+from nbdl.engine.cpu.schedule import Chain, Partition
 from nbdl.engine.cpu.threads import Tuner, usable_threads
 from nbdl.engine.executor import HostMemory
 from nbdl.engine.run import Batches, Words

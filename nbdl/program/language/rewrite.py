@@ -24,6 +24,14 @@ from nbdl.program.language.source import Function, ScalarError, compose, definit
 PRIMITIVES = ("nbdl.program.language.bits", "nbdl.engine.cpu.intrinsics", "nbdl.engine.cpu.matmul")
 
 
+BUILTINS = ("abs", "min", "max", "range", "len", "bool", "int", "float")
+
+
+def _home(value: Any) -> tuple[str, str]:
+    """Return the module and the name that a value says it has."""
+    return getattr(value, "__module__", "") or "", getattr(value, "__name__", "")
+
+
 @dataclass(frozen=True)
 class Target:
     """What emitted text can rely on where it is compiled.
@@ -327,61 +335,92 @@ class Rewriter(ast.NodeTransformer):
         return None
 
     def _say(self, value: Any, said: str) -> ast.expr:
-        """How the emitted text names a value that the function reaches."""
-        if isinstance(value, bool):
-            return ast.Constant(value)
-        if isinstance(value, int | float):
-            return self.visit_Constant(ast.Constant(value))
-        module = getattr(value, "__module__", "") or ""
-        name = getattr(value, "__name__", "")
-        for own in PRIMITIVES if self.target is not CUDA else ():
-            last = said.rpartition(".")[2]
-            plain = isinstance(value, types.FunctionType | int | float)
-            if not plain and getattr(sys.modules.get(own), last, None) is value:
-                self.result.imports.add((own, last))
-                return ast.Name(last, ast.Load())
-        if module == "math" or (module == "numpy" and hasattr(math, name)) or getattr(math, name, None) is value:
-            return ast.Name(self._maths(name), ast.Load())
-        if self.target is not CUDA and not self.scalar and module.split(".")[0] in ("numpy", "numba"):
-            source = "numpy" if module.startswith("numpy") else module
-            if getattr(sys.modules.get(source), name, None) is not value:
-                self.refuse(f"uses {said}, but only what {source} itself holds can be emitted by its name")
-            if source == "numpy":
-                return ast.Name(f"np.{name}", ast.Load())
-            self.result.imports.add((source, name))
-            return ast.Name(name, ast.Load())
-        spelt = next((getattr(value, one) for one in self.target.spellings if hasattr(value, one)), None)
-        if spelt is not None:  # one of nbdl's own functions that is spelt otherwise in compiled text
-            source, _, spelt = spelt.rpartition(":")
-            if source:
-                return ast.Name(self._call_to(getattr(importlib.import_module(source), spelt), False), ast.Load())
-            if self.target is CPU:
-                self.result.imports.add(("nbdl.engine.cpu.intrinsics", spelt))
-            return ast.Name(spelt, ast.Load())
-        if module == "nbdl.kernels":
-            self.refuse(f"uses {said}, which is not for {self.target.name} kernels")
-        if isinstance(getattr(value, "py_func", value), types.FunctionType):
-            return ast.Name(self._call_to(value, self.scalar), ast.Load())
-        if getattr(builtins, name, None) is value and name in (
-            "abs",
-            "min",
-            "max",
-            "range",
-            "len",
-            "bool",
-            "int",
-            "float",
-        ):
-            return ast.Name(name, ast.Load())
-        if (value is RuntimeError or value is ValueError) and self.own:
-            return ast.Name(name, ast.Load())  # an author's kernel may not raise: nobody would see it
-        if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
-            return self.visit_Constant(ast.Constant(value.item()))
+        """How the emitted text names a value that the function reaches: the first way that suits it."""
+        for way in (
+            self._number, self._primitive, self._of_maths, self._of_numpy, self._spelt, self._function, self._builtin,
+            self._scalar,
+        ):  # fmt: skip
+            found = way(value, said)
+            if found is not None:
+                return found
         if callable(value):
             self.refuse(f"calls {said}, which compiled code does not have")
         hint = ", an array; what is an operand may be one, see r.table" if hasattr(value, "dtype") else ""
         self.refuse(f"uses {said} = {reprlib.repr(value)}{hint}")
         return ast.Constant(None)
+
+    def _number(self, value: Any, said: str) -> ast.expr | None:
+        """A bool or a number of Python."""
+        if isinstance(value, bool):
+            return ast.Constant(value)
+        if isinstance(value, int | float):
+            return self.visit_Constant(ast.Constant(value))
+        return None
+
+    def _primitive(self, value: Any, said: str) -> ast.expr | None:
+        """An intrinsic of the engine, which the text imports; a GPU has none of them."""
+        last = said.rpartition(".")[2]
+        if self.target is CUDA or isinstance(value, types.FunctionType):
+            return None
+        for module in PRIMITIVES:
+            if getattr(sys.modules.get(module), last, None) is value:
+                self.result.imports.add((module, last))
+                return ast.Name(last, ast.Load())
+        return None
+
+    def _of_maths(self, value: Any, said: str) -> ast.expr | None:
+        """A function of `math`, or NumPy's of the same name."""
+        module, name = _home(value)
+        if module == "math" or (module == "numpy" and hasattr(math, name)) or getattr(math, name, None) is value:
+            return ast.Name(self._maths(name), ast.Load())
+        return None
+
+    def _of_numpy(self, value: Any, said: str) -> ast.expr | None:
+        """What NumPy or Numba hold, in the body of a CPU's kernel."""
+        module, name = _home(value)
+        if self.target is CUDA or self.scalar or module.split(".")[0] not in ("numpy", "numba"):
+            return None
+        source = "numpy" if module.startswith("numpy") else module
+        if getattr(sys.modules.get(source), name, None) is not value:
+            self.refuse(f"uses {said}, but only what {source} itself holds can be emitted by its name")
+        if source == "numpy":
+            return ast.Name(f"np.{name}", ast.Load())
+        self.result.imports.add((source, name))
+        return ast.Name(name, ast.Load())
+
+    def _spelt(self, value: Any, said: str) -> ast.expr | None:
+        """One of nbdl's own functions that is spelt otherwise in compiled text."""
+        spelt = next((getattr(value, one) for one in self.target.spellings if hasattr(value, one)), None)
+        if spelt is None:
+            return None
+        source, _, spelt = spelt.rpartition(":")
+        if source:
+            return ast.Name(self._call_to(getattr(importlib.import_module(source), spelt), False), ast.Load())
+        if self.target is CPU:
+            self.result.imports.add(("nbdl.engine.cpu.intrinsics", spelt))
+        return ast.Name(spelt, ast.Load())
+
+    def _function(self, value: Any, said: str) -> ast.expr | None:
+        """A function of Python, which is emitted too."""
+        if _home(value)[0] == "nbdl.kernels":
+            self.refuse(f"uses {said}, which is not for {self.target.name} kernels")
+        if isinstance(getattr(value, "py_func", value), types.FunctionType):
+            return ast.Name(self._call_to(value, self.scalar), ast.Load())
+        return None
+
+    def _builtin(self, value: Any, said: str) -> ast.expr | None:
+        """A builtin that kernels have; errors are for nbdl's own: nobody would see those of an author."""
+        name = _home(value)[1]
+        known = getattr(builtins, name, None) is value and name in BUILTINS
+        if known or ((value is RuntimeError or value is ValueError) and self.own):
+            return ast.Name(name, ast.Load())
+        return None
+
+    def _scalar(self, value: Any, said: str) -> ast.expr | None:
+        """A number of NumPy, or an array without axes."""
+        if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
+            return self.visit_Constant(ast.Constant(value.item()))
+        return None
 
     def _maths(self, name: str) -> str:
         """nbdl's own function of that name where there is one, LLVM's where that vectorises, else libm's."""

@@ -15,7 +15,7 @@ from planted import DEFECTS, HEALTHY, Defect, named
 from planted.defect import entry
 from planted.training import unswapped, with_update
 
-from nbdl.engine.cpu import schedule
+from nbdl.engine.cpu import memory
 from nbdl.program.functions import add, times
 from nbdl.testing import check_unit
 from nbdl.testing.probe import Probe, forced
@@ -114,7 +114,7 @@ def test_writing_over_what_other_tiles_read_is_caught(monkeypatch: pytest.Monkey
             return np.array_equal(made.run("compiled").output, made.run("plain").output)
 
     assert right()
-    monkeypatch.setattr(schedule._Allocation, "_only_own_parts", lambda *_: True)
+    monkeypatch.setattr(memory._Allocation, "_only_own_parts", lambda *_: True)
     assert not right()
 
 

@@ -13,7 +13,6 @@ import click
 from nbdl.cli.figures import seconds, written
 from nbdl.cli.options import PLUGIN_FILES
 from nbdl.errors import counted
-from nbdl.model.owner import job_of
 from nbdl.network.device import stand_in
 
 if TYPE_CHECKING:
@@ -37,9 +36,9 @@ def data_line(source: Source, parts: Parts) -> str:
 
 def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     """Say how the net will be trained."""
-    compiled = job_of(model).compiled()
-    rate, name = compiled.optimizer.learning_rate, compiled.optimizer.unit_name
-    words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name, compiled.loss.unit_name]
+    rate, name = model.optimizer.learning_rate, model.optimizer.unit_name
+    words = [f"{name} at {rate:g}" if isinstance(rate, int | float) else name]
+    words += [] if model.loss is None else [model.loss.unit_name]
     words += [f"dropout {settings.dropped:g}"] if settings.dropped else []
     words += [f"l2 {settings.penalty:g}"] if settings.penalty else []
     words += [f"batches of {settings.batch_size}"]

@@ -179,7 +179,7 @@ class RandomProgram:
         targets = [t for t in (*self.rowed, *self.fixed) if t.space == "work" and t.root is None]
         if targets:
             target = self.random.choice(targets)
-            if target.rows:
+            if target.batched:
                 self.r.add_to(target, squash, *self.operands(target, 2)[1:])
             else:
                 self.r.add_to(target, squash, self.random.choice([t for t in self.fixed if _goes_over(t, target)]))
@@ -356,7 +356,7 @@ def check_memory(lowering: Lowering) -> None:
 
 
 def _floats(tensor: Tensor, rows: int) -> int:
-    return tensor.features * (rows if tensor.rows else 1)
+    return tensor.features * (rows if tensor.batched else 1)
 
 
 def check_guards(lowering: Lowering) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbdl.engine.run import Batches, Finding, Report
+from nbdl.engine.run import Finding, RunReport, RunTables
 from nbdl.program.operation import Program
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Executor(Protocol):
         """What it runs."""
 
     def prepare(self, arrays: Sequence[Any]) -> Sequence[Any]:
-        """The data of several runs, put where the device reads it: for `Batches.sources` of any executor there."""
+        """The data of several runs, put where the device reads it: for `RunTables.sources` of any executor there."""
 
     def push(self) -> None:
         """Before runs: weights and slots that changed in host memory, since the last push or pull, go to the device."""
@@ -29,7 +29,7 @@ class Executor(Protocol):
     def pull(self) -> None:
         """After runs: the weights and slots that they changed come to host memory; without a run since, none do."""
 
-    def run(self, batches: Batches, threads: int | None = None) -> Report:
+    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one that reports something; its update has then not been made."""
 
     def tuner(self, threads: int | None) -> Tuner | None:

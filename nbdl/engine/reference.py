@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nbdl.engine.denormals import flushed
 from nbdl.engine.executor import HostMemory
 from nbdl.engine.random import uniform
-from nbdl.engine.run import Batches, Finding, Report
+from nbdl.engine.run import Finding, RunReport, RunTables
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import author_error
 from nbdl.program.language.plain import reference_function
@@ -49,20 +49,20 @@ class ReferenceExecutor(HostMemory):
         self.weights: Array = store.data
         self.finding: Finding | None = None
 
-    def run(self, batches: Batches, threads: int | None = None) -> Report:
+    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one that reports something."""
         orders = _orders(batches)
         for step in range(len(batches.steps)):
             with np.errstate(all="ignore"), flushed():
                 stopped = self.step(batches, step, orders)
             if stopped is not None:
-                return Report(step, stopped)
-        return Report(len(batches.steps))
+                return RunReport(step, stopped)
+        return RunReport(len(batches.steps))
 
     def tuner(self, threads: int | None) -> None:
         """There are no threads to choose."""
 
-    def step(self, batches: Batches, step: int, orders: Sequence[Array | None]) -> Operation | None:
+    def step(self, batches: RunTables, step: int, orders: Sequence[Array | None]) -> Operation | None:
         """One step; the operation that stopped it, or None."""
         first, rows, counter = (int(value) for value in batches.steps[step, :3])
         self.values: dict[int, Array] = {}
@@ -178,8 +178,8 @@ class ReferenceExecutor(HostMemory):
         elif storage.space == "log":
             self.log[extent] = flat
         else:
-            rows = self.rows if storage.rows else -1
-            self.values[id(storage)] = flat.reshape(rows, storage.features) if storage.rows else flat
+            rows = self.rows if storage.batched else -1
+            self.values[id(storage)] = flat.reshape(rows, storage.features) if storage.batched else flat
 
 
 def body_results(operation: Operation, operands: Sequence[Array], rows: int, dtype: Any) -> list[Array]:
@@ -195,7 +195,7 @@ def body_results(operation: Operation, operands: Sequence[Array], rows: int, dty
     return outputs
 
 
-def _orders(batches: Batches) -> list[Array | None]:
+def _orders(batches: RunTables) -> list[Array | None]:
     """The indices of each step's rows, read from where the table points."""
     import ctypes
 
@@ -216,4 +216,4 @@ def _spread(tensor: Tensor, values: Array, shape: tuple[int, int], operation: Op
 
 
 def _matrix(tensor: Tensor, values: Array) -> Array:
-    return values.reshape(-1, tensor.features) if tensor.rows else values.reshape(tensor.shape[0], -1)
+    return values.reshape(-1, tensor.features) if tensor.batched else values.reshape(tensor.shape[0], -1)

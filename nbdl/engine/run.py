@@ -20,7 +20,7 @@ STEP_WORDS = 4
 
 
 @dataclass
-class Batches:
+class RunTables:
     """What one run goes through.
 
     Attributes:
@@ -41,7 +41,7 @@ class Batches:
 
 
 @dataclass
-class Report:
+class RunReport:
     """How far a run came: steps done, and the operation that stopped it, or None."""
 
     steps: int

@@ -101,7 +101,7 @@ def sizes(operation: Operation) -> Sizes:
 
 
 def _size(tensor: Tensor) -> tuple[int, int]:
-    return (-1, tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+    return (-1, tensor.features) if tensor.batched else (tensor.shape[0], tensor.features // tensor.shape[0])
 
 
 def enough(operation: Operation) -> int:
@@ -279,7 +279,7 @@ def rehearse(program: Program, store: Store, cuda: bool = False) -> None:
 
 
 def _made_up(tensor: Tensor, program: Program, store: Store, rows: int, random: np.random.Generator) -> Floats:
-    storage, count = tensor.storage, tensor.features * (rows if tensor.rows else 1)
+    storage, count = tensor.storage, tensor.features * (rows if tensor.batched else 1)
     extent = slice(storage.offset, storage.offset + storage.features)
     if storage.space == "weight":
         return store.data[extent].copy()

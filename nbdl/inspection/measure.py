@@ -19,7 +19,7 @@ from nbdl.engine.cpu.profiled import ProfiledExecutor, Timing, timer_ticks
 from nbdl.engine.cpu.threads import usable_threads
 from nbdl.engine.executor import checked, host_backend
 from nbdl.engine.random import permutation
-from nbdl.engine.run import Batches
+from nbdl.engine.run import RunTables
 from nbdl.engine.store import Floats, aligned_zeros
 from nbdl.errors import ConfigError, DataError, NbdlError
 from nbdl.inspection.profile import OperationProfile, Profile
@@ -209,7 +209,7 @@ class Measurement:
         offsets = self.executor.memory.offsets
         return {
             (storage.space, offsets.get(id(storage), id(storage))):
-            4 * storage.features * (self.batch if storage.rows else 1)
+            4 * storage.features * (self.batch if storage.batched else 1)
             for storage in (tensor.storage for tensor in tensors) if storage.space != "index"
         }  # fmt: skip
 
@@ -243,7 +243,7 @@ class Measurement:
         """The weights and slots of the beginning, so that no number of slices leads a net astray."""
         self.store.data[:], self.slots[:] = self.job.network.store.data, self.first_slots
 
-    def _seconds(self, batches: Batches, threads: int) -> float:
+    def _seconds(self, batches: RunTables, threads: int) -> float:
         """Seconds of an ordinary run."""
         self._reset()
         began = time.perf_counter()
@@ -263,7 +263,7 @@ class Measurement:
                 return max(1, round(steps * SLICE_SECONDS / seconds))
             steps *= 4
 
-    def _batches(self, steps: int) -> Batches:
+    def _batches(self, steps: int) -> RunTables:
         """A slice of so many steps, over the data again and again."""
         numbers = np.arange(steps, dtype=np.int64)
         table = np.zeros((steps, 4), np.int64)
@@ -281,7 +281,7 @@ class Measurement:
         output = None
         if self.program.output is not None:
             output = np.empty((len(self.data[0]), self.program.output.features), np.float32)
-        return Batches(table, scalars, log, self.data, output, self.job.network.seed)
+        return RunTables(table, scalars, log, self.data, output, self.job.network.seed)
 
 
 def _quickest(seconds: list[float]) -> list[int]:

@@ -110,7 +110,7 @@ def forward(r: Recorder, layers: Sequence[Layer], x: Tensor, shapes: Sequence[Sh
                 y, saved = returned
             nodes.append(Node(layer.name, unit, x, y, saved, layer.activity_regularizer if unit is units[-1] else None))
             x = y
-        if shapes and not (x.rows and x.features == math.prod(shapes[number])):
+        if shapes and not (x.batched and x.features == math.prod(shapes[number])):
             raise ConfigError(
                 f"{_who(layer.name, layer)}: forward gave {x.describe()}, and build said that a row of outputs has the "
                 f"shape {shapes[number]}"
@@ -127,7 +127,7 @@ def backward(r: Recorder, node: Node, gradient: Tensor) -> Tensor:
     with r.recording(node.layer, "backward"):
         returned: Any = node.unit.backward(r, node.x, node.y, gradient, node.saved)
     x = node.x
-    if not isinstance(returned, Tensor) or returned.rows != x.rows or returned.features != x.features:
+    if not isinstance(returned, Tensor) or returned.batched != x.batched or returned.features != x.features:
         raise ConfigError(
             f"{_who(node.layer, node.unit)}: backward returned {_described(returned)}; it returns dx, the gradient of "
             f"its inputs, which are {x.describe()}"
@@ -166,7 +166,7 @@ def activity_penalties(r: Recorder, nodes: Iterable[Node]) -> Iterator[Tensor]:
         if node.activity_regularizer is not None:
             unit = node.activity_regularizer
             penalty = unit.penalty(r, node.y)
-            if isinstance(penalty, Tensor) and penalty.rows:
+            if isinstance(penalty, Tensor) and penalty.batched:
                 penalty = r.sum(same, result(penalty, True, 1, unit, "penalty", "one number for each row"))
             yield r.map(per, result(penalty, False, 1, unit, "penalty", "one number"), r.rows)
 

@@ -204,7 +204,7 @@ def few_enough(operands: int, words: int, where: str, kind: str) -> None:
 
 def rows(tensor: Any, where: str) -> None:
     """Refuse what is no tensor with rows."""
-    if not isinstance(tensor, Tensor) or not tensor.rows:
+    if not isinstance(tensor, Tensor) or not tensor.batched:
         raise ConfigError(f"{where}: takes a tensor with rows, got {said(tensor)}")
 
 
@@ -212,7 +212,7 @@ def place(place: Any, has_rows: bool, features: int, where: str, to_weights: boo
     """Refuse to write results where they do not fit, or where nothing may be written."""
     if not isinstance(place, Tensor):
         raise ConfigError(f"{where}: into names tensors, got {said(place)}")
-    if place.rows != has_rows or place.features != features:
+    if place.batched != has_rows or place.features != features:
         size = f"rows×{features}" if has_rows else f"{features} elements"
         raise ConfigError(f"{where}: the result, {size}, does not fit into {place.describe()}")
     space = place.storage.space
@@ -253,7 +253,7 @@ def result(value: Any, has_rows: bool, features: int | None, unit: Any, method: 
     Raises:
         ConfigError: it is something else.
     """
-    if isinstance(value, Tensor) and value.rows == has_rows and features in (None, value.features):
+    if isinstance(value, Tensor) and value.batched == has_rows and features in (None, value.features):
         return value
     size = f"rows×{features or 'features'}" if has_rows else f"{features} element{'s' * (features != 1)}, without rows"
     got = value.describe() if isinstance(value, Tensor) else reprlib.repr(value)

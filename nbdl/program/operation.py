@@ -58,14 +58,14 @@ class Operation:
         """Size of the loop; a kernel that fills a result of fixed shape also goes through its operands' rows."""
         height, width = self.domain
         if self.kind == "kernel" and height is not None:
-            return height * width + rows * max((tensor.features for tensor in self.inputs if tensor.rows), default=0)
+            return height * width + rows * max((tensor.features for tensor in self.inputs if tensor.batched), default=0)
         return (rows if height is None else height) * width
 
     def product(self, rows: int) -> tuple[int, int, int]:
         """m, n, k of a product."""
         a, b = self.inputs[:2]
-        size_a = (rows, a.features) if a.rows else (a.shape[0], a.features // a.shape[0])
-        size_b = (rows, b.features) if b.rows else (b.shape[0], b.features // b.shape[0])
+        size_a = (rows, a.features) if a.batched else (a.shape[0], a.features // a.shape[0])
+        size_b = (rows, b.features) if b.batched else (b.shape[0], b.features // b.shape[0])
         m, k = size_a[::-1] if self.attributes["transpose_a"] else size_a
         n = size_b[0] if self.attributes["transpose_b"] else size_b[1]
         return m, n, k
@@ -73,7 +73,7 @@ class Operation:
     def bytes(self, rows: int) -> int:
         """Bytes of all operands."""
         return sum(
-            4 * tensor.features * (rows if tensor.rows else 1)
+            4 * tensor.features * (rows if tensor.batched else 1)
             for tensor in {id(tensor): tensor for tensor in (*self.inputs, *self.outputs)}.values()
             if tensor.space != "index"
         )
@@ -107,7 +107,7 @@ class Program:
     @functools.cached_property
     def row_floats(self) -> int:
         """Floats that one row takes in all results."""
-        return sum(tensor.features for o in self.operations for tensor in o.outputs if tensor.rows)
+        return sum(tensor.features for o in self.operations for tensor in o.outputs if tensor.batched)
 
     @functools.cached_property
     def draws(self) -> str | None:

@@ -103,7 +103,7 @@ class Recorder:
         else:
             made = Tensor((1,) if domain[0] in (None, 1) else (*shape[:-1], 1), domain[0] is None)
         if into is not None:
-            given.place(into, made.rows, made.features, where, self._writes)
+            given.place(into, made.batched, made.features, where, self._writes)
         result = into or made
         given.few_enough(len(tensors) + 1, 2, where, "a reduction")
         self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
@@ -138,7 +138,7 @@ class Recorder:
         self._check_product(a, b, transpose_a, transpose_b)
         if n == -1:
             raise ConfigError(f"{where}: {a.describe()} by {b.describe()} would have a column for each row")
-        if bias is not None and (bias.rows or bias.features != n):
+        if bias is not None and (bias.batched or bias.features != n):
             raise ConfigError(f"{where}: {bias.describe()} is not a bias for {n} columns")
         self._record("gemm", inputs, (result,), domain, transpose_a=transpose_a, transpose_b=transpose_b)
         return result
@@ -321,7 +321,7 @@ class Recorder:
         shape = given.shape(shape, where)
         if math.prod(shape) != x.features:
             raise ConfigError(f"{where}: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
-        return Tensor(shape, x.rows, x.space, x.name, x.offset, x)
+        return Tensor(shape, x.batched, x.space, x.name, x.offset, x)
 
     def gradient(self, weight: Tensor, value: Tensor) -> None:
         """The gradient of a weight; where a weight is used twice, gradients add up.
@@ -336,7 +336,7 @@ class Recorder:
         if weight.space != "weight":
             raise ConfigError(f"{where}: {weight.describe()} is no weight; weights are made by b.weight(...)")
         flat = len(value.shape) != len(weight.shape)  # as a sum over rows is; a transposed one is as deep
-        if value.rows or value.features != weight.features or not (flat or value.shape == weight.shape):
+        if value.batched or value.features != weight.features or not (flat or value.shape == weight.shape):
             raise ConfigError(f"{where}: {value.describe()} is not a gradient of {weight.describe()}")
         known = self.gradients.get(weight)
         if known is not None:
@@ -359,7 +359,7 @@ class Recorder:
         if state.space != "weight":
             raise ConfigError(f"{where}: {state.describe()} is no state; states are made by b.state(...)")
         flat = len(value.shape) != len(state.shape)
-        if value.rows or value.features != state.features or not (flat or value.shape == state.shape):
+        if value.batched or value.features != state.features or not (flat or value.shape == state.shape):
             raise ConfigError(f"{where}: {value.describe()} is not a value for {state.describe()}")
         self.assignments.append((state, value))
 
@@ -368,7 +368,7 @@ class Recorder:
 
         The map that made it writes there itself, if that was recorded last and reads of the place what it writes.
         """
-        given.place(place, value.rows, value.features, self._where("r.write"), self._writes)
+        given.place(place, value.batched, value.features, self._where("r.write"), self._writes)
         last, made = self._operations[-1] if self._operations else None, value.storage
         if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
             inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
@@ -461,7 +461,7 @@ class Recorder:
 
     def _check_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> None:
         def inner(tensor: Tensor, transposed: bool, first: bool) -> int:
-            sizes = (-1, tensor.features) if tensor.rows else (tensor.shape[0], tensor.features // tensor.shape[0])
+            sizes = (-1, tensor.features) if tensor.batched else (tensor.shape[0], tensor.features // tensor.shape[0])
             return sizes[1] if first != transposed else sizes[0]
 
         left, right = inner(a, transpose_a, True), inner(b, transpose_b, False)

@@ -18,7 +18,7 @@ class Tensor:
 
     Attributes:
         shape: without the rows.
-        rows: whether there is a leading dimension of run-time length.
+        batched: whether there is a leading dimension of run-time length, the rows.
         space: where it lives: "work", "weight", "slot", "gradient", "constant", "scalar", "log", "batch",
             "output", or "index" (the number of the column, which lives nowhere).
         offset: its place in that space in floats, once known; for "batch" the number of the input.
@@ -26,7 +26,7 @@ class Tensor:
     """
 
     shape: Shape
-    rows: bool
+    batched: bool
     space: str = "work"
     name: str = ""
     offset: int = -1
@@ -53,7 +53,7 @@ class Tensor:
 
     def describe(self) -> str:
         """As listings show it: "rows×500", "784×500 dense_1/kernel", "0.5"."""
-        sizes = (["rows"] if self.rows else []) + [str(size) for size in self.shape]
+        sizes = (["rows"] if self.batched else []) + [str(size) for size in self.shape]
         shape = "×".join(sizes)
         if self.space in ("weight", "slot", "constant", "scalar", "log"):
             return f"{self.name}" if shape == "1" else f"{self.name}[{shape}]"
@@ -68,7 +68,7 @@ def pattern(tensor: Tensor, domain: tuple[int | None, int]) -> str:
     height, width = domain
     if tensor.space == "index":
         return "index"
-    if tensor.rows:
+    if tensor.batched:
         return "full" if tensor.features == width else "row"
     if tensor.features == 1 and (height != 1 or width != 1):
         return "scalar"
@@ -89,12 +89,12 @@ def broadcast(operands: Sequence[Tensor], where: str) -> tuple[tuple[int | None,
     column meets a matrix. Shapes alone decide, so a square matrix is like any other.
     """
     widest = max(operands, key=lambda tensor: tensor.features)
-    if any(tensor.rows for tensor in operands):
+    if any(tensor.batched for tensor in operands):
         width = widest.features
         for tensor in operands:
             if tensor.features not in (1, width):
                 raise ConfigError(f"{where}: {tensor.describe()} does not broadcast to {width} features")
-        shaped = next((t for t in operands if t.rows and t.features == width), widest)
+        shaped = next((t for t in operands if t.batched and t.features == width), widest)
         return (None, width), shaped.shape
     wide = [tensor for tensor in operands if tensor.features > 1]
     deepest = max(wide or [widest], key=lambda tensor: (tensor.features, len(tensor.shape)))

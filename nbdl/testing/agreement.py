@@ -52,7 +52,7 @@ def by_row(subject: Subject) -> Iterator[Probe]:
     """Programs over rows, where no row's result may depend on the other rows."""
     for probe in known_probes(subject):
         over_rows = any(
-            operation.kind in ("sum", "gemm") and any(t.space == "work" and not t.rows for t in operation.outputs)
+            operation.kind in ("sum", "gemm") and any(t.space == "work" and not t.batched for t in operation.outputs)
             for operation in probe.program.operations
         )
         scaled = any(t.space == "scalar" for operation in probe.program.operations for t in operation.inputs)
@@ -88,7 +88,7 @@ def empty_batch(subject: Subject) -> None:
             probe.run("python")
         for operation, arrays in calls:
             tensors = (*operation.inputs, *operation.outputs)
-            given = [array[:0] if tensor.rows else array for tensor, array in zip(tensors, arrays, strict=False)]
+            given = [array[:0] if tensor.batched else array for tensor, array in zip(tensors, arrays, strict=False)]
             body = operation.function
             try:
                 with np.errstate(all="ignore"):

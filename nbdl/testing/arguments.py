@@ -122,7 +122,7 @@ def recorded(probe: Probe) -> list[Any]:
         storage = tensor.storage
         if storage.space == "constant":
             return probe.program.constants[storage.offset : storage.offset + storage.features]
-        return storage.space, storage.name, tensor.shape, tensor.rows, places.setdefault(id(storage), len(places))
+        return storage.space, storage.name, tensor.shape, tensor.batched, places.setdefault(id(storage), len(places))
 
     return [
         (operation.kind, told(operation), [*map(operand, (*_read(operation), *operation.outputs))])

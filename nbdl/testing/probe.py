@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbdl.engine.executor import host_backend
 from nbdl.engine.reference import ReferenceExecutor
-from nbdl.engine.run import Batches
+from nbdl.engine.run import RunTables
 from nbdl.engine.store import Store, Weight
 from nbdl.program.functions import same
 from nbdl.program.operation import Program
@@ -185,7 +185,7 @@ class Probe:
 
     def _batches(
         self, parts: Sequence[int], rows: int, dtype: Any, sources: list[Array], seed: int, first_step: int
-    ) -> Batches:
+    ) -> RunTables:
         count = len(parts) * self.steps
         steps = np.zeros((count, 4), np.int64)
         starts = np.cumsum([0, *parts[:-1]])
@@ -202,7 +202,7 @@ class Probe:
             scalars[number, 1:] = [values[name] for name in self.program.scalars[1:]]
         log = np.zeros((count, max(1, self.program.log_width)), dtype)
         output = np.full((rows, max(1, self.width)), np.nan if self.width else 0.0, dtype)  # all of it is to be written
-        return Batches(steps, scalars, log, sources, output, seed)
+        return RunTables(steps, scalars, log, sources, output, seed)
 
     def log_named(self, log: Array, name: str) -> Array:
         """The columns of one entry of the log."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nbdl.engine import select
-from nbdl.engine.run import ROW_COUNT, Batches, Finding
+from nbdl.engine.run import ROW_COUNT, Finding, RunTables
 from nbdl.errors import DeviceError, DivergenceError
 from nbdl.training.remedies import remedies
 
@@ -84,7 +84,7 @@ def _replayed(runner: Replayable, batches: Any, one: slice) -> Finding | None:
     checking = select.make_checked(
         runner.program, runner.job.network.store, runner.rows, runner.kinds, runner.state.slots, *runner.device
     )
-    again = Batches(
+    again = RunTables(
         batches.steps[one], batches.scalars[one], batches.log[one].copy(), batches.sources, None, batches.seed
     )
     weights, slots = runner.job.network.store.data.copy(), runner.state.slots.copy()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdl.data.checks import gathered
-from nbdl.engine.run import FIRST_ROW, INDICES, ROW_COUNT, STEP_WORDS, Batches
+from nbdl.engine.run import FIRST_ROW, INDICES, ROW_COUNT, STEP_WORDS, RunTables
 from nbdl.engine.store import Floats
 from nbdl.errors import NbdlError
 from nbdl.network.executors import executor_of, program_of, rows_at_once
@@ -65,7 +65,7 @@ class Pass:
         self.executor = executor_of(job, mode, at_once, kinds, device=device)
         steps, scalars, log = tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)
         sources = self.executor.prepare(data)
-        self.batches = Batches(steps, scalars, log, sources, output, job.network.seed)
+        self.batches = RunTables(steps, scalars, log, sources, output, job.network.seed)
 
     def run(self, threads: int | None) -> None:
         """All rows once, with the weights that host memory has now."""

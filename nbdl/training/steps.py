@@ -17,7 +17,7 @@ import numpy as np
 from nbdl.data.checks import gathered
 from nbdl.engine.cpu.threads import Tuner
 from nbdl.engine.executor import Executor, HostMemory
-from nbdl.engine.run import INDICES, ROW_COUNT, STEP_NUMBER, STEP_WORDS, Batches, Words
+from nbdl.engine.run import INDICES, ROW_COUNT, STEP_NUMBER, STEP_WORDS, RunTables, Words
 from nbdl.engine.store import Floats
 from nbdl.errors import ConfigError, DeviceError
 from nbdl.network.executors import executor_of, training_state
@@ -165,7 +165,7 @@ class StepRunner:
             DivergenceError: a value was not finite; the steps before it are done, and counted in the state.
         """
         steps[:, STEP_NUMBER] = self.state.iterations + 1 + np.arange(len(steps))
-        batches = Batches(steps, self._scalars(steps), log, sources, None, self.job.network.seed)
+        batches = RunTables(steps, self._scalars(steps), log, sources, None, self.job.network.seed)
         began = time.perf_counter()
         with signals_afterwards():
             report = self.executor.run(batches, self.threads if self.tuner is None else self.tuner.next())

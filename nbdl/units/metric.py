@@ -119,12 +119,12 @@ class Metric(Unit):
         start = log.offset
         for part in parts:
             place = replace(log, shape=(part.features,), offset=start)
-            if part.rows:
+            if part.batched:
                 r.sum(same, part, into=place)
             else:
                 r.map(same, part, into=[place])
             start += part.features
-        return tuple(part for part in parts if part.rows)
+        return tuple(part for part in parts if part.batched)
 
 
 class ElementwiseMetric(Metric):

@@ -96,7 +96,7 @@ def products_by_nbdl(work: Training, threads: int) -> Repetition:
     """nbdl's engine on a program of the products alone, which wait for one another as they do in a step."""
     import numpy as np
 
-    from nbdl.engine.run import Batches
+    from nbdl.engine.run import RunTables
     from nbdl.engine.select import make
     from nbdl.training import evaluate as inference
 
@@ -106,8 +106,8 @@ def products_by_nbdl(work: Training, threads: int) -> Repetition:
 
     def product_behind(tensor: Any) -> Any:
         """The result of a product, or the batch, that a tensor was made of element by element."""
-        while tensor.rows and (operation := makers[id(tensor)]).kind not in ("gemm", "gather"):
-            tensor = next(one for one in operation.inputs if one.rows and one.features == tensor.features)
+        while tensor.batched and (operation := makers[id(tensor)]).kind not in ("gemm", "gather"):
+            tensor = next(one for one in operation.inputs if one.batched and one.features == tensor.features)
         return tensor
 
     products = [
@@ -124,7 +124,7 @@ def products_by_nbdl(work: Training, threads: int) -> Repetition:
 
     def repetition() -> float:
         for _ in range(work.epochs):
-            executor.run(Batches(steps, scalars, log, data, None, model.seed), threads)
+            executor.run(RunTables(steps, scalars, log, data, None, model.seed), threads)
         return math.nan
 
     return repetition
@@ -147,10 +147,10 @@ def moved(work: Training) -> tuple[int, int, int]:
             continue  # looking for NaN is nbdl's own idea, so its bytes are nobody's floor
         twice = operation.outputs if gathers else ()  # it reads as much as it writes
         for tensor in (*operation.inputs, *operation.outputs, *twice):
-            size = tensor.features * (work.batch if tensor.rows else 1)
+            size = tensor.features * (work.batch if tensor.batched else 1)
             if tensor.space == "index":
                 continue
-            if tensor.rows and not gathers:
+            if tensor.batched and not gathers:
                 passing += size
             else:
                 lasting += size

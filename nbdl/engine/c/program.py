@@ -63,7 +63,9 @@ class CProgram:
     def _check(self, operation: Operation) -> None:
         if operation.kind not in ("map", "sum", "gemm", "kernel"):
             self._refuse(operation, f"is {REFUSED.get(operation.kind, 'of a kind')}")
-        if any(tensor.rows for tensor in operation.inputs) and not all(tensor.rows for tensor in operation.outputs):
+        if any(tensor.batched for tensor in operation.inputs) and not all(
+            tensor.batched for tensor in operation.outputs
+        ):
             self._refuse(operation, "goes over all rows of a batch, of which a function of one row knows nothing")
         for tensor in operation.inputs:
             if tensor.storage.space == "scalar":
@@ -129,7 +131,7 @@ class CProgram:
         function, operands = operation.function, (*operation.inputs, *operation.outputs)
         assert function is not None
         emitter = Emitter(C)
-        sizes = [(1, t.features) if t.rows else (t.shape[0], t.features // t.shape[0]) for t in operands]
+        sizes = [(1, t.features) if t.batched else (t.shape[0], t.features // t.shape[0]) for t in operands]
         with naming([operation], REFUSAL, self.where(operation)):
             name = emitter.function(function, scalar=False)
             constants, node = self.functions.translated(emitter, name)

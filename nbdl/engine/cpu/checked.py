@@ -15,7 +15,7 @@ from nbdl.engine.cpu import layout
 from nbdl.engine.cpu.driver import serial_driver
 from nbdl.engine.cpu.lowered import LoweredProgram
 from nbdl.engine.reference import body_results
-from nbdl.engine.run import Batches, Finding, Report, Words
+from nbdl.engine.run import Finding, RunReport, RunTables, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import MOST_ROWS, attempt, author_error, untried
 from nbdl.errors import KernelError, NbdlError
@@ -32,7 +32,7 @@ class CheckedExecutor(LoweredProgram):
         super().__init__(program, store, rows, gathered, slots, plain=True)
         self.finding: Finding | None = None
 
-    def run(self, batches: Batches, threads: int | None = None) -> Report:
+    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
         """As an executor; `finding` names the operation that first gave NaN or infinity."""
         work = aligned_zeros(self.memory.size)
         frame = self.frame_for(batches, work)
@@ -40,10 +40,10 @@ class CheckedExecutor(LoweredProgram):
             work[:] = 0.0
             for number, operation in enumerate(self.listing):
                 if self._operation(number, operation, frame, work, batches, step):
-                    return Report(step, operation)
-        return Report(len(batches.steps))
+                    return RunReport(step, operation)
+        return RunReport(len(batches.steps))
 
-    def _operation(self, number: int, operation: Operation, frame: Words, work: Floats, batches: Batches,
+    def _operation(self, number: int, operation: Operation, frame: Words, work: Floats, batches: RunTables,
                    step: int) -> bool:  # fmt: skip
         if operation.kind == "kernel":
             self._try_in_python(operation, work, batches, step)
@@ -71,7 +71,7 @@ class CheckedExecutor(LoweredProgram):
             return True
         return False
 
-    def _execute(self, number: int, frame: Words, batches: Batches, step: int) -> Words:
+    def _execute(self, number: int, frame: Words, batches: RunTables, step: int) -> Words:
         """Run one operation."""
         one = slice(step, step + 1)
         report = np.zeros(2, np.int64)
@@ -81,7 +81,7 @@ class CheckedExecutor(LoweredProgram):
                         batches.log[one], report)  # fmt: skip
         return report
 
-    def try_bodies(self, chosen: Sequence[Operation], batches: Batches) -> None:
+    def try_bodies(self, chosen: Sequence[Operation], batches: RunTables) -> None:
         """Try hand-written bodies in Python, on what the operations before them make of a step."""
         work = aligned_zeros(self.memory.size)
         frame, rows = self.frame_for(batches, work), int(batches.steps[0, 1])
@@ -95,7 +95,7 @@ class CheckedExecutor(LoweredProgram):
                 return
             self._execute(number, frame, batches, 0)
 
-    def _try_in_python(self, operation: Operation, work: Floats, batches: Batches, step: int) -> None:
+    def _try_in_python(self, operation: Operation, work: Floats, batches: RunTables, step: int) -> None:
         """Run a hand-written body in Python, which notices what it does outside its outputs, and at which line."""
         rows = int(batches.steps[step, 1])
         operands = [self._read(tensor, rows, work, batches, step) for tensor in operation.inputs]
@@ -107,7 +107,7 @@ class CheckedExecutor(LoweredProgram):
         except Exception as error:
             raise author_error(operation, error) or error from None
 
-    def _read(self, tensor: Tensor, rows: int, work: Floats, batches: Batches, step: int) -> Floats:
+    def _read(self, tensor: Tensor, rows: int, work: Floats, batches: RunTables, step: int) -> Floats:
         """A copy of an operand's values."""
         storage = tensor.storage
         extent = slice(storage.offset, storage.offset + storage.features)
@@ -127,10 +127,10 @@ class CheckedExecutor(LoweredProgram):
         return np.array(values, np.float32).reshape(-1)
 
     def _written(
-        self, tensor: Tensor, rows: int, work: Floats, batches: Batches, step: int
+        self, tensor: Tensor, rows: int, work: Floats, batches: RunTables, step: int
     ) -> tuple[Floats, int] | None:
         storage = tensor.storage
-        size = storage.features * (rows if storage.rows else 1)
+        size = storage.features * (rows if storage.batched else 1)
         if storage.space == "work":
             start = self.memory.offsets[id(storage)]
         elif storage.space == "gradient":
@@ -146,7 +146,7 @@ class CheckedExecutor(LoweredProgram):
         return work[start : start + size], start
 
 
-def first_run(executor: LoweredProgram, batches: Batches) -> None:
+def first_run(executor: LoweredProgram, batches: RunTables) -> None:
     """Try the bodies of a run that were not tried in this process yet, on its first rows and copies of all it changes.
 
     Raises:
@@ -160,7 +160,7 @@ def first_run(executor: LoweredProgram, batches: Batches) -> None:
     trial.try_bodies(chosen, batches)
 
 
-def outside(executor: LoweredProgram, operation: Operation, batches: Batches, step: int) -> KernelError:
+def outside(executor: LoweredProgram, operation: Operation, batches: RunTables, step: int) -> KernelError:
     """What a body whose indices led outside of an array did, with its line: it is run again in Python.
 
     Args:
@@ -176,7 +176,7 @@ def outside(executor: LoweredProgram, operation: Operation, batches: Batches, st
     return told(kernel_of(operation), fault, "fails")
 
 
-def _copies(executor: LoweredProgram, batches: Batches, step: int, rows: int) -> tuple[CheckedExecutor, Batches]:
+def _copies(executor: LoweredProgram, batches: RunTables, step: int, rows: int) -> tuple[CheckedExecutor, RunTables]:
     """An executor and a step of a run on copies of all that it changes."""
     store, one = copy.copy(executor.store), slice(step, step + 1)
     store.data = _copied(store.data)

@@ -18,7 +18,7 @@ from nbdl.engine.cpu.memory import plan_memory
 from nbdl.engine.cpu.schedule import Chain, Partition
 from nbdl.engine.cpu.threads import Tuner, usable_threads
 from nbdl.engine.executor import HostMemory
-from nbdl.engine.run import Batches, Words
+from nbdl.engine.run import RunTables, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.engine.trial import foreign
 from nbdl.errors import NbdlError
@@ -146,7 +146,7 @@ class LoweredProgram(HostMemory):
         m, _, k = operation.product(-1)
 
         def leading(tensor: Tensor) -> int:
-            return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
+            return tensor.features if tensor.batched else tensor.features // tensor.shape[0]
 
         transpose_a, transpose_b = operation.attributes["transpose_a"], operation.attributes["transpose_b"]
         a_row, a_step = (1, leading(a)) if transpose_a else (leading(a), 1)
@@ -175,14 +175,14 @@ class LoweredProgram(HostMemory):
             slot, offset, size = layout.WORK, self.memory.gradients + storage.offset, self.memory.size
         else:
             slot, offset, size = places[storage.space]
-        extent = storage.features * (self.rows if storage.rows else 1)
+        extent = storage.features * (self.rows if storage.batched else 1)
         if offset < 0 or offset + extent > size:
             raise NbdlError(f"engine: {tensor.describe()} at {offset}+{extent} lies outside its base of {size} floats")
         return [slot, 4 * offset]
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def frame_for(self, batches: Batches, work: Floats) -> Words:
+    def frame_for(self, batches: RunTables, work: Floats) -> Words:
         """The frame of one run."""
         frame = np.zeros(layout.FRAME_WORDS, np.int64)
         frame[layout.STORE] = self.store.data.ctypes.data

@@ -80,7 +80,7 @@ class _Allocation:
                 key = id(storage)
                 if storage.space != "work" or key in self.memory.offsets:
                     continue
-                sizes[key] = storage.features * (self.partition.rows if storage.rows else 1)
+                sizes[key] = storage.features * (self.partition.rows if storage.batched else 1)
                 donor = self._donor(operation, storage, time)
                 if donor is not None:
                     self.memory.offsets[key] = self.memory.offsets[donor]
@@ -117,7 +117,7 @@ class _Allocation:
             key = id(tensor.storage)
             if (
                 tensor.storage.space == "work"
-                and tensor.rows == output.rows
+                and tensor.batched == output.batched
                 and tensor.features == output.features
                 and pattern(tensor, operation.domain) == "full"
                 and self.final.get(key) is operation

@@ -24,7 +24,7 @@ from nbdl.engine.cpu.driver import serial_driver
 from nbdl.engine.cpu.executor import CpuExecutor
 from nbdl.engine.cpu.texts import HEAD, INTRINSICS
 from nbdl.engine.emit import Emitter
-from nbdl.engine.run import Batches, Words
+from nbdl.engine.run import RunTables, Words
 from nbdl.errors import ConfigError, NbdlError
 from nbdl.program.operation import Operation
 
@@ -107,7 +107,7 @@ class Timing:
 class ProfiledExecutor(CpuExecutor):
     """An executor that can also time its operations, on one thread."""
 
-    def timed(self, batches: Batches) -> Timing:
+    def timed(self, batches: RunTables) -> Timing:
         """Run all steps with a clock around each kernel.
 
         Raises:
@@ -121,7 +121,9 @@ class ProfiledExecutor(CpuExecutor):
             self._areas.append(work)
 
 
-def _timed(stages: Words, tasks: Words, ops: Words, frame: Words, batches: Batches, listing: list[Operation]) -> Timing:
+def _timed(
+    stages: Words, tasks: Words, ops: Words, frame: Words, batches: RunTables, listing: list[Operation]
+) -> Timing:
     timers, report, read = with_timers(ops), np.zeros(2, np.int64), clock()
     tables = (stages, tasks, timers, frame, batches.steps, batches.scalars, batches.log, report)
     began, first = time.perf_counter(), read()
@@ -152,7 +154,7 @@ def timer_ticks(steps: int = 500, tries: int = 9) -> float:
     ops = np.zeros((1, layout.OP_WORDS), np.int64)
     ops[0, layout.OP_KERNEL] = address(idle)
     tasks = np.array([[0, 1, *([0] * (layout.TASK_WORDS - 2))]], np.int64)
-    empty = Batches(
+    empty = RunTables(
         np.zeros((steps, 4), np.int64), np.zeros((steps, 1), np.float32), np.zeros((steps, 1), np.float32), []
     )
     frame, stages = np.zeros(layout.FRAME_WORDS, np.int64), np.array([[0, 1, 0]], np.int64)

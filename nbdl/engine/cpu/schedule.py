@@ -165,7 +165,7 @@ class Partition:
         return None
 
     def _note_results(self, operation: Operation, chain: Chain, level: int) -> None:
-        reduced = chain.split == "blocks" and not all(tensor.rows for tensor in operation.outputs)
+        reduced = chain.split == "blocks" and not all(tensor.batched for tensor in operation.outputs)
         for tensor in operation.outputs:
             self._writer[id(tensor.storage)] = (level, chain)
             if reduced:
@@ -214,7 +214,7 @@ def accepts(chain: Chain, operation: Operation, rows: int) -> bool:
     if chain.split == "rows" and len(tiling(operation, rows)[1]) > len(chain.tiles):
         return False  # too much work for so few tiles
     if chain.split == "blocks" and operation.kind == "gemm" and height is not None:
-        return all(tensor.rows for tensor in operation.inputs)  # a sum over the rows: each chunk has its part
+        return all(tensor.batched for tensor in operation.inputs)  # a sum over the rows: each chunk has its part
     if height is not None or (chain.split == "rows" and chain.height is not None):
         return chain.split == "rows" and chain.height == height and operation.kind == "map" and width == chain.width
     if chain.split == "grid":
@@ -261,7 +261,7 @@ def _reads_own_part(chain: Chain, operation: Operation, position: int) -> bool:
     if operation.kind == "kernel" and operation.domain[0] is not None:
         return False  # it may read everything
     if chain.split == "blocks":
-        return tensor.rows
+        return tensor.batched
     if operation.kind == "gemm":
         if chain.split == "columns":  # those of b as it lies, and of the bias; a is read whole
             return width == chain.width and position > 0 and not (position == 1 and operation.attributes["transpose_b"])

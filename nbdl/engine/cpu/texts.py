@@ -362,8 +362,8 @@ def kernel_text(operation: Operation) -> str:
     lines = ["@kernel", HEAD]
     for number, tensor in enumerate(operands):
         at = operand_word(len(operands)) + 2 * number
-        tiled = number < count or (tensor.rows and not fixed)
-        height = "r1 - r0" if tiled else f"word(frame, {ROWS})" if tensor.rows else f"word(op, {at})"
+        tiled = number < count or (tensor.batched and not fixed)
+        height = "r1 - r0" if tiled else f"word(frame, {ROWS})" if tensor.batched else f"word(op, {at})"
         start = f"a{number} + 4 * r0 * w{number}" if tiled else f"a{number}"
         lines += [_address(f"a{number}", number), f"    w{number} = word(op, {at + 1})"]
         lines.append(f"    x{number} = view({start}, {height}, w{number})")
@@ -377,6 +377,6 @@ def kernel_text(operation: Operation) -> str:
 
 def kernel_sizes(operation: Operation) -> list[int]:
     """The words after the operands of a hand-written body: rows of each (0: those of the batch) and row length."""
-    sizes = [(0, t.features) if t.rows else (t.shape[0], t.features // t.shape[0])
+    sizes = [(0, t.features) if t.batched else (t.shape[0], t.features // t.shape[0])
              for t in (*operation.outputs, *operation.inputs)]  # fmt: skip
     return [word for pair in sizes for word in pair]

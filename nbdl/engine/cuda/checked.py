@@ -8,7 +8,7 @@ import numpy as np
 
 from nbdl.engine.cuda.executor import CudaExecutor, row_indices
 from nbdl.engine.cuda.text import STATUS
-from nbdl.engine.run import Batches, Finding, Report
+from nbdl.engine.run import Finding, RunReport, RunTables
 from nbdl.program.operation import Operation
 from nbdl.program.tensor import Tensor
 
@@ -18,7 +18,7 @@ class CheckedCudaExecutor(CudaExecutor):
 
     finding: Finding | None = None
 
-    def run(self, batches: Batches, threads: int | None = None) -> Report:
+    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
         """As `CudaExecutor.run`."""
         with self.runtime.lock:
             self._take(batches.sources)
@@ -26,12 +26,12 @@ class CheckedCudaExecutor(CudaExecutor):
                 for step in range(len(batches.steps)):
                     stopped = self._step(batches, slice(step, step + 1))
                     if stopped is not None:
-                        return Report(step, stopped)
+                        return RunReport(step, stopped)
             finally:
                 self._feed = None
-        return Report(len(batches.steps))
+        return RunReport(len(batches.steps))
 
-    def _step(self, batches: Batches, part: slice) -> Operation | None:
+    def _step(self, batches: RunTables, part: slice) -> Operation | None:
         steps = batches.steps[part]
         rows, indices = int(steps[0, 1]), row_indices(steps, self.rows)
         self._fill_tables(steps, batches.scalars[part], batches.seed, indices, [(1, rows)])
@@ -67,7 +67,7 @@ class CheckedCudaExecutor(CudaExecutor):
 
     def _values(self, tensor: Tensor, rows: int) -> Any:
         pointer = self.pointer(tensor, 0)
-        count = tensor.features * (rows if tensor.rows else 1)
+        count = tensor.features * (rows if tensor.batched else 1)
         values = np.empty(count, np.float32)
         self.runtime.download(pointer.block, pointer.start, values)
         return values

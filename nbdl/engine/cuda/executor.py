@@ -41,7 +41,7 @@ from nbdl.engine.cuda.text import (
     Sizes,
     divided,
 )
-from nbdl.engine.run import Batches, Report, Words
+from nbdl.engine.run import RunReport, RunTables, Words
 from nbdl.engine.store import Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
 from nbdl.program.language.explain import naming
@@ -136,7 +136,7 @@ class CudaExecutor:
     # -- weights and data -------------------------------------------------------------------------------
 
     def prepare(self, arrays: Sequence[Any]) -> Any:
-        """The data of a run, put on the device; for `Batches.sources`."""
+        """The data of a run, put on the device; for `RunTables.sources`."""
         with self.runtime.lock:
             return feed(self.runtime, arrays, self.dtypes, self.steps * self.rows)
 
@@ -157,7 +157,7 @@ class CudaExecutor:
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def run(self, batches: Batches, threads: int | None = None) -> Report:
+    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one whose gradients are not finite; it and later ones change no weights."""
         with self.runtime.lock:
             self._take(batches.sources)
@@ -166,10 +166,10 @@ class CudaExecutor:
                     failed = self._run_part(batches, slice(first, first + self.capacity))
                     if failed is not None:
                         check = next(o for o in reversed(self.program.operations) if o.kind == "check")
-                        return Report(first + failed, check)
+                        return RunReport(first + failed, check)
             finally:
                 self._feed = None
-        return Report(len(batches.steps))
+        return RunReport(len(batches.steps))
 
     def _take(self, sources: Any) -> None:
         """Begin a run on this data. Graphs go with the data that they read, whose memory they would keep."""
@@ -184,7 +184,7 @@ class CudaExecutor:
         if gone is self._known:
             self._known, self._graphs = None, {}
 
-    def _run_part(self, batches: Batches, part: slice) -> int | None:
+    def _run_part(self, batches: RunTables, part: slice) -> int | None:
         """As many steps as the tables hold; the one that failed, or None."""
         steps = batches.steps[part]
         turns = self._turns(steps[:, 1])
@@ -281,7 +281,7 @@ class CudaExecutor:
         else:
             self.runtime.launch(self.kernels[number], launch.grid(rows), launch.block, arguments)
 
-    def _collect(self, batches: Batches, part: slice) -> int | None:
+    def _collect(self, batches: RunTables, part: slice) -> int | None:
         steps = batches.steps[part]
         log = np.empty((len(steps), self.log_words), np.float32)
         self._download("log", log)
@@ -329,7 +329,7 @@ class CudaExecutor:
 
     def pointer(self, tensor: Tensor, position: int) -> Pointer:
         """Where a tensor lies for a step at a position of its graph."""
-        size = tensor.features * (self.rows if tensor.rows else 1)
+        size = tensor.features * (self.rows if tensor.batched else 1)
         space, places = tensor.space, self.lowering.places
         if space == "weight":
             return self.weights.pointer(tensor.offset, size)

@@ -133,7 +133,7 @@ class Lowering:
                 if argument.what == "tensor" and tensor.space in ("work", "batch"):
                     first.setdefault(id(tensor), number)
                     last[id(tensor)] = number
-                    sizes[id(tensor)] = tensor.features * (self.rows if tensor.rows else 1)
+                    sizes[id(tensor)] = tensor.features * (self.rows if tensor.batched else 1)
         return first, last, sizes
 
 
@@ -149,7 +149,7 @@ def _joined(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _refuse_too_large(operation: Operation, tensor: Tensor, rows: int) -> None:
-    elements = tensor.features * (rows if tensor.rows else 1)
+    elements = tensor.features * (rows if tensor.batched else 1)
     if elements > MOST_ELEMENTS:
         raise ConfigError(
             f"layer {operation.layer!r}: {tensor.describe()} has {elements:,} elements for a batch of {rows} rows, and "

@@ -322,7 +322,7 @@ for _name, _value in {"COUNTER": COUNTER, "SEED_LOW": SEED_LOW, "SEED_HIGH": SEE
 
 def leading(tensor: Tensor) -> int:
     """Elements from row to row of a product's operand."""
-    return tensor.features if tensor.rows else tensor.features // tensor.shape[0]
+    return tensor.features if tensor.batched else tensor.features // tensor.shape[0]
 
 
 def quotient(x: str, power: int) -> str:

@@ -44,7 +44,7 @@ def engine(work: Training, threads: int) -> Repetition:
     """The executor alone, on tables made beforehand: what fit's loop costs is the difference. Private names."""
     import numpy as np
 
-    from nbdl.engine.run import STEP_NUMBER, Batches
+    from nbdl.engine.run import STEP_NUMBER, RunTables
     from nbdl.model.owner import job_of
     from nbdl.training.passes import tables
     from nbdl.training.steps import StepRunner
@@ -60,7 +60,7 @@ def engine(work: Training, threads: int) -> Repetition:
     def repetition() -> float:
         for _ in range(work.epochs):
             steps[:, STEP_NUMBER] = run.state.iterations + 1 + np.arange(len(steps))
-            run.executor.run(Batches(steps, run._scalars(steps), log, sources, None, model.seed), threads)
+            run.executor.run(RunTables(steps, run._scalars(steps), log, sources, None, model.seed), threads)
             run.state.iterations += len(steps)
         assert order.size  # the tables hold its address, so it must live
         return float(log[:, 0].sum() / work.rows)

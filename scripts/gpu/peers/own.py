@@ -143,11 +143,11 @@ class Engine(Fit):
         return float(self.log[:, 0].sum() / self.work.rows)
 
     def _go(self, steps: Any, log: Any) -> None:
-        from nbdl.engine.run import Batches
+        from nbdl.engine.run import RunTables
 
         state = self.run.state
         steps[:, 2] = state.iterations + 1 + np.arange(len(steps))
-        batches = Batches(steps, self.run._scalars(steps), log, self.sources, None, self.model.seed)
+        batches = RunTables(steps, self.run._scalars(steps), log, self.sources, None, self.model.seed)
         report = self.run.executor.run(batches, None)
         assert report.stopped_by is None
         state.iterations += len(steps)

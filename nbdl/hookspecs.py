@@ -136,7 +136,9 @@ def register_templates(register: Register) -> None:
 
 @hookspec(since="1.0")
 def register_commands(register: Register) -> None:
-    """`register("name", "module:object", help="...")`: a click command, imported when it is called."""
+    """`register("name", "module:object", help="...")`: a click command, imported when it is called.
+
+    `register("plugins name", ...)` adds it to the group `nbdl plugins`."""
 
 
 KINDS: tuple[str, ...] = tuple(

@@ -12,10 +12,10 @@ from pathlib import Path
 from documents.own import REFERENCE, ROOT, in_repository, own_commands, own_entries
 from documents.stubs import stubs
 from documents.vocabulary import with_vocabulary
+from nbdl_reference.folder import left_over, remove, stale, write
+from nbdl_reference.pages import GENERATED, gaps, pages
 
 from nbdl.cli.app import app
-from nbdl.plugins.reference.folder import left_over, remove, stale, write
-from nbdl.plugins.reference.pages import GENERATED, gaps, pages
 
 README = "README.md"
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
     parser.add_argument("--folder", type=Path, default=ROOT, help="the repository, or a folder with its README.md")
     options = parser.parse_args()
-    entries = [*own_entries(), *own_commands()]
+    entries = [*own_commands(), *own_entries()]
     reference = pages("nbdl", entries, in_repository, contract=True, top=app)
     files = {f"nbdl/{name}": text for name, text in stubs().items()}
     files |= {f"{REFERENCE}/{name}": text for name, text in reference.items()}

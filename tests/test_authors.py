@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from nbdl_reference.contract import WRITTEN_WITH, written_with_page
 
 import nbdl
 from nbdl import Layer, Optimizer, Sequential, load_model
@@ -18,7 +19,6 @@ from nbdl.cli.app import app
 from nbdl.engine.cpu.layout import OP_OPERANDS, OP_WORDS
 from nbdl.errors import ConfigError, KernelError, PluginError
 from nbdl.layers import Dense
-from nbdl.plugins.reference.contract import WRITTEN_WITH, written_with_page
 from nbdl.plugins.registrar import registrar
 from nbdl.testing import check_unit
 from nbdl.units.registry import registry

@@ -295,6 +295,24 @@ def test_a_file_before_the_command_brings_commands_and_units() -> None:
     assert "no such command 'greet-me'" in without.stderr
 
 
+def test_a_command_joins_the_group_of_plugins() -> None:
+    Path("my_units.py").write_text("from nbdl import hookimpl\n" + GREETING.replace('"greet-me"', '"plugins greet-me"'))
+    before = ("--plugin-file", "my_units.py")
+    done = process(*before, "plugins", "greet-me", "--name", "Ada")
+    assert (done.returncode, done.stdout) == (0, "hello Ada\n"), done.stderr
+    assert re.search("^  greet-me +Say hello.$", process(*before, "plugins", "--help").stdout, re.MULTILINE)
+    assert "greet-me" not in process(*before, "--help").stdout
+    assert "Did you mean 'greet-me'?" in process(*before, "plugins", "greetme").stderr
+
+
+@pytest.mark.parametrize("name", ["train greet", "plugins greet me", "plugins ", " greet"])
+def test_a_command_joins_no_other_group(name: str) -> None:
+    Path("my_units.py").write_text("from nbdl import hookimpl\n" + GREETING.replace('"greet-me"', repr(name)))
+    done = process("--plugin-file", "my_units.py", "plugins")
+    assert done.returncode == 4
+    assert 'a command may begin with "plugins "' in " ".join(done.stderr.split())
+
+
 def test_a_file_before_the_command_may_be_told_where_it_fails() -> None:
     Path("my_units.py").write_text("1 / 0\n")
     command = [sys.executable, "-m", "nbdl", "--debug", "--plugin-file", "my_units.py", "doctor"]

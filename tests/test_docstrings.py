@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nbdl import Activation, Layer
-from nbdl.plugins.reference.description import describe, signature_of
-from nbdl.plugins.reference.docstrings import parse
+from nbdl.plugins.description import describe, signature_of
+from nbdl.plugins.docstrings import parse_docstring
 from nbdl.units.entry import SESSION, Entry
 from nbdl.units.registry import registry
 
@@ -98,7 +98,7 @@ Source: any book.
 
 @pytest.mark.parametrize("text", [OWN, GOOGLE, NUMPYDOC, FIELDS], ids=["own", "google", "numpydoc", "fields"])
 def test_all_forms_say_the_same(text: str) -> None:
-    found = parse(text)
+    found = parse_docstring(text)
     assert found.summary == "Cube: x times itself, twice."
     assert found.formula == "y = scale·x³ for any x."
     assert found.arguments == {
@@ -113,20 +113,20 @@ def test_all_forms_say_the_same(text: str) -> None:
 
 
 def test_types_are_kept() -> None:
-    assert parse(GOOGLE).types == {"scale": "float", "low": "Optional[Tuple[int, ...]], optional"}
-    assert parse(NUMPYDOC).types == {"scale": "float, default 1", "low": "int", "high": "int"}
-    assert parse(FIELDS).types == {"scale": "float"}
+    assert parse_docstring(GOOGLE).types == {"scale": "float", "low": "Optional[Tuple[int, ...]], optional"}
+    assert parse_docstring(NUMPYDOC).types == {"scale": "float, default 1", "low": "int", "high": "int"}
+    assert parse_docstring(FIELDS).types == {"scale": "float"}
 
 
 def test_a_docstring_may_be_one_line_or_missing() -> None:
-    found = parse("Softer: a smooth step. Formula: y = ln(1 + eˣ). Source: a paper of 2001.")
+    found = parse_docstring("Softer: a smooth step. Formula: y = ln(1 + eˣ). Source: a paper of 2001.")
     assert (found.summary, found.formula, found.source) == (
         "Softer: a smooth step.", "y = ln(1 + eˣ).", "a paper of 2001.",
     )  # fmt: skip
     for nothing in (None, "", "  \n "):
-        assert parse(nothing) == parse("")
-    assert parse("\nArgs:\n    x: of it.").arguments == {"x": "of it."}
-    assert parse("Formula, of both: y = x.").formula == "of both: y = x."
+        assert parse_docstring(nothing) == parse_docstring("")
+    assert parse_docstring("\nArgs:\n    x: of it.").arguments == {"x": "of it."}
+    assert parse_docstring("Formula, of both: y = x.").formula == "of both: y = x."
 
 
 def entry(kind: str, target: object) -> Entry:

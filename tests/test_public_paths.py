@@ -25,7 +25,7 @@ FACES = (
 )  # fmt: skip
 AUTHORS = sorted(
     path
-    for folder in ("plugins/nbdl_standard", "tests/thirdparty")
+    for folder in ("plugins", "tests/thirdparty")
     for path in (ROOT / folder).rglob("*.py")
     if "__pycache__" not in path.parts
 )
@@ -50,7 +50,7 @@ def private_imports(text: str) -> Iterator[str]:
             module = str(node.module)
             for alias in node.names:
                 name = f"{module}.{alias.name}"
-                if not (module in WHOLE or alias.name in PROMISED.get(module, ()) or name in PROMISED):
+                if not (module in WHOLE or name in WHOLE or alias.name in PROMISED.get(module, ()) or name in PROMISED):
                     yield name
 
 

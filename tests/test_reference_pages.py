@@ -20,25 +20,25 @@ import click
 import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
+from nbdl_reference import contract
+from nbdl_reference.curves import Curve, Plot, plot_of
+from nbdl_reference.folder import write
+from nbdl_reference.markdown import prose, table
+from nbdl_reference.pages import COMPUTING, gaps, mark, pages
+from nbdl_reference.plots import COLOURS, GREY, svg
 
 from nbdl import hookspecs
 from nbdl.cli.app import COMMANDS, app
 from nbdl.plugins import options
-from nbdl.plugins.commands import imported
+from nbdl.plugins.commands import PluginCommand, imported
+from nbdl.plugins.description import describe
 from nbdl.plugins.options import OPTIONS, Option
-from nbdl.plugins.reference import contract
-from nbdl.plugins.reference.curves import Curve, Plot, plot_of
-from nbdl.plugins.reference.description import describe
-from nbdl.plugins.reference.folder import write
-from nbdl.plugins.reference.markdown import prose, table
-from nbdl.plugins.reference.pages import COMPUTING, gaps, mark, pages
-from nbdl.plugins.reference.plots import COLOURS, GREY, svg
 from nbdl.units.entry import Entry, singular
 from nbdl.units.registry import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "scripts" / "docs" / "reference"
-OWN = [entry for entry in registry.entries() if entry.owner.distribution == "nbdl"]
+OWN = [entry for entry in registry.entries() if entry.owner.distribution == "nbdl" and entry.kind != "commands"]
 PAGES = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
 PLOTS = sorted(REFERENCE.rglob("*.svg"))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -133,7 +133,7 @@ def test_a_unit_of_scalar_functions_has_a_plot(entry: Entry) -> None:
     assert (plot is not None) == (bool(functions and scalar) or entry.kind == "schedules")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in hookspecs.KINDS if registry.entries(kind)])
+@pytest.mark.parametrize("kind", [kind for kind in hookspecs.KINDS if kind != "commands" and registry.entries(kind)])
 def test_a_kind_has_its_page_a_table_and_a_row_of_the_index(kind: str) -> None:
     names = [entry.name for entry in OWN if entry.kind == kind]
     assert [name for name in names if f"[`{name}`](#{name.lower()})" not in PAGES[f"{kind}.md"]] == []
@@ -178,6 +178,7 @@ def all_commands(command: click.Command, name: str) -> Iterator[tuple[str, click
         for within in command.list_commands(click.Context(command)):
             found = command.get_command(click.Context(command), within)
             assert found is not None
+            found = found.command() if isinstance(found, PluginCommand) else found
             yield from all_commands(found, f"{name} {within}")
 
 

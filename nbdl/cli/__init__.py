@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from nbdl.cli.options import plugin_file_option as plugin_file_option
     from nbdl.cli.options import reading as reading
     from nbdl.cli.options import reading_options as reading_options
+    from nbdl.cli.packages import owner_meant as owner_meant
+    from nbdl.cli.packages import package_argument as package_argument
+    from nbdl.cli.packages import units_of as units_of
+    from nbdl.cli.parameters import Command as Command
     from nbdl.cli.source import load as load
     from nbdl.cli.source import targets_for as targets_for
 
@@ -26,6 +30,8 @@ __getattr__, __all__ = published(
         "nbdl.cli.options": (
             "debug_option json_option load_model model_argument plugin_file_option reading reading_options"
         ),
+        "nbdl.cli.packages": "owner_meant package_argument units_of",
+        "nbdl.cli.parameters": "Command",
         "nbdl.cli.source": "load targets_for",
     },
 )

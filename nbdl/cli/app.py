@@ -27,7 +27,7 @@ from nbdl.errors import (
     safe,
 )
 from nbdl.network.device import DeviceWarning
-from nbdl.plugins.commands import PluginCommand, imported
+from nbdl.plugins.commands import commands_within, imported
 
 COMMANDS = {
     "train": "nbdl.cli.train:train",
@@ -162,10 +162,7 @@ def plugin_commands() -> dict[str, click.Command]:
 
     with plain_warnings():
         registry.load()
-    return {
-        entry.name: PluginCommand(entry.name, str(entry.target), str(entry.owner), str(entry.options.get("help", "")))
-        for entry in registry.entries("commands")
-    }
+    return commands_within("")
 
 
 # -- the top ----------------------------------------------------------------------------------------------

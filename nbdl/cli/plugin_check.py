@@ -10,7 +10,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +17,7 @@ import click
 from nbdl.cli.complete import all_units, among, checks, or_files, packages_and_units
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.output import echo, echo_over
+from nbdl.cli.packages import owner_of
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
 from nbdl.cli.plugins import loaded
@@ -143,24 +143,6 @@ def units_of(registry: Registry, what: str) -> list[Entry]:
             near = did_you_mean(what, [owner.distribution for owner in registry.seconds])
             raise UnknownNameError(f"no package or file {what!r} either: {error}{near}") from None
         raise PluginError(problem(what)) from None
-
-
-def owner_of(registry: Registry, what: str) -> Owner | None:
-    """Return the owner that a package's name, a plugin's name or a file stands for; None for anything else."""
-    from nbdl.units.entry import normalise
-
-    if what.endswith(".py") or (os.sep in what and Path(what).is_file()):
-        from nbdl.plugins.session import register_file
-
-        return register_file(what)
-    if Path(what).is_dir():
-        from nbdl.testing.packages import project_of
-
-        what = project_of(Path(what) / "pyproject.toml") or what
-    for owner in (*registry.seconds, *registry.switched_off):
-        if normalise(what) in (normalise(owner.distribution), normalise(owner.plugin)):
-            return owner
-    return None
 
 
 def of_owner(registry: Registry, owner: Owner) -> list[Entry]:

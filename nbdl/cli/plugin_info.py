@@ -21,7 +21,7 @@ from nbdl.errors import UnknownNameError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbdl.plugins.reference.description import Argument, Description
+    from nbdl.plugins.description import Argument, Description
     from nbdl.units.entry import Entry
     from nbdl.units.registry import Registry
 
@@ -48,7 +48,7 @@ def info(unit: str, kind: str | None, as_json: bool) -> None:
     nbdl plugins info loss/hinge
     nbdl plugins info cube --plugin-file my_units.py
     """
-    from nbdl.plugins.reference.description import describe
+    from nbdl.plugins.description import describe
 
     registry = loaded()
     entries = units_named(registry, unit, kind)

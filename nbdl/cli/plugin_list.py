@@ -30,7 +30,7 @@ def list_units(kind: str | None, same: str | None, as_json: bool) -> None:
     nbdl plugins list optimizers
     nbdl plugins list --json
     """
-    from nbdl.plugins.reference.description import summary_of
+    from nbdl.plugins.description import summary_of
     from nbdl.units.registry import kind_named
 
     if kind and same:

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import click
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.plugins.commands import BUILT_IN, imported
+from nbdl.plugins.commands import BUILT_IN, commands_within, imported
 
 if TYPE_CHECKING:
     from nbdl.units.entry import Entry, Owner
@@ -26,7 +27,6 @@ SUBCOMMANDS = {
     "check": "nbdl.cli.plugin_check:check",
     "doctor": "nbdl.cli.plugin_doctor:doctor",
     "new": "nbdl.cli.plugin_new:new",
-    "docs": "nbdl.cli.plugin_docs:docs",
 }
 
 
@@ -34,21 +34,29 @@ class Plugins(click.Group):
     """The group; its commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
+        return [*SUBCOMMANDS, *sorted(set(plugin_commands()) - set(SUBCOMMANDS))]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return imported(SUBCOMMANDS[name]) if name in SUBCOMMANDS else None
+        if name in SUBCOMMANDS:
+            return imported(SUBCOMMANDS[name])
+        return plugin_commands().get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and name not in SUBCOMMANDS:
-            raise click.UsageError(f"no such command {name!r}.{hint(name)}", ctx)
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise click.UsageError(f"no such command {name!r}.{hint(name, self.list_commands(ctx))}", ctx)
         return super().resolve_command(ctx, args)
 
 
-def hint(name: str) -> str:
+def plugin_commands() -> Mapping[str, click.Command]:
+    """Return what plugin packages add to this group, by name."""
+    loaded()
+    return commands_within("plugins")
+
+
+def hint(name: str, commands: list[str]) -> str:
     """Say what was meant by a word that is no command: a kind, a unit, or another command."""
     from nbdl.hookspecs import KINDS
     from nbdl.units.registry import kind_named
@@ -59,7 +67,7 @@ def hint(name: str) -> str:
         pass
     if any(loaded().find(kind, name) for kind in KINDS):
         return f" It is a unit: nbdl plugins info {name}"
-    return did_you_mean(name, [*SUBCOMMANDS, *KINDS]) or " `nbdl plugins --help` lists them."
+    return did_you_mean(name, [*commands, *KINDS]) or " `nbdl plugins --help` lists them."
 
 
 @click.group(cls=Plugins, invoke_without_command=True, short_help="What is installed, what is broken; check, describe.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nbdl.errors import PluginError
+from nbdl.units.registry import registry
 
 # nbdl's own, which lie above in `nbdl.cli`: a plugin's command needs another name.
 BUILT_IN = (
@@ -56,3 +57,17 @@ class PluginCommand(click.Command):
                 f"the command {self.name!r} of {self.owner} cannot be loaded: "
                 f"{type(error).__name__}: {error}. Update or remove that package"
             ) from error
+
+
+def commands_within(group: str) -> dict[str, click.Command]:
+    """Return the registered commands of a group by their names in it; "" is the top.
+
+    A command that is registered as "plugins docs" is "docs" in the group "plugins".
+    """
+    found: dict[str, click.Command] = {}
+    for entry in registry.entries("commands"):
+        within, _, name = entry.name.rpartition(" ")
+        if within == group:
+            text = str(entry.options.get("help", ""))
+            found[name] = PluginCommand(name, str(entry.target), str(entry.owner), text)
+    return found

@@ -123,8 +123,7 @@ class Registrar:
             PluginError: an invalid unit, or a taken name.
         """
         for one in (name, *(() if isinstance(aliases, str) else aliases)):
-            if not isinstance(one, str) or not one.replace("_", "").replace("-", "").isalnum():
-                raise PluginError(f"register_{kind}: a name is letters, digits and underscores, got {one!r}")
+            _check_name(kind, one)
         if isinstance(aliases, str):
             raise PluginError(f"{name!r}: aliases are several names, so write aliases=({aliases!r},)")
         if not parts:
@@ -232,6 +231,13 @@ def target_of(kind: str, name: str, parts: tuple[Any, ...]) -> Any:
     for part in parts:
         refuse_uncompilable(part, name)
     return elementwise(kind, name, parts)
+
+
+def _check_name(kind: str, name: Any) -> None:
+    word = name.removeprefix("plugins ") if kind == "commands" and isinstance(name, str) else name
+    if not isinstance(word, str) or not word.replace("_", "").replace("-", "").isalnum():
+        also = ', and a command may begin with "plugins "' if kind == "commands" else ""
+        raise PluginError(f"register_{kind}: a name is letters, digits and underscores{also}; got {name!r}")
 
 
 def _check_function(kind: str, name: str, target: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.plugins.description import own_arguments
 from nbdl.plugins.options import RECORDING
-from nbdl.plugins.reference.description import own_arguments
 from nbdl.program.language.source import used_arguments
 from nbdl.program.operation import Operation
 from nbdl.program.tensor import Tensor

@@ -47,8 +47,8 @@ def documented(subject: Subject) -> None:
     A dataset has no formula. Of a unit made of functions it is the first function's docstring, or its module's where
     that registers no other unit. Units that come with nbdl say where they are from, too ("Source: ...").
     """
-    from nbdl.plugins.reference.description import own_docstring, shares_its_module
-    from nbdl.plugins.reference.docstrings import parse
+    from nbdl.plugins.description import own_docstring, shares_its_module
+    from nbdl.plugins.docstrings import parse_docstring
 
     entry, text = subject.entry, own_docstring(subject.entry.target)
     shared = isinstance(entry.target, type) and shares_its_module(entry.target)
@@ -56,7 +56,7 @@ def documented(subject: Subject) -> None:
         f": {entry.module} registers several units, so each needs a docstring on its first function" if shared else ""
     )
     assert text.strip(), f"there is no docstring{hint}"
-    doc = parse(text)
+    doc = parse_docstring(text)
     assert doc.formula or entry.kind == "datasets", 'the docstring has no line "Formula: ..."'
     assert doc.source or entry.owner.distribution != OWN, 'the docstring has no line "Source: ..."'
 
@@ -64,10 +64,10 @@ def documented(subject: Subject) -> None:
 @check("documented", "readers", "exporters", "recipes", "templates")
 def functions_are_documented(subject: Subject) -> None:
     """The function's docstring opens with what it does, and explains every argument of its own ("Args:")."""
-    from nbdl.plugins.reference.description import own_docstring
-    from nbdl.plugins.reference.docstrings import parse
+    from nbdl.plugins.description import own_docstring
+    from nbdl.plugins.docstrings import parse_docstring
 
-    doc = parse(own_docstring(subject.entry.target))
+    doc = parse_docstring(own_docstring(subject.entry.target))
     assert doc.summary, "there is no docstring"
     own = list(inspect.signature(subject.entry.target).parameters)[{"exporters": 2}.get(subject.kind, 1) :]
     for name in own:

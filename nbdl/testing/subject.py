@@ -127,7 +127,7 @@ class Check:
 
 def place(entry: Entry) -> str:
     """Where a unit is: " (file:line)", or an empty string for what has no file."""
-    from nbdl.plugins.reference.description import described_functions, place_of
+    from nbdl.plugins.description import described_functions, place_of
 
     functions = list(described_functions(entry.target))
     file, line = (functions[0].file, functions[0].line) if functions else place_of(entry.target)

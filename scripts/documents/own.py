@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
+from nbdl_reference.pages import module_place
+
 from nbdl.cli.app import COMMANDS
-from nbdl.plugins.reference.pages import module_place
 from nbdl.units.entry import Entry
 from nbdl.units.registry import registry
 

@@ -20,9 +20,9 @@ from dataclasses import replace
 
 from documents.own import own_entries
 from nbdl import Layer, Loss, Metric, Optimizer, Schedule
+from nbdl.plugins import description
+from nbdl.plugins.description import Argument
 from nbdl.plugins.namespace import CLASSES_TOO, camel_case
-from nbdl.plugins.reference import description
-from nbdl.plugins.reference.description import Argument
 from nbdl.units.elementwise import metric_form
 from nbdl.units.entry import Entry
 from nbdl.units.registry import ALSO, registry

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nbdl.program.language.plain import reference_function
-from nbdl.units.activation import ElementwiseActivation
-from nbdl.units.entry import Entry
-from nbdl.units.loss import ElementwiseLoss
-from nbdl.units.metric import ElementwiseMetric
-from nbdl.units.regularizer import ElementwiseConstraint, ElementwiseRegularizer
-from nbdl.units.schedule import Schedule
+from nbdl import Schedule
+from nbdl.program import reference_function
+from nbdl.units import (
+    ElementwiseActivation,
+    ElementwiseConstraint,
+    ElementwiseLoss,
+    ElementwiseMetric,
+    ElementwiseRegularizer,
+    Entry,
+)
 
 Function = Callable[[float], float]
 

@@ -12,7 +12,7 @@ from functools import partial
 from html import escape
 from operator import le
 
-from nbdl.plugins.reference.curves import Curve, Function, Plot
+from nbdl_reference.curves import Curve, Function, Plot
 
 # In tenths of a pixel.
 WIDTH, HEIGHT = 4000, 2400

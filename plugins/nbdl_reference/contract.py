@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from nbdl import hookspecs
-from nbdl.plugins.options import OPTIONS, Option
-from nbdl.plugins.reference.description import signature_of
-from nbdl.plugins.reference.docstrings import parse
-from nbdl.plugins.reference.markdown import block, code, prose, table
+from nbdl import Builder, Recorder, hookspecs
+from nbdl.options import OPTIONS, Option
+from nbdl.plugins import parse_docstring, signature_of
+from nbdl.program import Operation
+from nbdl_reference.markdown import block, code, prose, table
 
 
 def hook_page() -> str:
@@ -38,14 +38,10 @@ WRITTEN_WITH = {
 
 def written_with_page(name: str) -> str:
     """Return the page of what units are written with: "Recorder" or "Builder"."""
-    from nbdl.program import operation
-    from nbdl.program.recorder import Recorder
-    from nbdl.units.builder import Builder
-
     made_with: Any = {"Recorder": Recorder, "Builder": Builder}[name]
     parts = [f"# {name}", f"{code(f'nbdl.{name}')}.", *paragraphs(made_with)]
     if name == "Recorder":
-        parts += paragraphs(operation)
+        parts += paragraphs(inspect.getmodule(Operation))
     for method in WRITTEN_WITH[name]:
         parts += _method(f"{name.lower()[0]}.{method}", getattr(made_with, method))
     return "\n\n".join(parts)
@@ -53,7 +49,7 @@ def written_with_page(name: str) -> str:
 
 def _method(name: str, method: Any) -> Iterator[str]:
     """A method with its arguments and errors."""
-    doc = parse(inspect.getdoc(method) or "")
+    doc = parse_docstring(inspect.getdoc(method) or "")
     yield f"## {code(name.partition('.')[2])}"
     yield block(signature_of(method, name).replace("(self, ", "("), "python")
     yield prose(doc.summary)

@@ -74,10 +74,10 @@ class Block:
     underlined: bool = False
 
 
-def parse(text: str | None) -> Docstring:
+def parse_docstring(text: str | None) -> Docstring:
     """The parts of a docstring; of None, or of text in no known form, what can be had.
 
-    >>> parsed = parse("Cube: x times itself.\\n\\nFormula: y = x³.\\n\\nArgs:\\n    scale: of x.")
+    >>> parsed = parse_docstring("Cube: x times itself.\\n\\nFormula: y = x³.\\n\\nArgs:\\n    scale: of x.")
     >>> parsed.summary, parsed.formula, parsed.arguments
     ('Cube: x times itself.', 'y = x³.', {'scale': 'of x.'})
     """

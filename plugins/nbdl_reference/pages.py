@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbdl.hookspecs import KINDS, specifications
-from nbdl.plugins.options import CLASSES
-from nbdl.plugins.reference.commands import command_page, commands
-from nbdl.plugins.reference.contract import WRITTEN_WITH, hook_page, written_with_page
-from nbdl.plugins.reference.curves import Plot, plot_of
-from nbdl.plugins.reference.description import Argument, Description, describe
-from nbdl.plugins.reference.docstrings import parse
-from nbdl.plugins.reference.markdown import block, code, prose, table, wrapped
-from nbdl.plugins.reference.plots import svg
-from nbdl.units.entry import Entry, singular
-from nbdl.units.unit import BASES
+from nbdl.options import CLASSES
+from nbdl.plugins import Argument, Description, describe, parse_docstring
+from nbdl.units import BASES, Entry, singular
+from nbdl_reference.commands import command_page, commands
+from nbdl_reference.contract import WRITTEN_WITH, hook_page, written_with_page
+from nbdl_reference.curves import Plot, plot_of
+from nbdl_reference.markdown import block, code, prose, table, wrapped
+from nbdl_reference.plots import svg
 
 if TYPE_CHECKING:
     import click
@@ -128,8 +126,8 @@ def gaps(entries: Iterable[Entry]) -> list[str]:
 def within_package(module: str, file: str) -> str:
     """A file's name relative to the folder of the package that a module belongs to.
 
-    >>> within_package("nbdl.units.registry", __file__)
-    'nbdl/plugins/reference/pages.py'
+    >>> within_package(__name__, __file__)
+    'nbdl_reference/pages.py'
     """
     top = sys.modules.get(module.partition(".")[0])
     for folder in getattr(top, "__path__", ()):
@@ -160,7 +158,7 @@ def kind_page(kind: str, items: Sequence[Item], place: Place) -> str:
     base = BASES.get(kind)
     head = [f"# {kind.capitalize()}"]
     if base is not None:
-        head.append(prose(parse(base.__doc__).summary))
+        head.append(prose(parse_docstring(base.__doc__).summary))
     head.append(
         table(
             [singular(kind), ""],

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbdl.plugins.docstrings import Docstring, parse_docstring
 from nbdl.plugins.options import OPTIONS
-from nbdl.plugins.reference.docstrings import Docstring, parse
 from nbdl.units.constructor import lacking
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def describe(entry: Entry) -> Description:
     """
     if entry.kind == "commands":
         return _described_command(entry)
-    target, doc = entry.target, parse(own_docstring(entry.target))
+    target, doc = entry.target, parse_docstring(own_docstring(entry.target))
     stated = str(entry.options.get("description", ""))  # what a function returns comes after what it stands for
     notes = [doc.summary, *doc.notes] if stated and doc.summary else doc.notes
     functions = tuple(described_functions(target))
@@ -130,7 +130,7 @@ def describe(entry: Entry) -> Description:
 def summary_of(entry: Entry) -> str:
     """One line on a unit, without importing anything: what its registration says, else its docstring's first lines."""
     stated = entry.options.get("description") or entry.options.get("help")
-    return str(stated or parse(own_docstring(entry.target)).summary)
+    return str(stated or parse_docstring(own_docstring(entry.target)).summary)
 
 
 # -- signatures ---------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def _of_the_core(one: type) -> bool:
 def _explained(target: Any, doc: Docstring) -> Iterator[Argument]:
     """The arguments with their texts: of the unit's own docstring, else of a base class's."""
     bases = target.__mro__[1:] if isinstance(target, type) else ()
-    inherited = [parse(one.__doc__) for one in bases if one is not object and one.__doc__]
+    inherited = [parse_docstring(one.__doc__) for one in bases if one is not object and one.__doc__]
     own = own_arguments(target)
     without_use = {name: f"Keras's, for its place: {instead}." for name, instead in lacking(target).items()}
     for argument in arguments_of(target):

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
-from nbdl.plugins.commands import imported
-from nbdl.plugins.reference.description import Argument, describe
-from nbdl.plugins.reference.markdown import block, code, prose, table
-from nbdl.units.entry import Entry
+from nbdl.plugins import Argument, PluginCommand, describe, imported
+from nbdl.units import Entry
+from nbdl_reference.markdown import block, code, prose, table
 
 if TYPE_CHECKING:
     import click
@@ -48,7 +47,8 @@ def commands(entry: Entry) -> Iterator[Entry]:
         context = click.Context(command, info_name=entry.name)
         for name in command.list_commands(context):
             within = command.get_command(context, name)
-            yield from commands(Entry(entry.kind, f"{entry.name} {name}", within, entry.owner, entry.module))
+            if not isinstance(within, PluginCommand):  # which has an entry of its own
+                yield from commands(Entry(entry.kind, f"{entry.name} {name}", within, entry.owner, entry.module))
 
 
 def command_of(entry: Entry) -> click.Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nbdl.storage.atomic import write_atomically
+from nbdl.storage import write_atomically
 
 WRITTEN = ("*.md", "plots/*/*.svg")  # where pages and plots lie
 

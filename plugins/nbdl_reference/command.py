@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
-from nbdl.cli.complete import or_files, packages
-from nbdl.cli.options import debug_option
-from nbdl.cli.output import echo
-from nbdl.cli.parameters import Command
-from nbdl.cli.plugins import loaded
-from nbdl.errors import ConfigError, PluginError, UnknownNameError, did_you_mean
-from nbdl.storage.outputs import as_path, check_folder
-
-if TYPE_CHECKING:
-    from nbdl.units.entry import Entry, Owner
+from nbdl.cli import Command, debug_option, owner_meant, package_argument, units_of
+from nbdl.errors import ConfigError
+from nbdl.storage import as_path, check_folder
+from nbdl_reference.folder import foreign, left_over, remove, stale, write
+from nbdl_reference.pages import gaps, mark, pages
 
 FAILED = 4  # as for anything that is wrong with a plugin
 
 
 @click.command(cls=Command, short_help="Write reference pages of a package's units, with plots.")
-@click.argument("package", required=False, metavar="[PACKAGE|FILE.py]", shell_complete=or_files(packages))
+@package_argument
 @click.option(
     "-o",
     "--output",
@@ -47,11 +39,8 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
     nbdl plugins docs nbdl-my-swish -o docs/reference
     nbdl plugins docs my_units.py -o reference --check
     """
-    from nbdl.plugins.reference.folder import foreign, left_over, remove, stale, write
-    from nbdl.plugins.reference.pages import gaps, mark, pages
-
-    owner = chosen(package)
-    entries = registered(owner)
+    owner = owner_meant(package)
+    entries = units_of(owner)
     target, files = as_path(folder, "-o FOLDER"), pages(owner.distribution, entries)
     own = mark(owner.distribution)
     if others := foreign(target, files, own):
@@ -73,45 +62,6 @@ def docs(ctx: click.Context, package: str | None, folder: str, check: bool) -> N
         told = [f"wrote {target / name}" for name in changed] + [f"removed {target / name}" for name in superfluous]
         told = told or [f"{target} is up to date"]
     for line in told + missing:
-        echo(line)
+        click.echo(line)
     if check and (told or missing):
         ctx.exit(FAILED)
-
-
-def chosen(package: str | None) -> Owner:
-    """Return the owner of the units: of a package, of a file, or of the project around the current folder.
-
-    Raises:
-        ConfigError: No package is given, and there is no project here.
-        UnknownNameError: There is no such plugin.
-    """
-    from nbdl.cli.plugin_check import owner_of
-    from nbdl.testing.packages import project_of
-
-    name = package or project_of(Path("pyproject.toml"))
-    if not name:
-        raise ConfigError("there is no pyproject.toml with a [project] name here: say which package or file is meant")
-    registry = loaded()
-    owner = owner_of(registry, name)
-    if owner is None:
-        plugins = sorted({one.owner.distribution for one in registry.entries()})
-        hint = did_you_mean(name, plugins) or " Is it installed? `nbdl plugins` lists those that are."
-        raise UnknownNameError(f"no plugin package or file is called {name!r}.{hint}")
-    return owner
-
-
-def registered(owner: Owner) -> list[Entry]:
-    """Return all that a package or file registers.
-
-    Raises:
-        PluginError: Part of it is broken, it is switched off, or there is nothing.
-    """
-    registry = loaded()
-    for broken in registry.broken:
-        if broken.owner.distribution == owner.distribution:
-            raise PluginError(str(broken))
-    found = [entry for entry in registry.entries() if entry.owner.distribution == owner.distribution]
-    if not found:
-        off = "is switched off" if owner in registry.switched_off else "registers nothing"
-        raise PluginError(f"{owner} {off}, so there is nothing to write about")
-    return found

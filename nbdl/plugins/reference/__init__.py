@@ -1,1 +1,0 @@
-"""What units, hooks and commands say of themselves: for `nbdl plugins info` and for reference pages."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
+from nbdl.cli.groups import Group
 from nbdl.cli.options import DEBUG, debug_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.cli.screen import flowed
@@ -27,7 +28,6 @@ from nbdl.errors import (
     safe,
 )
 from nbdl.network.device import DeviceWarning
-from nbdl.plugins.commands import commands_within, imported
 
 COMMANDS = {
     "train": "nbdl.cli.train:train",
@@ -55,27 +55,23 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 BROKEN_PIPE = 141
 
 
-class App(click.Group):
-    """The top: commands are imported when they are called; errors become one line and an exit code."""
+class App(Group):
+    """The top: errors become one line and an exit code."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *sorted(set(plugin_commands()) - set(COMMANDS))]
+    built_in = COMMANDS
+    within = ""
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in COMMANDS:
-            return imported(COMMANDS[name])
-        return plugin_commands().get(name)
+    def of_plugins(self) -> Mapping[str, click.Command]:
+        from nbdl.units.registry import registry
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+        with plain_warnings():
+            registry.load()
+        return super().of_plugins()
+
+    def hint(self, ctx: click.Context, name: str) -> str:
         from nbdl.errors import did_you_mean
 
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            hint = did_you_mean(name, self.list_commands(ctx)) or " `nbdl --help` lists them."
-            raise click.UsageError(f"no such command {name!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+        return did_you_mean(name, self.list_commands(ctx)) or " `nbdl --help` lists them."
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:  # as git and others take it: `nbdl help train`
@@ -151,18 +147,6 @@ def silence_stdout() -> None:
     """Let Python's last flush go nowhere: the reader of the pipe has gone."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-# -- commands ---------------------------------------------------------------------------------------------
-
-
-def plugin_commands() -> dict[str, click.Command]:
-    """Return the commands of plugins by name."""
-    from nbdl.units.registry import registry
-
-    with plain_warnings():
-        registry.load()
-    return commands_within("")
 
 
 # -- the top ----------------------------------------------------------------------------------------------

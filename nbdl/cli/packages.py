@@ -21,20 +21,20 @@ package_argument = click.argument(
 )
 
 
-def owner_of(registry: Registry, what: str) -> Owner | None:
+def owner_of(registry: Registry, name: str) -> Owner | None:
     """Return the owner that a package's name, a plugin's name or a file stands for; None for anything else."""
     from nbdl.units.entry import normalise
 
-    if what.endswith(".py") or (os.sep in what and Path(what).is_file()):
+    if name.endswith(".py") or (os.sep in name and Path(name).is_file()):
         from nbdl.plugins.session import register_file
 
-        return register_file(what)
-    if Path(what).is_dir():
+        return register_file(name)
+    if Path(name).is_dir():
         from nbdl.testing.packages import project_of
 
-        what = project_of(Path(what) / "pyproject.toml") or what
+        name = project_of(Path(name) / "pyproject.toml") or name
     for owner in (*registry.seconds, *registry.switched_off):
-        if normalise(what) in (normalise(owner.distribution), normalise(owner.plugin)):
+        if normalise(name) in (normalise(owner.distribution), normalise(owner.plugin)):
             return owner
     return None
 
@@ -64,14 +64,13 @@ def units_of(owner: Owner) -> list[Entry]:
     """Return all that a package or file registers.
 
     Raises:
-        PluginError: Part of it is broken, it is switched off, or there is nothing.
+        PluginError: Part of it is broken, it is switched off, or it registers nothing.
     """
-    registry = loaded()
-    for broken in registry.broken:
-        if broken.owner.distribution == owner.distribution:
-            raise PluginError(str(broken))
-    found = [entry for entry in registry.entries() if entry.owner.distribution == owner.distribution]
+    from nbdl.testing.packages import problem
+
+    if owner.installed and (why := problem(owner.distribution)):
+        raise PluginError(why)
+    found = [entry for entry in loaded().entries() if entry.owner.distribution == owner.distribution]
     if not found:
-        off = "is switched off" if owner in registry.switched_off else "registers nothing"
-        raise PluginError(f"{owner} {off}, so there is nothing to write about")
+        raise PluginError(f"{owner} registers nothing: are its register_... functions marked with @nbdl.hookimpl?")
     return found

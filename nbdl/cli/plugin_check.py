@@ -17,7 +17,7 @@ import click
 from nbdl.cli.complete import all_units, among, checks, or_files, packages_and_units
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.output import echo, echo_over
-from nbdl.cli.packages import owner_of
+from nbdl.cli.packages import owner_of, units_of
 from nbdl.cli.parameters import Command
 from nbdl.cli.plugin_info import WIDTH, units_named, wrapped
 from nbdl.cli.plugins import loaded
@@ -25,7 +25,7 @@ from nbdl.errors import ConfigError, PluginError, UnknownNameError, counted, did
 
 if TYPE_CHECKING:
     from nbdl.testing import Check, Result
-    from nbdl.units.entry import Entry, Owner
+    from nbdl.units.entry import Entry
     from nbdl.units.registry import Registry
 
 SIMULATOR = "NUMBA_ENABLE_CUDASIM"
@@ -110,7 +110,7 @@ def chosen(what: str, only: Sequence[str]) -> list[Entry]:
         PluginError: The package or file is broken, or offers nothing.
         UnknownNameError: There is no such package or unit.
     """
-    units = units_of(loaded(), what)
+    units = units_meant(loaded(), what)
     if not only:
         return units
     asked = {id(entry) for name in only for entry in units_named(loaded(), name)}
@@ -120,7 +120,7 @@ def chosen(what: str, only: Sequence[str]) -> list[Entry]:
     return found
 
 
-def units_of(registry: Registry, what: str) -> list[Entry]:
+def units_meant(registry: Registry, what: str) -> list[Entry]:
     """Return the units of a package or file, else those of a name.
 
     Raises:
@@ -133,7 +133,7 @@ def units_of(registry: Registry, what: str) -> list[Entry]:
 
     owner = owner_of(registry, what)
     if owner is not None:
-        return of_owner(registry, owner)
+        return units_of(owner)
     try:
         return units_named(registry, what)
     except UnknownNameError as error:
@@ -143,19 +143,6 @@ def units_of(registry: Registry, what: str) -> list[Entry]:
             near = did_you_mean(what, [owner.distribution for owner in registry.seconds])
             raise UnknownNameError(f"no package or file {what!r} either: {error}{near}") from None
         raise PluginError(problem(what)) from None
-
-
-def of_owner(registry: Registry, owner: Owner) -> list[Entry]:
-    """Return all that a package or file registers.
-
-    Raises:
-        PluginError: It is broken, or switched off, or registers nothing.
-    """
-    from nbdl.testing.packages import problem
-
-    if owner.installed and (why := problem(owner.distribution)):
-        raise PluginError(why)
-    return [entry for entry in registry.entries() if entry.owner.distribution == owner.distribution]
 
 
 def suite(units: Sequence[Entry], names: Sequence[str]) -> list[tuple[Entry, list[Check]]]:

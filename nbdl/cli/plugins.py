@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nbdl.cli.groups import Group
 from nbdl.cli.options import debug_option, json_option, plugin_file_option
 from nbdl.cli.output import echo
 from nbdl.errors import ConfigError, did_you_mean
-from nbdl.plugins.commands import BUILT_IN, commands_within, imported
+from nbdl.plugins.commands import BUILT_IN
 
 if TYPE_CHECKING:
     from nbdl.units.entry import Entry, Owner
@@ -30,44 +31,27 @@ SUBCOMMANDS = {
 }
 
 
-class Plugins(click.Group):
-    """The group; its commands are imported when they are called."""
+class Plugins(Group):
+    """The commands about plugins; a word that is a kind or a unit gets a hint."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*SUBCOMMANDS, *sorted(set(plugin_commands()) - set(SUBCOMMANDS))]
+    built_in = SUBCOMMANDS
+    within = "plugins"
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in SUBCOMMANDS:
-            return imported(SUBCOMMANDS[name])
-        return plugin_commands().get(name)
+    def of_plugins(self) -> Mapping[str, click.Command]:
+        loaded()
+        return super().of_plugins()
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise click.UsageError(f"no such command {name!r}.{hint(name, self.list_commands(ctx))}", ctx)
-        return super().resolve_command(ctx, args)
+    def hint(self, ctx: click.Context, name: str) -> str:
+        from nbdl.hookspecs import KINDS
+        from nbdl.units.registry import kind_named
 
-
-def plugin_commands() -> Mapping[str, click.Command]:
-    """Return what plugin packages add to this group, by name."""
-    loaded()
-    return commands_within("plugins")
-
-
-def hint(name: str, commands: list[str]) -> str:
-    """Say what was meant by a word that is no command: a kind, a unit, or another command."""
-    from nbdl.hookspecs import KINDS
-    from nbdl.units.registry import kind_named
-
-    try:
-        return f" To list them: nbdl plugins list {kind_named(name)}"
-    except ConfigError:
-        pass
-    if any(loaded().find(kind, name) for kind in KINDS):
-        return f" It is a unit: nbdl plugins info {name}"
-    return did_you_mean(name, [*commands, *KINDS]) or " `nbdl plugins --help` lists them."
+        try:
+            return f" To list them: nbdl plugins list {kind_named(name)}"
+        except ConfigError:
+            pass
+        if any(loaded().find(kind, name) for kind in KINDS):
+            return f" It is a unit: nbdl plugins info {name}"
+        return did_you_mean(name, [*self.list_commands(ctx), *KINDS]) or " `nbdl plugins --help` lists them."
 
 
 @click.group(cls=Plugins, invoke_without_command=True, short_help="What is installed, what is broken; check, describe.")

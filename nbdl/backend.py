@@ -91,6 +91,6 @@ def set_value(x: Any, value: Any) -> None:
     x.assign(value)
 
 
-def _refuse_other(name: str, given: Any, only: Any) -> None:
-    if given != only:
-        raise ConfigError(f"{name} is {only!r} in nbdl and cannot be changed, got {given!r}")
+def _refuse_other(name: str, value: Any, only: Any) -> None:
+    if value != only:
+        raise ConfigError(f"{name} is {only!r} in nbdl and cannot be changed, got {value!r}")

@@ -318,8 +318,8 @@ def check_meeting(
 
 def check_memory(lowering: Lowering) -> None:
     """What is alive at the same time lies apart; each launch is given what it reads and writes."""
-    places, fusion = lowering.places, lowering.fusion
-    given = [{id(a.of): a.of for a in one.arguments if a.what == "tensor"} for one in lowering.launches]
+    places, fusion = lowering.arena_plan, lowering.fusion
+    given = [{id(a.of): a.of for a in one.arguments if a.role == "tensor"} for one in lowering.launches]
     lives: dict[int, list[int]] = {}
     tensors = {key: tensor for one in given for key, tensor in one.items()}
     for number, one in enumerate(given):
@@ -366,7 +366,7 @@ def check_guards(lowering: Lowering) -> None:
         if writes:
             assert launch.kernel is not None
             head = launch.kernel.text[launch.kernel.text.index("def run(") :].splitlines()[1:3]
-            state = [a.what for a in launch.arguments].index("state")
+            state = [a.role for a in launch.arguments].index("state")
             assert [line.strip() for line in head] == [f"if p{state}[{STATUS}] != 0:", "return"], launch.kernel.title
 
 

@@ -701,7 +701,9 @@ def test_a_missing_guard_is_seen() -> None:
 
 def test_memory_that_is_given_to_two_is_seen() -> None:
     with (
-        mock.patch.object(Lowering, "_fit", lambda self, free, size: free[0][0] if free else self.places.take(size)),
+        mock.patch.object(
+            Lowering, "_fit", lambda self, free, size: free[0][0] if free else self.arena_plan.take(size)
+        ),
         pytest.raises(AssertionError, match="overlap"),
     ):
         [check_memory(random_lowering(seed)) for seed in range(20)]

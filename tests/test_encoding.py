@@ -180,7 +180,7 @@ def test_a_bad_number_of_arrays_is_found_whatever_part_it_falls_into(
     for part in (training, validation, test):
         with pytest.raises(DataError, match=message):
             Encoding.fit(part, standardize=standardize)
-    places = sorted([*training.places, *validation.places, *test.places])
+    places = sorted([*training.row_numbers, *validation.row_numbers, *test.row_numbers])
     assert places == list(range(41))
 
 

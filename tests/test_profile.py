@@ -171,7 +171,7 @@ def test_a_timed_run_computes_what_an_ordinary_one_does() -> None:
     results = []
     for runner in (run.executor.timed, run.executor.run):
         run._reset()
-        batches = run._batches(20)
+        batches = run._tables(20)
         runner(batches)
         results.append((run.store.data.copy(), run.slots.copy(), batches.log.copy()))
     for one, other in zip(*results, strict=True):
@@ -186,7 +186,7 @@ def test_a_trained_model_is_measured_as_it_is() -> None:
     run = profiling.Measurement(job_of(model), [x, y, np.ones(40, np.float32)], 8, "train", 1)
     assert run.slots.any()
     assert np.array_equal(run.slots, model.training_state.slots)
-    assert run._batches(2).steps[:, 2].tolist() == [16, 17]
+    assert run._tables(2).steps[:, 2].tolist() == [16, 17]
 
 
 # --- The model is not changed -------------------------------------------------------------------------------

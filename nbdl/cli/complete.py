@@ -134,9 +134,9 @@ def column_names(ctx: click.Context) -> Iterable[str]:
         head = "".join(islice(iter(lambda: file.readline(HEAD_CHARACTERS), ""), HEAD_LINES))
     readers = {suffix: entry.target for entry in readers_of_files() for suffix in entry.options["suffixes"]}
     delimiter, header = options.get("delimiter"), options.get("header")
-    given = {"delimiter": "\t" if delimiter == "\\t" else delimiter, "header": header}
+    typed = {"delimiter": "\t" if delimiter == "\\t" else delimiter, "header": header}
     reader = find(Path(source).name, readers, options.get("format"))
-    table = reader(io.StringIO(head), **{name: value for name, value in given.items() if value is not None})
+    table = reader(io.StringIO(head), **{name: value for name, value in typed.items() if value is not None})
     taken = {options.get("target"), *(options.get("ignore") or ())}
     return [name for name in getattr(table, "names", ()) if name not in taken]
 

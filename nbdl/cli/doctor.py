@@ -117,8 +117,8 @@ def cuda() -> dict[str, Any]:
     def usable() -> str:
         if host_backend() != "reference" and (why := problem()):
             return f"no: {why}"
-        what = stand_in("cuda")
-        return f"as {what}: {SLOW}" if what else "yes"
+        substitute = stand_in("cuda")
+        return f"as {substitute}: {SLOW}" if substitute else "yes"
 
     parts: dict[str, Callable[[], str]] = {
         "usable": usable,

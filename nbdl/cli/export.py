@@ -65,11 +65,11 @@ def export(
     if output is None:
         output = Path(model).stem + entry.options.get("suffixes", (f".{entry.name}",))[0]
     options = {"name": name, "header": header or None}
-    place = Path(output).expanduser()
-    replaced = place.exists() or (header and place.with_suffix(".h").exists())
+    target = Path(output).expanduser()
+    replaced = target.exists() or (header and target.with_suffix(".h").exists())
     net = load_model(model)
-    given = {key: value for key, value in options.items() if value is not None}
-    following = export_model(net, output, entry.name, **given)
+    chosen = {key: value for key, value in options.items() if value is not None}
+    following = export_model(net, output, entry.name, **chosen)
     echo(f"exported  {output}{' (replaced an earlier export)' if replaced else ''}")
     if following:
         echo(f"next      {following}")

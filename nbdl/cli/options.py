@@ -37,8 +37,8 @@ def resolved(ctx: click.Context, _: click.Parameter, name: str) -> str:
     from nbdl.network.device import resolve, stand_in
 
     device = resolve(name)
-    if what := stand_in(device):
-        echo(f"device {device} is {what}: {SLOW}", err=True)
+    if substitute := stand_in(device):
+        echo(f"device {device} is {substitute}: {SLOW}", err=True)
     return device if device == "cpu" else name  # "auto" may still fall back, for a layer
 
 

@@ -52,8 +52,8 @@ def refuse_repeated(command: click.Command, ctx: click.Context, args: list[str])
     Raises:
         UsageError: There is such an option.
     """
-    given = Counter(command.make_parser(ctx).parse_args(args=list(args))[2])
-    for option, times in given.items():
+    counts = Counter(command.make_parser(ctx).parse_args(args=list(args))[2])
+    for option, times in counts.items():
         plain_flag = option.is_flag and not option.secondary_opts if isinstance(option, click.Option) else True
         if times > 1 and isinstance(option, click.Option) and not (option.multiple or option.count or plain_flag):
             name = "/".join([longest(option.opts), *option.secondary_opts[:1]])

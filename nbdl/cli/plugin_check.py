@@ -49,7 +49,7 @@ class CheckCommand(Command):
 
 
 @click.command(cls=CheckCommand, short_help="Run the conformance suite on a package, a file or a unit.")
-@click.argument("what", metavar="PACKAGE|FILE.py|UNIT", shell_complete=or_files(packages_and_units))
+@click.argument("subject", metavar="PACKAGE|FILE.py|UNIT", shell_complete=or_files(packages_and_units))
 @click.option(
     "--unit",
     "only",
@@ -70,7 +70,7 @@ class CheckCommand(Command):
 @json_option
 @debug_option
 @click.pass_context
-def check(ctx: click.Context, what: str, only: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> None:
+def check(ctx: click.Context, subject: str, only: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> None:
     """Run the conformance suite on all units of a package or of a file, or on one unit, and print the results.
 
     CUDA kernels are run in Numba's simulator where there is no GPU. Exit code 4 if a check fails, or if the
@@ -81,7 +81,7 @@ def check(ctx: click.Context, what: str, only: tuple[str, ...], names: tuple[str
     nbdl plugins check my_units.py --unit cube
     nbdl plugins check activation/elu
     """
-    wanted = suite(chosen(what, only), names)
+    wanted = suite(chosen(subject, only), names)
     results = []
     report = None if as_json else Report(wanted)
     for result in run(wanted):
@@ -103,24 +103,24 @@ def check(ctx: click.Context, what: str, only: tuple[str, ...], names: tuple[str
 # -- what is checked ----------------------------------------------------------------------------------------
 
 
-def chosen(what: str, only: Sequence[str]) -> list[Entry]:
+def chosen(subject: str, only: Sequence[str]) -> list[Entry]:
     """Return the units of a package, of a file, or of a name; of these, if any are named, only those.
 
     Raises:
         PluginError: The package or file is broken, or offers nothing.
         UnknownNameError: There is no such package or unit.
     """
-    units = units_meant(loaded(), what)
+    units = units_meant(loaded(), subject)
     if not only:
         return units
     asked = {id(entry) for name in only for entry in units_named(loaded(), name)}
     found = [entry for entry in units if id(entry) in asked]
     if not found:
-        raise ConfigError(f"--unit {only[0]}: {what} has {', '.join(entry.name for entry in units)}")
+        raise ConfigError(f"--unit {only[0]}: {subject} has {', '.join(entry.name for entry in units)}")
     return found
 
 
-def units_meant(registry: Registry, what: str) -> list[Entry]:
+def units_meant(registry: Registry, subject: str) -> list[Entry]:
     """Return the units of a package or file, else those of a name.
 
     Raises:
@@ -131,18 +131,18 @@ def units_meant(registry: Registry, what: str) -> list[Entry]:
 
     from nbdl.testing.packages import problem
 
-    owner = owner_of(registry, what)
+    owner = owner_of(registry, subject)
     if owner is not None:
         return units_of(owner)
     try:
-        return units_named(registry, what)
+        return units_named(registry, subject)
     except UnknownNameError as error:
         try:
-            distribution(what)
+            distribution(subject)
         except (PackageNotFoundError, ValueError):
-            near = did_you_mean(what, [owner.distribution for owner in registry.seconds])
-            raise UnknownNameError(f"no package or file {what!r} either: {error}{near}") from None
-        raise PluginError(problem(what)) from None
+            near = did_you_mean(subject, [owner.distribution for owner in registry.seconds])
+            raise UnknownNameError(f"no package or file {subject!r} either: {error}{near}") from None
+        raise PluginError(problem(subject)) from None
 
 
 def suite(units: Sequence[Entry], names: Sequence[str]) -> list[tuple[Entry, list[Check]]]:

@@ -87,10 +87,10 @@ def unknown(registry: Registry, name: str, kinds: tuple[str, ...]) -> str:
     known = {spelling: entry for entry in registry.entries() for spelling in (entry.name, *entry.aliases)}
     among = [spelling for spelling, entry in known.items() if entry.kind in kinds]
     near = did_you_mean(name, among)
-    what = singular(kinds[0]) if len(kinds) == 1 else "unit"
+    noun = singular(kinds[0]) if len(kinds) == 1 else "unit"
     names = [(entry, (entry.name, *entry.aliases)) for entry in registry.entries() if entry.kind not in kinds]
     other = [singular(entry.kind) for entry, spellings in names if name in spellings]
-    text = f"no {what} is called {name!r}.{near}"
+    text = f"no {noun} is called {name!r}.{near}"
     if other:
         text += f" There is {' and '.join(f'{one}/{name}' for one in other)}."
     elif not near:
@@ -134,8 +134,8 @@ def page(unit: Description, broken: list[str], width: int) -> Iterator[str]:
     yield ""
     for label, text in labelled(unit, broken):
         yield from wrapped(f"{label:<{LABEL - 1}} {text}", width, 0, LABEL)
-    place = f"{unit.file}:{unit.line}" if unit.file else "none: it was typed in a session"
-    yield f"{'file':<{LABEL - 1}} {place}"  # whole, to be copied
+    location = f"{unit.file}:{unit.line}" if unit.file else "none: it was typed in a session"
+    yield f"{'file':<{LABEL - 1}} {location}"  # whole, to be copied
 
 
 def section(title: str, arguments: list[Argument], width: int) -> Iterator[str]:

@@ -110,18 +110,18 @@ def predict(
         echo(f"{target}: replaced earlier answers", err=True)
 
 
-def answers_path(given: str, model: str, source: str) -> Path:
+def answers_path(output: str, model: str, source: str) -> Path:
     """Return where the answers go; refuse a place that they cannot or should not go to, before any work is done.
 
     Raises:
         ConfigError: SOURCE or MODEL is there under whatever name, another file that holds no answers, or the place
             cannot be written to.
     """
-    target = as_path(given, "-o FILE").expanduser()
+    target = as_path(output, "-o FILE").expanduser()
     read = {"MODEL": Path(model), "SOURCE": Path(source).expanduser()}
-    for what, path in read.items():
+    for role, path in read.items():
         if same_file(target, path if path != Path("-") else None):
-            raise ConfigError(f"-o {given}: is {what} itself, so it is not overwritten; give another name")
+            raise ConfigError(f"-o {output}: is {role} itself, so it is not overwritten; give another name")
     if not is_device(target):
         check_file(target, "a file of answers", is_answers)
     return target

@@ -29,9 +29,9 @@ def data_line(source: Source, parts: Parts) -> str:
     sizes += [f"{len(parts.validation):,} to validate"] if parts.validation is not None else []
     sizes += [f"{len(parts.test):,} to test"] if parts.test is not None else []
     classes = counted(encoding.outputs, "class", "classes")
-    what = classes if encoding.classes else f"{counted(encoding.outputs, 'value')} to predict"
+    answers = classes if encoding.classes else f"{counted(encoding.outputs, 'value')} to predict"
     name = "standard input" if source.name == "-" else source.name
-    return f"{name}: {', '.join(sizes)}; {counted(encoding.shape[0], 'input')}, {what}"
+    return f"{name}: {', '.join(sizes)}; {counted(encoding.shape[0], 'input')}, {answers}"
 
 
 def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
@@ -46,8 +46,8 @@ def training_line(model: Sequential, parts: Parts, settings: Settings) -> str:
     words += [f"at most {epochs}, patience {settings.patience}" if stops else epochs]
     words += [f"seed {model.seed}"]
     if model.device != "cpu":
-        what = stand_in(model.device)
-        words += [f"on {model.device}: {what}" if what else f"on {model.device}"]
+        substitute = stand_in(model.device)
+        words += [f"on {model.device}: {substitute}" if substitute else f"on {model.device}"]
     return ", ".join(words)
 
 

@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 SUFFIX = ".nbdl"
 
 
-def output_path(given: str | None, source: str) -> Path:
+def output_path(output: str | None, source: str) -> Path:
     """Return where the model goes; refuse what cannot be or should not be written, before any work is done.
 
     Raises:
         ConfigError: Another suffix, a folder that is missing or cannot be written to, or a file there that is no model.
     """
     default = f"{('' if source == '-' else Path(source).name.split('.')[0]) or 'model'}{SUFFIX}"
-    given = default if given is None else given
-    path = as_path(given, "-o FILE").expanduser()
+    output = default if output is None else output
+    path = as_path(output, "-o FILE").expanduser()
     if path.is_dir():
-        raise ConfigError(f"-o {given}: is a folder; write -o {shlex.quote(str(path / default))}")
+        raise ConfigError(f"-o {output}: is a folder; write -o {shlex.quote(str(path / default))}")
     if path.suffix != SUFFIX:
         instead = shlex.quote(str(path.with_suffix(SUFFIX) if path.stem else default))
-        raise ConfigError(f"-o {given}: models are saved as {SUFFIX} files only; write -o {instead}")
+        raise ConfigError(f"-o {output}: models are saved as {SUFFIX} files only; write -o {instead}")
     check_file(path, "a saved model", is_model)
     return path
 
@@ -122,11 +122,11 @@ def parted(run: Run, source: Source, task: Task, settings: Settings, how: Readin
         flatten=True,
     )
     if source.dataset is None:
-        encoding = replace(encoding, reading=how.given)
+        encoding = replace(encoding, reading=how.chosen)
     return Parts(training, validation, test, encoding)
 
 
-def request(parts: Parts, settings: Settings, given: Mapping[str, Any]) -> Request:
+def request(parts: Parts, settings: Settings, options: Mapping[str, Any]) -> Request:
     """Return what the recipe is asked for.
 
     Raises:
@@ -136,13 +136,13 @@ def request(parts: Parts, settings: Settings, given: Mapping[str, Any]) -> Reque
     stages: tuple[Stage, ...] = ()
     if settings.arch is not None:
         net = nets.parse(settings.arch)
-        what = f"--arch {settings.arch!r}" if given["arch"] else f"the dataset's net {settings.arch!r}"
+        origin = f"--arch {settings.arch!r}" if options["arch"] else f"the dataset's net {settings.arch!r}"
         if net.inputs != inputs:
             raise ConfigError(
-                f"{what} begins with {counted(net.inputs, 'input')}; the data has {inputs}: "
+                f"{origin} begins with {counted(net.inputs, 'input')}; the data has {inputs}: "
                 f"write --arch {nets.Net(inputs, net.stages)}"
             )
-        check_outputs(parts.encoding, net.stages[-1].units, what)
+        check_outputs(parts.encoding, net.stages[-1].units, origin)
         stages = net.stages
     return Request(
         task=parts.encoding.task,

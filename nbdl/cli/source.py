@@ -68,7 +68,7 @@ class Reading:
     kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def given(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """Return what is given for files, which a model keeps."""
         return {name: value for name, value in {"format": self.format, **self.reader}.items() if value is not None}
 
@@ -102,7 +102,7 @@ def saying_how_read(reading: Reading) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        used = {name: value for name, value in reading.kept.items() if name not in reading.given}
+        used = {name: value for name, value in reading.kept.items() if name not in reading.chosen}
         if not used:
             raise
         raise DataError(
@@ -147,7 +147,7 @@ def _datasets() -> str:
 
 
 def _dataset(name: str, entry: Entry, reading: Reading) -> Source:
-    if reading.given:
+    if reading.chosen:
         raise DataError(f"{name} is a dataset: --format, --delimiter, --header and --no-header are for files.")
     (x, y), (x_test, y_test) = _loaded(entry, reading)
     arrays = Arrays(entry.name, x, y, x_test, y_test)
@@ -163,8 +163,8 @@ def _loaded(entry: Entry, reading: Reading) -> Any:
         raise DataError(f"{entry.name}: there is nothing to download; leave --download out.")
     if reading.folder is not None and all(one.kind is one.KEYWORD_ONLY for one in known.values()):
         raise DataError(f"{entry.name}: its data come with it, it takes no folder; leave --data out.")
-    given = {"download": True} if reading.download else {}
-    return entry.target(*(() if reading.folder is None else (reading.folder,)), **given)
+    chosen = {"download": True} if reading.download else {}
+    return entry.target(*(() if reading.folder is None else (reading.folder,)), **chosen)
 
 
 def _file(name: str, reading: Reading) -> Source:
@@ -187,14 +187,14 @@ def settled(name: str, readers: Mapping[str, Any], reading: Reading) -> dict[str
     """
     from nbdl.data.source import find, parameters
 
-    given, kept = reading.given, dict(reading.kept)
+    chosen, kept = reading.chosen, dict(reading.kept)
     format = kept.pop("format", None)
-    if format is not None and "format" not in given and (name == "-" or not suffixed(name, readers)):
-        given["format"] = format
+    if format is not None and "format" not in chosen and (name == "-" or not suffixed(name, readers)):
+        chosen["format"] = format
     if not kept:
-        return given
-    known = parameters(find(Path(name).name, readers, given.get("format")))
-    return {option: value for option, value in kept.items() if known is None or option in known} | given
+        return chosen
+    known = parameters(find(Path(name).name, readers, chosen.get("format")))
+    return {option: value for option, value in kept.items() if known is None or option in known} | chosen
 
 
 def suffixed(name: str, readers: Mapping[str, Any]) -> bool:
@@ -277,12 +277,12 @@ def targets_for(loss: Any, encoding: Encoding, data: Data, outputs: int) -> NDAr
     return np.eye(outputs, dtype=np.float32)[y]
 
 
-def check_outputs(encoding: Encoding, outputs: int, what: str) -> None:
+def check_outputs(encoding: Encoding, outputs: int, origin: str) -> None:
     """Refuse a net whose last layer does not fit the targets."""
     if outputs == encoding.outputs or (outputs == 1 and len(encoding.classes) == 2):
         return
     nouns = ("class", "classes") if encoding.task == "classification" else ("value to predict", "values to predict")
     raise ConfigError(
-        f"{what} has {counted(outputs, 'output')}; the data has {counted(encoding.outputs, *nouns)}: "
+        f"{origin} has {counted(outputs, 'output')}; the data has {counted(encoding.outputs, *nouns)}: "
         f"the last layer needs {counted(encoding.outputs, 'unit')}."
     )

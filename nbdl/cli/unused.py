@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from nbdl.plugins.recipe import Settings, Stage
 
 
-def refuse_unused(run: Run, source: Source, given: Mapping[str, Any], settings: Settings) -> None:
+def refuse_unused(run: Run, source: Source, options: Mapping[str, Any], settings: Settings) -> None:
     """Refuse options of a training that the data, or another option, leave without effect.
 
     Args:
         run: The call.
         source: The data.
-        given: What the user gave of the settings; None where nothing was.
+        options: What the user gave of the settings; None where nothing was.
         settings: What is settled.
 
     Raises:
         ConfigError: There is such an option.
     """
-    if given["test_split"] is not None and run.test is not None:
+    if options["test_split"] is not None and run.test is not None:
         raise ConfigError("--test-split holds out rows to test on, and --test gives them: leave one of them out")
-    if given["test_split"] is not None and source.test is not None:
+    if options["test_split"] is not None and source.test is not None:
         raise ConfigError(f"--test-split: {source.name} has rows to test on of its own; leave --test-split out")
-    if given["patience"] and not settings.validation_split:
+    if options["patience"] and not settings.validation_split:
         raise ConfigError(
             "--patience waits for the validation loss, and --validation-split 0 leaves no rows to validate on: "
             "leave one of them out"
@@ -41,13 +41,13 @@ def refuse_unused(run: Run, source: Source, given: Mapping[str, Any], settings: 
         raise ConfigError("--quiet prints errors and warnings only, --verbose also the layers: leave one of them out")
 
 
-def refuse_dropout(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> None:
+def refuse_dropout(stages: tuple[Stage, ...], options: Mapping[str, Any]) -> None:
     """Refuse to drop hidden units of a net that has none.
 
     Raises:
         ConfigError: The net has one layer.
     """
-    if given["dropped"] and len(stages) == 1:
+    if options["dropped"] and len(stages) == 1:
         raise ConfigError("--dropout drops hidden units, and this net has none: add a layer to --arch, or leave it out")
 
 

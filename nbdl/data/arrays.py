@@ -25,7 +25,7 @@ class Arrays:
             one-hot classes. Default: none.
         x_test: Inputs of the test part, shaped as `x` but for the rows. Default: none.
         y_test: Targets of the test part. Default: none.
-        places: The numbers of these rows in the source, for error messages. Default: from 0.
+        row_numbers: The numbers of these rows in the source, for error messages. Default: from 0.
         whole: The arrays that these rows were taken from. Default: none, these are whole.
 
     Raises:
@@ -37,7 +37,7 @@ class Arrays:
     y: NDArray[Any] | None = None
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
-    places: NDArray[Any] | None = None
+    row_numbers: NDArray[Any] | None = None
     whole: Arrays | None = None
 
     def __post_init__(self) -> None:
@@ -62,13 +62,13 @@ class Arrays:
 
     def number(self, row: int) -> int:
         """Return the number of a row in the source."""
-        return row if self.places is None else int(self.places[row])
+        return row if self.row_numbers is None else int(self.row_numbers[row])
 
     def taken(self, rows: NDArray[Any]) -> Arrays:
         """Return these rows, in this order, without a test part."""
         y = None if self.y is None else self.y[rows]
-        places = rows if self.places is None else self.places[rows]
-        return Arrays(self.source, self.x[rows], y, places=places, whole=self.whole or self)
+        row_numbers = rows if self.row_numbers is None else self.row_numbers[rows]
+        return Arrays(self.source, self.x[rows], y, row_numbers=row_numbers, whole=self.whole or self)
 
     def check_numbers(self) -> None:
         """Refuse inputs of which a number, in the whole arrays, is not finite or does not fit float32.
@@ -85,10 +85,10 @@ class Arrays:
         bad = 0
         first: tuple[int, int] | None = None
         for start in range(0, len(flat), BLOCK_ROWS):
-            places = np.argwhere(~(np.abs(flat[start : start + BLOCK_ROWS]) <= FLOAT32_MAX))
-            bad += len(places)
-            if first is None and len(places):
-                first = start + int(places[0][0]), int(places[0][1])
+            cells = np.argwhere(~(np.abs(flat[start : start + BLOCK_ROWS]) <= FLOAT32_MAX))
+            bad += len(cells)
+            if first is None and len(cells):
+                first = start + int(cells[0][0]), int(cells[0][1])
         if first is not None:
             row, feature = first
             more = f" {bad} numbers of x are not usable." if bad > 1 else ""

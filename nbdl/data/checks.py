@@ -128,13 +128,13 @@ def _from_objects(array: Array, data: Any, name: str) -> Array:
     except OverflowError:
         raise DataError(f"{name} holds an integer that is too large, even for float64; scale it") from None
     except (TypeError, ValueError):
-        wrong = [(place, value) for place, value in np.ndenumerate(array) if not isinstance(value, numbers.Real)]
+        wrong = [(index, value) for index, value in np.ndenumerate(array) if not isinstance(value, numbers.Real)]
         ragged = not wrong or (array.ndim == 1 and isinstance(wrong[0][1], Sized) and not isinstance(wrong[0][1], str))
         if ragged:
             raise DataError(f"{name} must hold numbers of one shape; it has rows of different lengths") from None
-        place, value = wrong[0]
+        index, value = wrong[0]
         names = getattr(data, "columns", None)
-        column = f"row {place[0]}, column {names[place[1]]!r}" if names is not None and len(place) == 2 else list(place)
+        column = f"row {index[0]}, column {names[index[1]]!r}" if names is not None and len(index) == 2 else list(index)
         hint = _for_text(name) if isinstance(value, str) else ""
         raise DataError(
             f"{name} must hold numbers of one shape; it has {reprlib.repr(value)} at {column}{hint}"

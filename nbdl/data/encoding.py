@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.data.arrays import BLOCK_ROWS, Arrays
 from nbdl.data.cells import not_finite, tally
-from nbdl.data.given import as_data, as_targets
+from nbdl.data.convert import as_data, as_targets
 from nbdl.data.statistics import Scale, column_scale, moments, neutral
 from nbdl.data.table import Table, listed
 from nbdl.data.target import Data, Task, class_indices, class_names, guess_task, target_values
@@ -169,7 +169,7 @@ class Encoding:
             if bad.size:
                 reason = unusable(float(column[bad[0]]))
                 counts = Counter(str(value) for value in column[bad].tolist())
-                raise DataError(f"{table.place(int(bad[0]), name)}: {reason} {tally(counts, len(table))}")
+                raise DataError(f"{table.location(int(bad[0]), name)}: {reason} {tally(counts, len(table))}")
         return x
 
     def array_inputs(self, data: Arrays) -> NDArray[np.float32]:

@@ -43,16 +43,16 @@ def read(
         stream = sys.stdin
     name = "-" if stream is not None else Path(str(source)).name
     reader = find(name, readers, format)
-    given = {key: value for key, value in options.items() if value is not None}
-    check_options(reader, given, "standard input" if name == "-" else name)
+    chosen = {key: value for key, value in options.items() if value is not None}
+    check_options(reader, chosen, "standard input" if name == "-" else name)
     if stream is not None:
         with refusing("standard input cannot be read", DataError):
-            return reader(stream, **given)
+            return reader(stream, **chosen)
     path = Path(str(source)).expanduser()
     check_file(path)
     try:
         with refusing(f"{path}: cannot be read", DataError):
-            return reader(path, **given)
+            return reader(path, **chosen)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
@@ -69,8 +69,8 @@ def find(name: str, readers: Mapping[str, Reader], format: str | None) -> Reader
         return readers[name]
     if suffixes:
         return readers[max(suffixes, key=len)]
-    what = "a stream has no suffix" if name == "-" else f"{name}: no reader for this kind of file"
-    raise DataError(f"{what}. Give its format, as in format='csv'. {known_formats(readers)}")
+    problem = "a stream has no suffix" if name == "-" else f"{name}: no reader for this kind of file"
+    raise DataError(f"{problem}. Give its format, as in format='csv'. {known_formats(readers)}")
 
 
 def known_formats(readers: Mapping[str, Reader]) -> str:

@@ -109,14 +109,14 @@ class Table:
         others = [f"{other!r} ({len(cells)})" for other, cells in found.items() if other != name]
         more = f" Other columns with such cells: {listed(others)}." if others else ""
         counts = Counter(bad.values())
-        raise DataError(f"{whole.place(row, name)}: {reason} {tally(counts, len(whole))}{more}{whole.unparted()}")
+        raise DataError(f"{whole.location(row, name)}: {reason} {tally(counts, len(whole))}{more}{whole.unparted()}")
 
     def distinct(self, name: str) -> set[str]:
         """Return the different cells of a column of text."""
         column = self.columns[name]
         return set(column) if isinstance(column, list) else set()
 
-    def place(self, row: int, name: str) -> str:
+    def location(self, row: int, name: str) -> str:
         """Return where a cell is, as error messages say it; `row` counts from 0."""
         return f"{self.source}, {self.counted} {self.lines[row]}, column {name!r}"
 

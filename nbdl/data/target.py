@@ -142,7 +142,7 @@ def refuse_names(data: Data, target: str | None, values: list[str]) -> None:
 
 def place_of(data: Data, target: str | None, row: int) -> str:
     """Return where a target is, as error messages say it."""
-    return data.place(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {data.number(row)}"
+    return data.location(row, str(target)) if isinstance(data, Table) else f"{data.source}, y, row {data.number(row)}"
 
 
 def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[str]:
@@ -163,7 +163,8 @@ def target_values(data: Data, target: str | None) -> NDArray[np.float64] | list[
     if isinstance(cells, list) and "" in cells:
         empty = tally(Counter({"": cells.count("")}), len(cells))
         raise DataError(
-            f"{whole.place(cells.index(''), target)}: the target is empty. Fill it in, or leave out the line. {empty}"
+            f"{whole.location(cells.index(''), target)}: the target is empty. "
+            f"Fill it in, or leave out the line. {empty}"
         )
     return column
 

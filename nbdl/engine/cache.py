@@ -59,12 +59,12 @@ def default_cache_folder() -> Path:
 
     A relative path names another folder wherever a program is started, so a warning shows the whole path.
     """
-    if given := os.environ.get("NBDL_CACHE"):
-        folder = Path(given).expanduser()
+    if setting := os.environ.get("NBDL_CACHE"):
+        folder = Path(setting).expanduser()
         if not folder.is_absolute():
             warn_once(
-                f"NBDL_CACHE={given} is a relative path: each folder that nbdl is started in gets a cache of its own, "
-                f"here {folder.absolute()}. To share one give an absolute path, or one that begins with ~"
+                f"NBDL_CACHE={setting} is a relative path: each folder that nbdl is started in gets a cache of its "
+                f"own, here {folder.absolute()}. To share one give an absolute path, or one that begins with ~"
             )
         return folder.absolute()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -82,15 +82,15 @@ def cache_folder() -> Path | None:
     if folder is not None:
         try:
             own = _numbas_own()
-            for place in (folder, *own):
-                make_private(place)  # once more where somebody has emptied the cache
+            for one in (folder, *own):
+                make_private(one)  # once more where somebody has emptied the cache
             if not own:
                 within = folder / WITHIN
                 if not within.is_dir():
                     within.mkdir(mode=0o700, exist_ok=True)
                 check_private(within, above=False)
-            for place in _numba_places(folder) if own else ():
-                check_within(place)
+            for one in _numba_places(folder) if own else ():
+                check_within(one)
         except (OSError, ConfigError) as error:
             _unused(folder, error)
             return None
@@ -103,13 +103,13 @@ def _prepared() -> Path | None:
         folder = (default_cache_folder() / "kernels").absolute()
         if getattr(numba.config, "CACHE_LOCATOR_CLASSES", ""):
             raise ConfigError("NUMBA_CACHE_LOCATOR_CLASSES has Numba put its files where nbdl cannot check them")
-        for place in (*_numbas_own(), folder, folder / WITHIN):
-            make_private(place)
-            with tempfile.NamedTemporaryFile(dir=place):
+        for one in (*_numbas_own(), folder, folder / WITHIN):
+            make_private(one)
+            with tempfile.NamedTemporaryFile(dir=one):
                 pass
         sweep(folder)
-        for place in _numba_places(folder):
-            _sweep_numbas(place)
+        for one in _numba_places(folder):
+            _sweep_numbas(one)
     except (OSError, RuntimeError, ConfigError) as error:
         _unused(folder, error)
         return None
@@ -127,7 +127,7 @@ def _numba_places(folder: Path) -> list[Path]:
     if not own:
         return [folder / WITHIN]
     within = f"{folder.name}_"  # and a digest of its path, as Numba calls it
-    return [Path(entry.path) for place in own for entry in os.scandir(place) if entry.name.startswith(within)]
+    return [Path(entry.path) for parent in own for entry in os.scandir(parent) if entry.name.startswith(within)]
 
 
 def _unused(folder: Path | None, reason: object) -> None:
@@ -201,8 +201,8 @@ class Entry:
 
     def _sealed_code(self) -> CodeType | None:
         """The byte-code in the seal, if Numba's files are the ones that were sealed."""
-        given, _, payload = (read_private(self.seal) or b"").partition(b"\n")
-        if not given or not is_proved(self.folder, self.name, payload, given.decode(errors="replace")):
+        proof, _, payload = (read_private(self.seal) or b"").partition(b"\n")
+        if not proof or not is_proved(self.folder, self.name, payload, proof.decode(errors="replace")):
             return None
         digests, _, code = payload.partition(b"\n")
         if json.loads(digests) != self._digests():
@@ -230,9 +230,9 @@ class Entry:
         return found
 
 
-def _sweep_numbas(place: Path) -> None:
+def _sweep_numbas(within: Path) -> None:
     """Remove files that Numba was about to rename when its process was killed."""
-    for entry in os.scandir(place):
+    for entry in os.scandir(within):
         if entry.name.startswith("nbdl_kernel_") and ".tmp." in entry.name:
             with suppress(OSError):
                 if time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:

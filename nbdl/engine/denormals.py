@@ -27,11 +27,11 @@ def emit_flush(builder: Any) -> Any:
     """Set the mode; return the one before as an int64. The module's triple says which processor it is for."""
     triple = builder.module.triple
     if _is_x86(triple):
-        place = _place(builder)
-        _x86(builder, "stmxcsr", place)
-        before = builder.load(place)
-        builder.store(builder.or_(before, ir.Constant(I32, FLUSH_X86)), place)
-        _x86(builder, "ldmxcsr", place)
+        saved = _place(builder)
+        _x86(builder, "stmxcsr", saved)
+        before = builder.load(saved)
+        builder.store(builder.or_(before, ir.Constant(I32, FLUSH_X86)), saved)
+        _x86(builder, "ldmxcsr", saved)
         return builder.zext(before, I64)
     if _is_arm(triple):
         before = _called(builder, "llvm.aarch64.get.fpcr", I64)
@@ -44,9 +44,9 @@ def emit_restore(builder: Any, before: Any) -> None:
     """Set the mode that `emit_flush` returned."""
     triple = builder.module.triple
     if _is_x86(triple):
-        place = _place(builder)
-        builder.store(builder.trunc(before, I32), place)
-        _x86(builder, "ldmxcsr", place)
+        saved = _place(builder)
+        builder.store(builder.trunc(before, I32), saved)
+        _x86(builder, "ldmxcsr", saved)
     elif _is_arm(triple):
         _called(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), before)
 
@@ -65,8 +65,8 @@ def _place(builder: Any) -> Any:
         return builder.alloca(I32)
 
 
-def _x86(builder: Any, instruction: str, place: Any) -> None:
-    _called(builder, f"llvm.x86.sse.{instruction}", ir.VoidType(), builder.bitcast(place, I8.as_pointer()))
+def _x86(builder: Any, instruction: str, saved: Any) -> None:
+    _called(builder, f"llvm.x86.sse.{instruction}", ir.VoidType(), builder.bitcast(saved, I8.as_pointer()))
 
 
 def _called(builder: Any, name: str, result: Any, *arguments: Any) -> Any:

@@ -29,7 +29,7 @@ class Executor(Protocol):
     def pull(self) -> None:
         """After runs: the weights and slots that they changed come to host memory; without a run since, none do."""
 
-    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
+    def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one that reports something; its update has then not been made."""
 
     def tuner(self, threads: int | None) -> Tuner | None:

@@ -49,27 +49,27 @@ class ReferenceExecutor(HostMemory):
         self.weights: Array = store.data
         self.finding: Finding | None = None
 
-    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
+    def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one that reports something."""
-        orders = _orders(batches)
-        for step in range(len(batches.steps)):
+        orders = _orders(tables)
+        for step in range(len(tables.steps)):
             with np.errstate(all="ignore"), flushed():
-                stopped = self.step(batches, step, orders)
+                stopped = self.step(tables, step, orders)
             if stopped is not None:
                 return RunReport(step, stopped)
-        return RunReport(len(batches.steps))
+        return RunReport(len(tables.steps))
 
     def tuner(self, threads: int | None) -> None:
         """There are no threads to choose."""
 
-    def step(self, batches: RunTables, step: int, orders: Sequence[Array | None]) -> Operation | None:
+    def step(self, tables: RunTables, step: int, orders: Sequence[Array | None]) -> Operation | None:
         """One step; the operation that stopped it, or None."""
-        first, rows, counter = (int(value) for value in batches.steps[step, :3])
+        first, rows, counter = (int(value) for value in tables.steps[step, :3])
         self.values: dict[int, Array] = {}
         self.gradients = np.zeros(self.store.trainable_size, self.dtype)
-        self.scalars = batches.scalars[step].astype(self.dtype)
-        self.log, self.rows = batches.log[step], rows
-        for tensor, source in zip(self.program.inputs, batches.sources, strict=True):
+        self.scalars = tables.scalars[step].astype(self.dtype)
+        self.log, self.rows = tables.log[step], rows
+        for tensor, source in zip(self.program.inputs, tables.sources, strict=True):
             order = orders[step]
             chosen = source.reshape(len(source), math.prod(source.shape[1:]))
             chosen = chosen[first : first + rows] if order is None else chosen[order[:rows]]
@@ -77,7 +77,7 @@ class ReferenceExecutor(HostMemory):
         for operation in self.program.operations:
             if operation.kind == "gather":
                 continue
-            results = self._results(operation, batches.seed, counter)
+            results = self._results(operation, tables.seed, counter)
             if results is None:
                 self.finding = self.finding or Finding(operation, "a gradient that is not finite")
                 return operation
@@ -86,9 +86,9 @@ class ReferenceExecutor(HostMemory):
                     self.finding = Finding(operation, "NaN" if np.isnan(result).any() else "infinity")
                     return operation
                 self._write(tensor, result)
-        if batches.output is not None and self.program.output is not None:
-            shape = batches.output[first : first + rows].shape
-            batches.output[first : first + rows] = self.values[id(self.program.output)].reshape(shape)
+        if tables.output is not None and self.program.output is not None:
+            shape = tables.output[first : first + rows].shape
+            tables.output[first : first + rows] = self.values[id(self.program.output)].reshape(shape)
         return None
 
     def _results(self, operation: Operation, seed: int, counter: int) -> Sequence[Array] | None:
@@ -195,12 +195,12 @@ def body_results(operation: Operation, operands: Sequence[Array], rows: int, dty
     return outputs
 
 
-def _orders(batches: RunTables) -> list[Array | None]:
+def _orders(tables: RunTables) -> list[Array | None]:
     """The indices of each step's rows, read from where the table points."""
     import ctypes
 
     found: list[Array | None] = []
-    for _, rows, _, address in batches.steps:
+    for _, rows, _, address in tables.steps:
         pointer = ctypes.cast(int(address), ctypes.POINTER(ctypes.c_int64)) if address else None
         found.append(None if pointer is None else np.ctypeslib.as_array(pointer, (int(rows),)))
     return found

@@ -53,4 +53,4 @@ class Finding:
     """What a checked run found: the first operation whose result is not finite, and "NaN" or "infinity"."""
 
     operation: Operation
-    what: str
+    value: str

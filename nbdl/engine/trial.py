@@ -161,11 +161,11 @@ def author_error(operation: Operation, error: Exception) -> KernelError | None:
     """What an author's body raised while Python ran it, with its line; None if it was none."""
     authors = {function.__code__: function for function in within(operation)}
 
-    def place(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
+    def author_of(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
         function = authors.get(frame.f_code)
         return None if function is None or own(function) else (function, line)
 
-    return failed(error, kernel_of(operation), place)
+    return failed(error, kernel_of(operation), author_of)
 
 
 def _array(tensor: Tensor, values: Floats, rows: tuple[int, int]) -> Floats:
@@ -210,9 +210,9 @@ def _all_written(operation: Operation, body: FunctionType, outputs: Sequence[Flo
     for name, output in zip(names[last - len(outputs) : last], outputs, strict=False):
         left = np.argwhere(np.asarray(output).view(np.int32) == MARK)
         if len(left):
-            place = ", ".join(map(str, left[0]))
+            index = ", ".join(map(str, left[0]))
             fault = Fault(
-                body, first_line(body), f"leaves {name}[{place}] unwritten", "write all elements of an output"
+                body, first_line(body), f"leaves {name}[{index}] unwritten", "write all elements of an output"
             )
             raise told(kernel_of(operation), fault, "fails")
 

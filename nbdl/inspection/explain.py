@@ -101,7 +101,7 @@ def _launches(network: Network, program: Program, rows: int) -> Iterator[str]:
 
     lowering = Lowering(program, rows, ["float32"] * len(program.inputs), network.store.trainable_size, GPU)
     yield f"schedule for {rows} rows a step: {len(lowering.launches)} launches"
-    yield f"work area {size_text(4 * lowering.places.size, 'B')}, weights {size_text(4 * network.store.size, 'B')}"
+    yield f"work area {size_text(4 * lowering.arena_plan.size, 'B')}, weights {size_text(4 * network.store.size, 'B')}"
     for number, launch in enumerate(lowering.launches, 1):
         grid = "×".join(map(str, launch.grid(rows)))
         yield f"\nlaunch {number}: {grid} blocks of {'×'.join(map(str, launch.block))} threads"

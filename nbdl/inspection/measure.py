@@ -69,7 +69,7 @@ def profile(
     return Measurement(job, data, min(batch, len(data[0])), what, threads).profile(float(seconds))
 
 
-def random_data(job: Job, what: str, batch: int, rows: int | None = None) -> tuple[Any, Any]:
+def random_data(job: Job, mode: str, batch: int, rows: int | None = None) -> tuple[Any, Any]:
     """Rows of a model's shapes: x from the standard normal distribution, for y labels, one-hot rows, or 0 and 1.
 
     Args:
@@ -82,7 +82,7 @@ def random_data(job: Job, what: str, batch: int, rows: int | None = None) -> tup
         rows = batch * max(2, min(RANDOM_BATCHES, batches))
     random = np.random.default_rng(0)
     x = random.standard_normal((rows, *shape), np.float32)
-    if what == "predict":
+    if mode == "predict":
         return x, None
     target = tuple(job.compiled().loss.target_shape(job.network.output_shape))
     labels = random.integers(0, max(2, job.network.output_shape[-1]), rows)
@@ -100,9 +100,9 @@ def _refuse_other_executors() -> None:
         raise ConfigError("profile: NBDL_CHECK=1 runs one operation at a time in Python; unset it")
 
 
-def _data(job: Job, x: Any, y: Any, what: str) -> list[Any]:
+def _data(job: Job, x: Any, y: Any, mode: str) -> list[Any]:
     """x, and for what needs them y and row weights, as a run of the model takes them."""
-    if what != "predict":
+    if mode != "predict":
         return checked_data(job, x, y, None)
     array = as_array(x, "x")
     job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
@@ -112,17 +112,17 @@ def _data(job: Job, x: Any, y: Any, what: str) -> list[Any]:
 class Measurement:
     """The steps of one profile, on copies of whatever they change."""
 
-    def __init__(self, job: Job, data: list[Any], batch: int, what: str, threads: int | None) -> None:
-        self.job, self.data, self.batch, self.what = job, data, batch, what
-        self.program: Program = record(job.network, job.setup, what)
+    def __init__(self, job: Job, data: list[Any], batch: int, mode: str, threads: int | None) -> None:
+        self.job, self.data, self.batch, self.mode = job, data, batch, mode
+        self.program: Program = record(job.network, job.setup, mode)
         self.store = copy.copy(job.network.store)
         self.store.data = _copied(job.network.store.data)
         self.first_step, self.first_slots = 1, aligned_zeros(0)
-        if what == "train":
+        if mode == "train":
             self._take_training_state()
         self.slots = _copied(self.first_slots)
         self.batches = len(data[0]) // batch  # the last, short one is left out
-        shuffled = what == "train" and len(data[0]) > batch  # as `fit` does
+        shuffled = mode == "train" and len(data[0]) > batch  # as `fit` does
         kinds = [gathered(array, shuffled) for array in data]
         rows = len(data[0])
         self.order = permutation(rows, job.network.seed, 0) if shuffled else np.arange(rows, dtype=np.int64)
@@ -140,19 +140,19 @@ class Measurement:
         """Slices in turn: with the clock, without it, and on all threads; of each, the quickest quarter counts."""
         parallel = self.executor.parallel and self.threads > 1
         steps = self._steps_of_a_slice()
-        batches = self._batches(steps)
+        tables = self._tables(steps)
         if parallel:
-            self._seconds(batches, self.threads)  # wakes the threads up
+            self._seconds(tables, self.threads)  # wakes the threads up
         timings: list[Timing] = []
         ordinary: list[float] = []
         threaded: list[float] = []
         until = time.perf_counter() + seconds
         while len(timings) < LEAST_SLICES or time.perf_counter() < until:
             self._reset()
-            timings.append(self.executor.timed(batches))
-            ordinary.append(self._seconds(batches, 1))
+            timings.append(self.executor.timed(tables))
+            ordinary.append(self._seconds(tables, 1))
             if parallel:
-                threaded.append(self._seconds(batches, self.threads))
+                threaded.append(self._seconds(tables, self.threads))
         us, tick, timer = 1e6 / steps, float(np.median([one.tick for one in timings])), timer_ticks()
         kept = _quickest([one.seconds for one in timings])
         ticks = np.mean([timings[number].ticks for number in kept], axis=0) - timings[0].calls * timer
@@ -178,7 +178,7 @@ class Measurement:
             ))  # fmt: skip
         operations = tuple(found[number] for number in self._program_order())
         return Profile(
-            self.what, self.batch, operations, step_us, timed_us, self.threads, threads_us, timer_ns, roofline
+            self.mode, self.batch, operations, step_us, timed_us, self.threads, threads_us, timer_ns, roofline
         )
 
     def _program_order(self) -> list[int]:
@@ -243,11 +243,11 @@ class Measurement:
         """The weights and slots of the beginning, so that no number of slices leads a net astray."""
         self.store.data[:], self.slots[:] = self.job.network.store.data, self.first_slots
 
-    def _seconds(self, batches: RunTables, threads: int) -> float:
+    def _seconds(self, tables: RunTables, threads: int) -> float:
         """Seconds of an ordinary run."""
         self._reset()
         began = time.perf_counter()
-        report = self.executor.run(batches, threads)
+        report = self.executor.run(tables, threads)
         seconds = time.perf_counter() - began
         if report.stopped_by is not None:
             raise NbdlError(f"profile: training diverged at step {report.steps + 1}; usual remedies: a smaller "
@@ -255,15 +255,15 @@ class Measurement:
         return seconds
 
     def _steps_of_a_slice(self) -> int:
-        self._seconds(self._batches(1), 1)
+        self._seconds(self._tables(1), 1)
         steps = 1
         while True:
-            seconds = self._seconds(self._batches(steps), 1)
+            seconds = self._seconds(self._tables(steps), 1)
             if seconds > SLICE_SECONDS / 4:
                 return max(1, round(steps * SLICE_SECONDS / seconds))
             steps *= 4
 
-    def _batches(self, steps: int) -> RunTables:
+    def _tables(self, steps: int) -> RunTables:
         """A slice of so many steps, over the data again and again."""
         numbers = np.arange(steps, dtype=np.int64)
         table = np.zeros((steps, 4), np.int64)

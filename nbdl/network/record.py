@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import ConfigError
 from nbdl.network.setup import NOT_COMPILED
 from nbdl.network.update import update
+from nbdl.program.checks import result
 from nbdl.program.functions import add, nothing, per, per_any, same, times
-from nbdl.program.operands import result
 from nbdl.program.operation import Program
 from nbdl.program.recorder import Recorder
 from nbdl.program.tensor import Shape, Tensor

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbdl.engine.store import aligned_zeros, end_of
 from nbdl.errors import ConfigError
+from nbdl.program.checks import most_operands, result
 from nbdl.program.functions import add, same, square
 from nbdl.program.language.source import compose
-from nbdl.program.operands import most_operands, result
 from nbdl.program.recorder import Recorder
 from nbdl.program.tensor import Shape, Tensor
 from nbdl.units.optimizer import ACCUMULATED, AVERAGE, CLIP, MOMENTUM, OVERWRITE, SHARE, Optimizer

@@ -142,12 +142,12 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
 
 def _field(stated: re.Match[str], more: list[str]) -> Block:
     """A `:param float x: text` as a section of one entry."""
-    what = {"r": "Raises", "p": "Args", "a": "Args"}[stated["what"][0]] if stated["name"].strip() else "Returns"
+    name = {"r": "Raises", "p": "Args", "a": "Args"}[stated["what"][0]] if stated["name"].strip() else "Returns"
     words = stated["name"].split()
-    if what == "Returns":
-        return Block(what, [stated["text"], *more])
+    if name == "Returns":
+        return Block(name, [stated["text"], *more])
     kind = f" ({' '.join(words[:-1])})" if len(words) > 1 else ""
-    return Block(what, [f"{words[-1]}{kind}: {stated['text']}", *(f"    {one.strip()}" for one in more)])
+    return Block(name, [f"{words[-1]}{kind}: {stated['text']}", *(f"    {one.strip()}" for one in more)])
 
 
 def _paragraph_end(lines: list[str], start: int) -> int:

@@ -91,28 +91,28 @@ def options_of(kind: str) -> list[str]:
     return names
 
 
-def unknown_option(kind: str, given: Iterable[str]) -> str:
+def unknown_option(kind: str, options: Iterable[str]) -> str:
     """What is wrong with the names of a registration's options, or an empty string.
 
     >>> unknown_option("activations", ["exmples"])
     "activations have no option 'exmples'. Did you mean 'examples'?"
     """
     known = options_of(kind)
-    for name in given:
+    for name in options:
         if name not in known:
             hint = did_you_mean(name, known) or f" They have: {', '.join(known)}"
             return f"{kind} have no option {name!r}.{hint}"
     return ""
 
 
-def malformed_option(kind: str, given: Mapping[str, Any]) -> str:
+def malformed_option(kind: str, options: Mapping[str, Any]) -> str:
     """What is wrong with the values of a registration's options, or an empty string.
 
     >>> malformed_option("activations", {"kinks": 0.0})
     'kinks=(0.0, ...) is the form, got 0.0'
     """
     several = {"kinks": numbers.Real, "examples": Mapping, "suffixes": str}
-    for name, value in given.items():
+    for name, value in options.items():
         right = True
         if name in several:
             right = isinstance(value, tuple | list) and all(isinstance(one, several[name]) for one in value)
@@ -126,11 +126,11 @@ def malformed_option(kind: str, given: Mapping[str, Any]) -> str:
     return ""
 
 
-def deprecated_option(kind: str, given: Iterable[str]) -> str:
+def deprecated_option(kind: str, options: Iterable[str]) -> str:
     """What to write in place of a registration's options that are deprecated, or an empty string.
 
     >>> deprecated_option("activations", ["examples"])
     ''
     """
     old = {option.name: option.deprecated for option in OPTIONS if option.deprecated}
-    return "; ".join(f"the option {name!r} of {kind} is deprecated: {old[name]}" for name in given if name in old)
+    return "; ".join(f"the option {name!r} of {kind} is deprecated: {old[name]}" for name in options if name in old)

@@ -130,27 +130,27 @@ Recipe: TypeAlias = Callable[[Request], Plan]
 def settle(user: Mapping[str, Any], *defaults: Mapping[str, Any]) -> Settings:
     """Return the settings: for each the first that is not None, of the user's and then of the defaults."""
     settled: dict[str, Any] = {}
-    for given in (user, *defaults, GENERAL):
-        for name, value in given.items():
+    for source in (user, *defaults, GENERAL):
+        for name, value in source.items():
             if settled.get(name) is None:
                 settled[name] = value
     return Settings(**settled)
 
 
-def settings_of(entry: Entry, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def settings_of(entry: Entry, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a plugin's default settings.
 
     Raises:
         PluginError: One of them is unknown.
     """
     known = [field.name for field in fields(Settings)]
-    for name in given:
+    for name in settings:
         if name not in known:
             raise PluginError(
                 f"{entry.name!r} of {entry.owner}: its recipe has an unknown setting {name!r}."
                 f"{did_you_mean(name, known)} Known: {', '.join(known)}"
             )
-    return given
+    return settings
 
 
 def choose(task: str, name: str | None) -> Entry:

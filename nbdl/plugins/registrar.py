@@ -196,12 +196,12 @@ def _refuse_wrong_hooks(module: Any) -> None:
         code = getattr(function, "__code__", None)
         if code is None:
             continue
-        place = f"{name} ({code.co_filename}:{code.co_firstlineno})"
+        location = f"{name} ({code.co_filename}:{code.co_firstlineno})"
         if not hasattr(function, f"{GROUP}_impl"):
             if name in hookspecs.specifications():
-                raise PluginError(f"{place} is no hook yet: decorate it with @nbdl.hookimpl")
+                raise PluginError(f"{location} is no hook yet: decorate it with @nbdl.hookimpl")
         elif not {*inspect.signature(function).parameters} <= {"register"}:
-            raise PluginError(f"{place} takes {inspect.signature(function)}: a hook's argument is called `register`")
+            raise PluginError(f"{location} takes {inspect.signature(function)}: a hook's argument is called `register`")
 
 
 def _refuse_unknown_hooks(callers: list[Any]) -> None:

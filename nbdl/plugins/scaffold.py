@@ -132,8 +132,8 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         PluginError: a file would lie outside of the folder.
     """
     for name in files:
-        place = PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts or not place.parts:
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise PluginError(f"the template writes {name!r}, which is no place in the package")
     folder = folder.expanduser().resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -24,13 +24,13 @@ from nbdl.units.unit import BASES, Unit
 ROLES = {"<lambda>", *(role for _, roles in ELEMENTWISE.values() for role, _ in roles)}
 
 
-def register(*given: Any, kind: str | None = None, **options: Any) -> Any:
+def register(*parts: Any, kind: str | None = None, **options: Any) -> Any:
     """Register units in this session, without a package: they are found by name from then on.
 
     A unit may be registered again, as a notebook's cell is run again; models that are there keep the older one.
 
     Args:
-        given: one of
+        parts: one of
             a name and scalar functions, as a plugin's hook takes them: `register("cube", f, df)`;
             a class, by its own name or after another: `register(MyLayer)`, `register("my_layer", MyLayer)`;
             a function of another kind, a dataset for instance: `register("points", load, kind="dataset")`;
@@ -58,20 +58,20 @@ def register(*given: Any, kind: str | None = None, **options: Any) -> Any:
     doctest_cube()
     """
     registry.load()
-    if not given:
+    if not parts:
         return functools.partial(register, kind=kind, **options)
-    first, name = given[0], ""
-    if isinstance(first, str) and len(given) > 1:
-        (name, first), given = given[:2], given[1:]
+    first, name = parts[0], ""
+    if isinstance(first, str) and len(parts) > 1:
+        (name, first), parts = parts[:2], parts[1:]
     if _is_path(first):
-        for path in given:
+        for path in parts:
             register_file(path)
         return None
     if isinstance(first, type) and issubclass(first, Unit):
         return _add_class(first, name, kind, options)
-    if kind is not None or name or _are_functions(given) or _is_partial(first):
-        return _add_functions(given, name, kind, options)
-    for module in given:
+    if kind is not None or name or _are_functions(parts) or _is_partial(first):
+        return _add_functions(parts, name, kind, options)
+    for module in parts:
         _add_module(module)
     return None
 
@@ -122,8 +122,8 @@ def _module_name(path: Path) -> str:
         return f"nbdl_file_{path.stem}"
     imported = sys.modules.get(path.stem)
     spec = importlib.util.find_spec(path.stem) if imported is None else None
-    place = getattr(imported, "__file__", "") if imported is not None else spec.origin if spec else None
-    return path.stem if place in (None, str(path.resolve())) else f"nbdl_file_{path.stem}"
+    file = getattr(imported, "__file__", "") if imported is not None else spec.origin if spec else None
+    return path.stem if file in (None, str(path.resolve())) else f"nbdl_file_{path.stem}"
 
 
 def _run(loader: Any, module: ModuleType, path: Path) -> None:
@@ -154,24 +154,24 @@ def _register_hooks(module: ModuleType, path: Path, owner: Owner) -> None:
 def _placed(error: BaseException, path: Path) -> PluginError:
     """An error with the file's line where it came from."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path.resolve())]
-    place = f"{path}:{frames[-1].lineno}" if frames else str(path)
-    return PluginError(f"{place}: {error if isinstance(error, NbdlError) else f'{type(error).__name__}: {error}'}")
+    location = f"{path}:{frames[-1].lineno}" if frames else str(path)
+    return PluginError(f"{location}: {error if isinstance(error, NbdlError) else f'{type(error).__name__}: {error}'}")
 
 
-def _is_path(given: Any) -> bool:
-    return isinstance(given, Path) or (isinstance(given, str) and given.endswith(".py"))
+def _is_path(part: Any) -> bool:
+    return isinstance(part, Path) or (isinstance(part, str) and part.endswith(".py"))
 
 
-def _are_functions(given: tuple[Any, ...]) -> bool:
-    return all(isinstance(one, FunctionType) and not _is_hook(one) for one in given)
+def _are_functions(parts: tuple[Any, ...]) -> bool:
+    return all(isinstance(one, FunctionType) and not _is_hook(one) for one in parts)
 
 
-def _is_partial(given: Any) -> bool:
-    return isinstance(given, functools.partial)
+def _is_partial(part: Any) -> bool:
+    return isinstance(part, functools.partial)
 
 
-def _is_hook(given: Any) -> bool:
-    return hasattr(given, f"{GROUP}_impl")
+def _is_hook(part: Any) -> bool:
+    return hasattr(part, f"{GROUP}_impl")
 
 
 def _add_class(unit: type[Unit], name: str, kind: str | None, options: dict[str, Any]) -> type[Unit]:
@@ -185,22 +185,22 @@ def _add_class(unit: type[Unit], name: str, kind: str | None, options: dict[str,
     return unit
 
 
-def _add_functions(given: tuple[Any, ...], name: str, kind: str | None, options: dict[str, Any]) -> Any:
-    for one in given:
+def _add_functions(functions: tuple[Any, ...], name: str, kind: str | None, options: dict[str, Any]) -> Any:
+    for one in functions:
         if _is_partial(one):  # whose arguments would not tell the kind
             refuse_partial(one, name)
-    name = name or getattr(given[0], "__name__", "")
+    name = name or getattr(functions[0], "__name__", "")
     if not name or name in ROLES:
         raise PluginError('a unit of functions needs a name: nbdl.register("my_unit", f, df)')
-    known = kind_named(kind) if kind is not None else _kind(name, given)
-    target = registrar.add(known, name, *given, **options).target
+    known = kind_named(kind) if kind is not None else _kind(name, functions)
+    target = registrar.add(known, name, *functions, **options).target
     if isinstance(target, type) and target.__module__ == "__main__" and not target.__doc__:
         target.__doc__ = f"{name}: registered in this session."
     return target
 
 
-def _kind(name: str, given: tuple[Any, ...]) -> str:
-    found = kind_of_functions(given) if all(isinstance(one, FunctionType) for one in given) else ""
+def _kind(name: str, functions: tuple[Any, ...]) -> str:
+    found = kind_of_functions(functions) if all(isinstance(one, FunctionType) for one in functions) else ""
     if found:
         return found
     forms = {

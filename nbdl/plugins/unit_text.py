@@ -45,9 +45,9 @@ def unit(kind: str, text: str, **more: Any) -> Any:
     positional, named = _arguments(text)
     more = {name: value for name, value in more.items() if value is not None}
     try:
-        given = {*inspect.signature(found.target).bind_partial(*positional).arguments, *named}
+        bound = {*inspect.signature(found.target).bind_partial(*positional).arguments, *named}
         for name in more:
-            if name in given:
+            if name in bound:
                 raise ConfigError(f"{text!r}: {name} is given twice, in the brackets and by itself: give it once")
         return found.target(*positional, **named, **more)
     except NbdlError:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nbdl.errors import ConfigError
-from nbdl.program import operands as given
+from nbdl.program import checks
 from nbdl.program.bodies import take, take_cuda
 from nbdl.program.functions import add, is_column, same, times
 from nbdl.program.language.source import compose, label, used_arguments
@@ -65,9 +65,9 @@ class Recorder:
         outputs = tuple(into) if into is not None else (Tensor(shape, domain[0] is None),)
         if not 1 <= len(outputs) <= OUTPUTS:
             raise ConfigError(f"{where}: {label(function)} has {len(outputs)} results; there can be 1 to {OUTPUTS}")
-        for place in outputs if into is not None else ():
-            given.place(place, domain[0] is None, domain[1] * (domain[0] or 1), where, self._writes)
-        given.few_enough(len(tensors) + len(outputs), 2, where, "an elementwise function")
+        for target in outputs if into is not None else ():
+            checks.target(target, domain[0] is None, domain[1] * (domain[0] or 1), where, self._writes)
+        checks.few_enough(len(tensors) + len(outputs), 2, where, "an elementwise function")
         self._record("map", tensors, outputs, domain, function)
         return outputs[0]
 
@@ -90,8 +90,8 @@ class Recorder:
             ConfigError: the function takes another number of arguments, or the shapes do not go together.
         """
         where = self._where("r.sum")
-        given.one_of(over, ("rows", "features"), where, "over")
-        given.one_of(reduction, ("sum", "max", "argmax"), where, "reduction")
+        checks.one_of(over, ("rows", "features"), where, "over")
+        checks.one_of(reduction, ("sum", "max", "argmax"), where, "reduction")
         if (over, reduction) == ("rows", "argmax"):
             raise ConfigError(f"{where}: argmax goes over='features', got over='rows'")
         tensors = self._loop(function, operands, where)
@@ -103,9 +103,9 @@ class Recorder:
         else:
             made = Tensor((1,) if domain[0] in (None, 1) else (*shape[:-1], 1), domain[0] is None)
         if into is not None:
-            given.place(into, made.batched, made.features, where, self._writes)
+            checks.target(into, made.batched, made.features, where, self._writes)
         result = into or made
-        given.few_enough(len(tensors) + 1, 2, where, "a reduction")
+        checks.few_enough(len(tensors) + 1, 2, where, "a reduction")
         self._record("sum", tensors, (result,), domain, function, over=over, reduction=reduction)
         return result
 
@@ -128,7 +128,7 @@ class Recorder:
         inputs = (a, b) if bias is None else (a, b, bias)
         for one in inputs:
             if not isinstance(one, Tensor) or one.space == "index":
-                raise ConfigError(f"{where}: a product is of tensors, got {given.said(one)}")
+                raise ConfigError(f"{where}: a product is of tensors, got {checks.said(one)}")
         transpose_a, transpose_b = bool(transpose_a), bool(transpose_b)
         operation = Operation("gemm", inputs, (), (None, 0), None,
                               {"transpose_a": transpose_a, "transpose_b": transpose_b})  # fmt: skip
@@ -179,21 +179,21 @@ class Recorder:
         where = self._where("r.kernel")
         tensors = self._operands(operands, where)
         rows = bool(rows)
-        outputs = tuple(Tensor(one, rows) for one in given.shapes(shapes, where))
+        outputs = tuple(Tensor(one, rows) for one in checks.shapes(shapes, where))
         heights = {None if rows else tensor.shape[0] for tensor in outputs}
         if len(heights) > 1:
             raise ConfigError(f"{where}: outputs of fixed shape have as many rows as each other, got {list(shapes)}")
         height = heights.pop()
         count = len(tensors) + len(outputs)
-        what = f"{len(tensors)} inputs and {len(outputs)} outputs"
-        first = what if rows else f"{what}, and the number of the first row"
-        given.takes(body, count + (not rows), where, first, self._layer)
+        arrays = f"{len(tensors)} inputs and {len(outputs)} outputs"
+        first = arrays if rows else f"{arrays}, and the number of the first row"
+        checks.takes(body, count + (not rows), where, first, self._layer)
         if cuda is not None:
             numbers = 3 if rows else 5
-            given.takes(cuda, count + numbers, where, f"{numbers} numbers, then {what}", self._layer)
-            given.writes_outputs_only(cuda, range(numbers, numbers + len(tensors)), 1, where, self._layer)
-        given.writes_outputs_only(body, range(len(tensors)), 2, where, self._layer)
-        given.few_enough(count, 4, where, "a body")
+            checks.takes(cuda, count + numbers, where, f"{numbers} numbers, then {arrays}", self._layer)
+            checks.writes_outputs_only(cuda, range(numbers, numbers + len(tensors)), 1, where, self._layer)
+        checks.writes_outputs_only(body, range(len(tensors)), 2, where, self._layer)
+        checks.few_enough(count, 4, where, "a body")
         width = max(tensor.features for tensor in outputs) // (height or 1)
         self._record("kernel", tensors, outputs, (height, width), body, name=name, cuda=cuda)
         return outputs[0] if len(outputs) == 1 else outputs
@@ -209,8 +209,8 @@ class Recorder:
             ConfigError: `like` has no rows, or the shape is none.
         """
         where = self._where("r.uniform")
-        given.rows(like, where)
-        result = Tensor(like.shape if shape is None else given.shape(shape, where), True)
+        checks.rows(like, where)
+        result = Tensor(like.shape if shape is None else checks.shape(shape, where), True)
         self._record("uniform", (), (result,), (None, result.features), site=self._sites)
         self._sites += 1
         return result
@@ -223,7 +223,7 @@ class Recorder:
         Raises:
             ConfigError: there are none, or something in it is no number that float32 holds.
         """
-        return self._table(given.numbers(values, self._where("r.table")))
+        return self._table(checks.numbers(values, self._where("r.table")))
 
     def _table(self, numbers: Sequence[float]) -> Tensor:
         key = struct.pack(f"{len(numbers)}d", *numbers)
@@ -242,9 +242,9 @@ class Recorder:
             ConfigError: a column is not there, or the shape has another number of elements.
         """
         where = self._where("r.take")
-        given.rows(x, where)
-        chosen = given.columns(columns, x.features, where)
-        shape = given.shape(shape, where)
+        checks.rows(x, where)
+        chosen = checks.columns(columns, x.features, where)
+        shape = checks.shape(shape, where)
         if math.prod(shape) != len(chosen):
             raise ConfigError(f"{where}: {shape} has {math.prod(shape)} elements, and columns has {len(chosen)}")
         numbers = self.table(chosen)
@@ -258,8 +258,8 @@ class Recorder:
         names = df.__code__.co_varnames[: df.__code__.co_argcount]
         operands: list[Tensor | float] = [dy]
         arguments, values = ["dy"], []
-        given: tuple[Tensor | float, ...] = (x, y, *parameters)
-        for name, operand in zip(names, given, strict=False):
+        read: tuple[Tensor | float, ...] = (x, y, *parameters)
+        for name, operand in zip(names, read, strict=False):
             if name in used:
                 arguments.append(f"{name}_")
                 operands.append(operand)
@@ -303,10 +303,10 @@ class Recorder:
             ConfigError: labels are something else, or there is no number of classes.
         """
         where = self._where("r.one_hot")
-        given.rows(labels, where)
+        checks.rows(labels, where)
         if labels.features != 1:
             raise ConfigError(f"{where}: labels are rows×1, got {labels.describe()}")
-        classes = given.size(classes, where, "classes")
+        classes = checks.size(classes, where, "classes")
         return self.map(is_column, labels, Tensor((classes,), False, "index", "column"))
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
@@ -317,8 +317,8 @@ class Recorder:
         """
         where = self._where("r.reshape")
         if not isinstance(x, Tensor) or x.space == "index":
-            raise ConfigError(f"{where}: x is a tensor, got {given.said(x)}")
-        shape = given.shape(shape, where)
+            raise ConfigError(f"{where}: x is a tensor, got {checks.said(x)}")
+        shape = checks.shape(shape, where)
         if math.prod(shape) != x.features:
             raise ConfigError(f"{where}: {x.shape} has {x.features} elements, {shape} {math.prod(shape)}")
         return Tensor(shape, x.batched, x.space, x.name, x.offset, x)
@@ -332,7 +332,7 @@ class Recorder:
         where = self._where("r.gradient")
         for one in (weight, value):
             if not isinstance(one, Tensor):
-                raise ConfigError(f"{where}: takes a weight and its gradient, both tensors, got {given.said(one)}")
+                raise ConfigError(f"{where}: takes a weight and its gradient, both tensors, got {checks.said(one)}")
         if weight.space != "weight":
             raise ConfigError(f"{where}: {weight.describe()} is no weight; weights are made by b.weight(...)")
         flat = len(value.shape) != len(weight.shape)  # as a sum over rows is; a transposed one is as deep
@@ -355,7 +355,7 @@ class Recorder:
         where = self._where("r.assign")
         for one in (state, value):
             if not isinstance(one, Tensor):
-                raise ConfigError(f"{where}: takes a state and its new value, both tensors, got {given.said(one)}")
+                raise ConfigError(f"{where}: takes a state and its new value, both tensors, got {checks.said(one)}")
         if state.space != "weight":
             raise ConfigError(f"{where}: {state.describe()} is no state; states are made by b.state(...)")
         flat = len(value.shape) != len(state.shape)
@@ -363,19 +363,19 @@ class Recorder:
             raise ConfigError(f"{where}: {value.describe()} is not a value for {state.describe()}")
         self.assignments.append((state, value))
 
-    def write(self, value: Tensor, place: Tensor) -> None:
-        """Put a value, which nobody else reads, into a place of the same size.
+    def write(self, value: Tensor, into: Tensor) -> None:
+        """Put a value, which nobody else reads, into a tensor of the same size.
 
-        The map that made it writes there itself, if that was recorded last and reads of the place what it writes.
+        The map that made it writes there itself, if that was recorded last and reads of `into` only what it overwrites.
         """
-        given.place(place, value.batched, value.features, self._where("r.write"), self._writes)
+        checks.target(into, value.batched, value.features, self._where("r.write"), self._writes)
         last, made = self._operations[-1] if self._operations else None, value.storage
         if last is not None and last.kind == "map" and last.outputs == (made,) and made.space == "work":
-            inside = [t for t in last.inputs if (t.space, t.offset) == (place.space, place.offset)]
-            if all(tensor.features == place.features for tensor in inside):
-                last.outputs = (place if place.shape == made.shape else self.reshape(place, made.shape),)
+            inside = [t for t in last.inputs if (t.space, t.offset) == (into.space, into.offset)]
+            if all(tensor.features == into.features for tensor in inside):
+                last.outputs = (into if into.shape == made.shape else self.reshape(into, made.shape),)
                 return
-        self.map(same, self._under(value, place.shape), into=[place])
+        self.map(same, self._under(value, into.shape), into=[into])
 
     # -- for the engine ---------------------------------------------------------------------------------
 
@@ -383,7 +383,7 @@ class Recorder:
         """A tensor that a batch brings."""
         if len(self._inputs) == INPUTS:
             raise ConfigError(f"r.input: {name!r} would be input {INPUTS + 1}; a batch has at most {INPUTS}")
-        tensor = Tensor(given.shape(shape, "r.input"), True, "batch", name, len(self._inputs))
+        tensor = Tensor(checks.shape(shape, "r.input"), True, "batch", name, len(self._inputs))
         self._inputs.append(tensor)
         self._record("gather", (), (tensor,), (None, tensor.features), source=tensor.offset)
         return tensor
@@ -396,10 +396,10 @@ class Recorder:
 
     def log(self, name: str, width: int = 1) -> Tensor:
         """A place in the log, to be given as `into`."""
-        width = given.size(width, self._where("r.log"), "width")
-        place = Tensor((width,), False, "log", name, sum(width for _, width in self._log))
+        width = checks.size(width, self._where("r.log"), "width")
+        entry = Tensor((width,), False, "log", name, sum(width for _, width in self._log))
         self._log.append((name, width))
-        return place
+        return entry
 
     def check(self, gradients: Tensor) -> None:
         """Stop the run, before the update, where a gradient is not finite."""
@@ -446,11 +446,11 @@ class Recorder:
         return not self._layer or self._phase not in ("forward", "loss", "backward")
 
     def _operands(self, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
-        return tuple(one if isinstance(one, Tensor) else self._table([given.number(one, where)]) for one in operands)
+        return tuple(one if isinstance(one, Tensor) else self._table([checks.number(one, where)]) for one in operands)
 
     def _loop(self, function: Function, operands: Sequence[Tensor | float], where: str) -> tuple[Tensor, ...]:
         """The operands of a loop over a scalar function, which takes one argument for each."""
-        given.takes(function, len(operands), where, "one for each operand", self._layer)
+        checks.takes(function, len(operands), where, "one for each operand", self._layer)
         if not operands:
             raise ConfigError(f"{where}: {label(function)} is given no operand")
         return self._operands(operands, where)

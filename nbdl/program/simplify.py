@@ -26,9 +26,9 @@ def distinct(operations: list[Operation]) -> list[Operation]:
         pure = operation.kind in ("map", "sum", "gemm") and operation.phase in ("forward", "loss", "backward")
         pure = pure and all(writes[id(t.storage)] < 2 for t in (*operation.inputs, *operation.outputs))
         if pure and len(operation.outputs) == 1 and operation.outputs[0].space == "work":
-            places = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
+            targets = [(id(t.storage), t.shape, t.space, t.offset) if t.root or t.space == "work" else
                       (t.space, t.offset, t.shape) for t in operation.inputs]  # fmt: skip
-            key = (operation.kind, operation.function, *places, tuple(operation.attributes.items()))
+            key = (operation.kind, operation.function, *targets, tuple(operation.attributes.items()))
             if key in known:
                 instead[id(operation.outputs[0])] = known[key]
                 continue

@@ -34,19 +34,19 @@ def as_path(value: Any, argument: str) -> Path:
         raise ConfigError(f"{argument} is a path, a text such as 'folder/name', got {value!r}")
     text = os.fsdecode(value)
     if not text.strip():
-        what = "folder" if "FOLDER" in argument or "folder" in argument else "file"
-        raise ConfigError(f"{argument} is empty: give the name of a {what}, a text such as 'folder/name'")
+        noun = "folder" if "FOLDER" in argument or "folder" in argument else "file"
+        raise ConfigError(f"{argument} is empty: give the name of a {noun}, a text such as 'folder/name'")
     if "\0" in text:
         raise ConfigError(f"{argument} is a path, a text such as 'folder/name', got {text!r}")
     return Path(text)
 
 
-def check_file(path: Path, what: str, known: Known, make_folders: bool = False) -> bool:
+def check_file(path: Path, description: str, known: Known, make_folders: bool = False) -> bool:
     """Return whether a file to write replaces an earlier one; refuse a place that it cannot or should not go to.
 
     Args:
         path: the file.
-        what: what is written, "a saved model".
+        description: what is written, "a saved model".
         known: whether a file that is there is such a one. An empty file has nothing to lose.
         make_folders: whether the writer makes missing folders.
 
@@ -59,7 +59,7 @@ def check_file(path: Path, what: str, known: Known, make_folders: bool = False) 
         if file.is_dir():
             raise ConfigError(f"{path} is a folder; give the name of a file in it")
         if file.exists():
-            _check_earlier(path, what, known)
+            _check_earlier(path, description, known)
         if file.parent.is_dir():
             check_writable(file)
         else:
@@ -105,12 +105,13 @@ def zip_names(path: Path) -> list[str]:
         return []
 
 
-def _check_earlier(path: Path, what: str, known: Known) -> None:
+def _check_earlier(path: Path, description: str, known: Known) -> None:
     if not path.is_file():
         raise ConfigError(f"{path} is not an ordinary file, and would be replaced by one; give another name")
     if path.stat().st_size and not known(path):
         raise ConfigError(
-            f"{path} is there already and is not {what}, so it is not overwritten; give another name, or remove it"
+            f"{path} is there already and is not {description}, so it is not overwritten; "
+            "give another name, or remove it"
         )
     if not os.access(path, os.W_OK):
         raise ConfigError(f"{path} is write-protected, so it is not overwritten; give another name, or remove it")

@@ -164,9 +164,9 @@ def proof(folder: Path, name: str, content: bytes) -> str:
     return hmac.new(_key(folder), f"{name}\0".encode() + content, "sha256").hexdigest()
 
 
-def is_proved(folder: Path, name: str, content: bytes, given: str) -> bool:
+def is_proved(folder: Path, name: str, content: bytes, seal: str) -> bool:
     """Return whether a proof is of this name and content."""
-    return hmac.compare_digest(proof(folder, name, content).encode(), given.encode(errors="replace"))
+    return hmac.compare_digest(proof(folder, name, content).encode(), seal.encode(errors="replace"))
 
 
 def _key(folder: Path) -> bytes:

@@ -21,9 +21,9 @@ MOST_COUNT = 1 << 53  # whole numbers up to here are exact in JSON of other prog
 MOST_INTEGER = 1 << 64
 
 
-def mismatch(place: str, expected: str, got: Any) -> str:
+def mismatch(where: str, expected: str, got: Any) -> str:
     """Return the sentence for a value that is not what was expected."""
-    return f"{place or 'it'}: expected {expected}, got {shown(got)}"
+    return f"{where or 'it'}: expected {expected}, got {shown(got)}"
 
 
 def shown(value: Any) -> str:
@@ -54,42 +54,42 @@ def is_name(value: object) -> bool:
 # -- schemas ----------------------------------------------------------------------------------------------
 
 
-def name(value: Any, place: str) -> str | None:
+def name(value: Any, where: str) -> str | None:
     """A name."""
-    return None if is_name(value) else mismatch(place, f"a printable name of up to {MOST_NAME} characters", value)
+    return None if is_name(value) else mismatch(where, f"a printable name of up to {MOST_NAME} characters", value)
 
 
-def text(value: Any, place: str) -> str | None:
+def text(value: Any, where: str) -> str | None:
     """Any text that UTF-8 can hold."""
     if not isinstance(value, str):
-        return mismatch(place, "text", value)
+        return mismatch(where, "text", value)
     if len(value) > MOST_TEXT:
-        return mismatch(place, f"up to {MOST_TEXT:,} characters", value)
+        return mismatch(where, f"up to {MOST_TEXT:,} characters", value)
     try:
         value.encode()
     except UnicodeEncodeError:
-        return mismatch(place, "text that UTF-8 can hold", value)
+        return mismatch(where, "text that UTF-8 can hold", value)
     return None
 
 
-def flag(value: Any, place: str) -> str | None:
+def flag(value: Any, where: str) -> str | None:
     """True or false."""
-    return None if isinstance(value, bool) else mismatch(place, "true or false", value)
+    return None if isinstance(value, bool) else mismatch(where, "true or false", value)
 
 
-def number(value: Any, place: str) -> str | None:
+def number(value: Any, where: str) -> str | None:
     """A finite number."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = is_number and (abs(value) <= MOST_INTEGER if isinstance(value, int) else math.isfinite(value))
-    return None if fits else mismatch(place, "a finite number", value)
+    return None if fits else mismatch(where, "a finite number", value)
 
 
 def whole(least: int = 0, most: int = MOST_COUNT) -> Schema:
     """A whole number in a range."""
 
-    def check(value: Any, place: str) -> str | None:
+    def check(value: Any, where: str) -> str | None:
         fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-        return None if fits else mismatch(place, f"a whole number from {least} to {most}", value)
+        return None if fits else mismatch(where, f"a whole number from {least} to {most}", value)
 
     return check
 
@@ -97,22 +97,22 @@ def whole(least: int = 0, most: int = MOST_COUNT) -> Schema:
 def one_of(*values: str) -> Schema:
     """One of some texts."""
 
-    def check(value: Any, place: str) -> str | None:
-        return None if isinstance(value, str) and value in values else mismatch(place, " or ".join(values), value)
+    def check(value: Any, where: str) -> str | None:
+        return None if isinstance(value, str) and value in values else mismatch(where, " or ".join(values), value)
 
     return check
 
 
 def maybe(schema: Schema) -> Schema:
     """Null, or what fits the schema."""
-    return lambda value, place: None if value is None else schema(value, place)
+    return lambda value, where: None if value is None else schema(value, where)
 
 
 def either(expected: str, *schemas: Schema) -> Schema:
     """What fits one of some schemas."""
 
-    def check(value: Any, place: str) -> str | None:
-        return None if any(one(value, place) is None for one in schemas) else mismatch(place, expected, value)
+    def check(value: Any, where: str) -> str | None:
+        return None if any(one(value, where) is None for one in schemas) else mismatch(where, expected, value)
 
     return check
 
@@ -120,12 +120,12 @@ def either(expected: str, *schemas: Schema) -> Schema:
 def items(schema: Schema, most: int = 1_000_000) -> Schema:
     """A list whose entries all fit."""
 
-    def check(value: Any, place: str) -> str | None:
+    def check(value: Any, where: str) -> str | None:
         if not isinstance(value, list):
-            return mismatch(place, "a list", value)
+            return mismatch(where, "a list", value)
         if len(value) > most:
-            return mismatch(place, f"up to {most:,} entries", value)
-        return next((problem for i, one in enumerate(value) if (problem := schema(one, f"{place}[{i}]"))), None)
+            return mismatch(where, f"up to {most:,} entries", value)
+        return next((problem for i, one in enumerate(value) if (problem := schema(one, f"{where}[{i}]"))), None)
 
     return check
 
@@ -133,11 +133,11 @@ def items(schema: Schema, most: int = 1_000_000) -> Schema:
 def entries(schema: Schema) -> Schema:
     """A mapping of names to what fits."""
 
-    def check(value: Any, place: str) -> str | None:
+    def check(value: Any, where: str) -> str | None:
         if not isinstance(value, dict):
-            return mismatch(place, "a mapping", value)
+            return mismatch(where, "a mapping", value)
         for key, one in value.items():
-            problem = name(key, f"a name in {place or 'it'}") or schema(one, f"{place}.{key}".lstrip("."))
+            problem = name(key, f"a name in {where or 'it'}") or schema(one, f"{where}.{key}".lstrip("."))
             if problem:
                 return problem
         return None
@@ -149,15 +149,15 @@ def record(required: dict[str, Schema], optional: dict[str, Schema] | None = Non
     """A mapping with these entries; further ones, as a later version may write, are plain data."""
     known = {**required, **(optional or {})}
 
-    def check(value: Any, place: str) -> str | None:
+    def check(value: Any, where: str) -> str | None:
         if not isinstance(value, dict):
-            return mismatch(place, f"a mapping with {', '.join(required) or 'names'}", value)
+            return mismatch(where, f"a mapping with {', '.join(required) or 'names'}", value)
         for key in required:
             if key not in value:
-                return f"{place or 'it'}: {key!r} is missing"
+                return f"{where or 'it'}: {key!r} is missing"
         for key, one in value.items():
-            problem = name(key, f"a name in {place or 'it'}") or known.get(key, plain)(
-                one, f"{place}.{key}".lstrip(".")
+            problem = name(key, f"a name in {where or 'it'}") or known.get(key, plain)(
+                one, f"{where}.{key}".lstrip(".")
             )
             if problem:
                 return problem
@@ -166,20 +166,20 @@ def record(required: dict[str, Schema], optional: dict[str, Schema] | None = Non
     return check
 
 
-def plain(value: Any, place: str, depth: int = 0) -> str | None:
+def plain(value: Any, where: str, depth: int = 0) -> str | None:
     """Any JSON, if it is not nested too deeply, and its numbers and texts are of a sane size."""
     if isinstance(value, str):
-        return text(value, place)
+        return text(value, where)
     if isinstance(value, int):
-        return None if abs(value) <= MOST_INTEGER else mismatch(place, "a number up to 2 ** 64", value)
+        return None if abs(value) <= MOST_INTEGER else mismatch(where, "a number up to 2 ** 64", value)
     if depth >= MOST_DEPTH and isinstance(value, list | dict):
-        return f"{place}: expected up to {MOST_DEPTH} levels, got more"
+        return f"{where}: expected up to {MOST_DEPTH} levels, got more"
     if isinstance(value, list):
-        found = (plain(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value))
+        found = (plain(one, f"{where}[{i}]", depth + 1) for i, one in enumerate(value))
         return next(filter(None, found), None)
     if isinstance(value, dict):
         for key, one in value.items():
-            problem = text(key, f"a name in {place or 'it'}") or plain(one, f"{place}.{key}".lstrip("."), depth + 1)
+            problem = text(key, f"a name in {where or 'it'}") or plain(one, f"{where}.{key}".lstrip("."), depth + 1)
             if problem:
                 return problem
     return None
@@ -188,8 +188,8 @@ def plain(value: Any, place: str, depth: int = 0) -> str | None:
 _MADE = record({"name": name}, {"config": entries(plain)})
 
 
-def unit(value: Any, place: str) -> str | None:
+def unit(value: Any, where: str) -> str | None:
     """A unit: its name, or a mapping of name and config."""
     if isinstance(value, str | dict):
-        return name(value, place) if isinstance(value, str) else _MADE(value, place)
-    return mismatch(place, "a name, or a mapping of name and config", value)
+        return name(value, where) if isinstance(value, str) else _MADE(value, where)
+    return mismatch(where, "a name, or a mapping of name and config", value)

@@ -163,27 +163,27 @@ class Probe:
         made = executor or self.executor(how, max(parts) if parts else rows)
         dtype = np.float64 if how == "float64" else np.float32
         given = [np.ascontiguousarray(source, dtype) for source in given]
-        batches = self._batches(parts or [rows], rows, dtype, given, seed, first_step)
+        tables = self._tables(parts or [rows], rows, dtype, given, seed, first_step)
         start = self.initial if weights is None else weights
         made.slots[:] = self.first_slots if slots is None else slots
         if isinstance(made, ReferenceExecutor):
             made.weights = start.astype(dtype)
-            made.run(batches, threads)
+            made.run(tables, threads)
             after = made.weights
         else:
             self.store.data[:] = start
-            batches.sources = made.prepare(given)
+            tables.sources = made.prepare(given)
             made.push()
             if hasattr(made, "poison"):
                 made.poison()
-            made.run(batches, threads)
+            made.run(tables, threads)
             made.pull()
             after = self.store.data.copy()
             self.store.data[:] = self.initial
-        assert batches.output is not None
-        return Outcome(batches.output, batches.log, after, made.slots.copy())
+        assert tables.output is not None
+        return Outcome(tables.output, tables.log, after, made.slots.copy())
 
-    def _batches(
+    def _tables(
         self, parts: Sequence[int], rows: int, dtype: Any, sources: list[Array], seed: int, first_step: int
     ) -> RunTables:
         count = len(parts) * self.steps

@@ -46,13 +46,13 @@ class ClassWeights:
         ConfigError: a class does not exist, or a weight is none.
     """
 
-    def __init__(self, given: Any, output_shape: Shape) -> None:
-        self.output_shape, self.balanced = output_shape, isinstance(given, str) and given == "balanced"
+    def __init__(self, class_weight: Any, output_shape: Shape) -> None:
+        self.output_shape, self.balanced = output_shape, isinstance(class_weight, str) and class_weight == "balanced"
         self.weights: dict[int, float] = {}
         if not self.balanced:
-            if not isinstance(given, Mapping):
-                raise ConfigError(f"class_weight is a dict {{class: weight}}, or 'balanced', got {given!r}")
-            self.weights = {self._class(key): _weight(key, value) for key, value in given.items()}
+            if not isinstance(class_weight, Mapping):
+                raise ConfigError(f"class_weight is a dict {{class: weight}}, or 'balanced', got {class_weight!r}")
+            self.weights = {self._class(key): _weight(key, value) for key, value in class_weight.items()}
 
     def _class(self, key: Any) -> int:
         outputs = math.prod(self.output_shape)

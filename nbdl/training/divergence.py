@@ -52,41 +52,39 @@ def refuse_spoiled(job: Job, data: Sequence[Any], epoch: int, step: int, when: s
             )  # fmt: skip
 
 
-def diverged(runner: Replayable, epoch: int, step: int, batches: Any, at: int) -> None:
+def diverged(runner: Replayable, epoch: int, step: int, tables: Any, at: int) -> None:
     """Replay the step one operation at a time, which finds the same bits, and say where NaN came from."""
     runner.fetch()
     refuse_spoiled(runner.job, runner.data, epoch, step + 1, "before it")
     where, layer = "in the gradients; the replay of the step did not give it again", ""
     try:
-        finding = _replayed(runner, batches, slice(at, at + 1))
+        finding = _replayed(runner, tables, slice(at, at + 1))
     except DeviceError as error:  # it needs more memory than the run did
         finding, where = None, f"in the gradients; the step could not be replayed: {error}"
     if finding is not None:
         layer = finding.operation.layer
         place = f"layer {layer!r}" if layer else "the data"
-        where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.what}"
+        where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.value}"
     raise DivergenceError(
         f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
         f"that step. {remedies(runner.job, finding, runner.data, runner.state.iterations == 0)}",
-        epoch + 1, step + 1, layer, _loss(runner, batches, at),
+        epoch + 1, step + 1, layer, _loss(runner, tables, at),
     )  # fmt: skip
 
 
-def _loss(runner: Replayable, batches: Any, at: int) -> float:
+def _loss(runner: Replayable, tables: Any, at: int) -> float:
     """A step's loss where it is not finite, else NaN."""
     sums = runner.metric_sums()
-    sums.add(batches.log[at : at + 1], batches.steps[at : at + 1, ROW_COUNT])
+    sums.add(tables.log[at : at + 1], tables.steps[at : at + 1, ROW_COUNT])
     loss = sums.figures()["loss"]
     return math.nan if math.isfinite(loss) else loss
 
 
-def _replayed(runner: Replayable, batches: Any, one: slice) -> Finding | None:
+def _replayed(runner: Replayable, tables: Any, one: slice) -> Finding | None:
     checking = select.make_checked(
         runner.program, runner.job.network.store, runner.rows, runner.kinds, runner.state.slots, *runner.device
     )
-    again = RunTables(
-        batches.steps[one], batches.scalars[one], batches.log[one].copy(), batches.sources, None, batches.seed
-    )
+    again = RunTables(tables.steps[one], tables.scalars[one], tables.log[one].copy(), tables.sources, None, tables.seed)
     weights, slots = runner.job.network.store.data.copy(), runner.state.slots.copy()
     checking.push()
     checking.run(again)

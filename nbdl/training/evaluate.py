@@ -78,5 +78,5 @@ class Evaluation:
 
     def _add(self, tally: MetricSums | None, one: Pass) -> MetricSums:
         tally = tally or MetricSums(one.program, self.metrics)
-        tally.add(one.batches.log, one.batches.steps[:, ROW_COUNT])
+        tally.add(one.tables.log, one.tables.steps[:, ROW_COUNT])
         return tally

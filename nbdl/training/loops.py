@@ -24,7 +24,7 @@ from nbdl.errors import warn
 from nbdl.training.batches import BatchStream, in_batches
 from nbdl.training.callbacks import CallbackList
 from nbdl.training.evaluate import Evaluation
-from nbdl.training.passes import tables
+from nbdl.training.passes import step_tables
 from nbdl.training.steps import StepRunner, ceil_div, kinds_of
 from nbdl.units.callback import Logs
 
@@ -184,7 +184,7 @@ class ArrayLoop(EpochLoop):
         return self._steps(self.orders[-1])
 
     def _steps(self, order: Words) -> Words:
-        return np.asarray(tables(self.rows, self.batch, order, 1, 1)[0])
+        return np.asarray(step_tables(self.rows, self.batch, order, 1, 1)[0])
 
 
 class StreamLoop(EpochLoop):

@@ -53,7 +53,7 @@ def test_on_batch(job: Job, x: Any, y: Any, sample_weight: Any, reset: bool) -> 
     sums = None if reset else job.programs.metric_sums
     if not isinstance(sums, MetricSums):
         sums = job.programs.metric_sums = MetricSums(one.program, job.compiled().metrics)
-    sums.add(one.batches.log, one.batches.steps[:, ROW_COUNT])
+    sums.add(one.tables.log, one.tables.steps[:, ROW_COUNT])
     return sums.figures()
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SLICE_SECONDS = 0.05
 
 
-def tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> tuple[Any, Any, Any]:
-    """steps, scalars and log for one pass over the rows."""
+def step_tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> tuple[Any, Any, Any]:
+    """Return steps, scalars and log for one pass over the rows."""
     firsts = np.arange(0, rows, at_once, dtype=np.int64)
     steps = np.zeros((len(firsts), STEP_WORDS), np.int64)
     steps[:, FIRST_ROW] = firsts
@@ -33,22 +33,22 @@ def tables(rows: int, at_once: int, order: Any, width: int, log_width: int) -> t
     return steps, scalars, np.zeros((len(firsts), max(1, log_width)), np.float32)
 
 
-def _part(batches: Any, part: slice) -> Any:
+def _part(tables: RunTables, part: slice) -> RunTables:
     """Some of the steps."""
-    if len(batches.steps) == 1:
-        return batches
-    return replace(batches, steps=batches.steps[part], scalars=batches.scalars[part], log=batches.log[part])
+    if len(tables.steps) == 1:
+        return tables
+    return replace(tables, steps=tables.steps[part], scalars=tables.scalars[part], log=tables.log[part])
 
 
-def _run(runner: Any, batches: Any, threads: int | None) -> None:
+def _run(runner: Any, tables: RunTables, threads: int | None) -> None:
     """All steps, in slices: between them Python gets its signals."""
     done, count = 0, 1
-    while done < len(batches.steps):
+    while done < len(tables.steps):
         part, began = slice(done, done + count), time.perf_counter()
-        report = runner.run(_part(batches, part), threads)
+        report = runner.run(_part(tables, part), threads)
         if report.stopped_by is not None:  # in checked runs only
             raise NbdlError(
-                f"NBDL_CHECK: {report.stopped_by.layer}: {report.stopped_by.title} gave {runner.finding.what}"
+                f"NBDL_CHECK: {report.stopped_by.layer}: {report.stopped_by.title} gave {runner.finding.value}"
             )
         done += count
         count = min(4 * count, max(1, int(count * SLICE_SECONDS / max(time.perf_counter() - began, 1e-9))))
@@ -63,14 +63,14 @@ class Pass:
         kinds = [gathered(array, shuffled=False) for array in data]
         self.order = np.arange(rows, dtype=np.int64) if any(kinds) else None  # the steps hold its address
         self.executor = executor_of(job, mode, at_once, kinds, device=device)
-        steps, scalars, log = tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)
+        steps, scalars, log = step_tables(rows, at_once, self.order, len(self.program.scalars), self.program.log_width)
         sources = self.executor.prepare(data)
-        self.batches = RunTables(steps, scalars, log, sources, output, job.network.seed)
+        self.tables = RunTables(steps, scalars, log, sources, output, job.network.seed)
 
     def run(self, threads: int | None) -> None:
         """All rows once, with the weights that host memory has now."""
         self.executor.push()
-        _run(self.executor, self.batches, threads)
+        _run(self.executor, self.tables, threads)
 
 
 def run_rows(

@@ -63,11 +63,11 @@ def check_level(verbose: bool | int | str) -> None:
         raise ConfigError(f'verbose is 0, 1, 2, True, False or "auto", got {verbose!r}')
 
 
-def tell(verbose: int | str, what: str, began: float, logs: Logs | None = None) -> None:
+def tell(verbose: int | str, title: str, began: float, logs: Logs | None = None) -> None:
     """Print what was done and its figures, a line, where verbose is 1 or 2."""
     if verbose in (1, 2):
         seconds = duration(time.perf_counter() - began)
-        print(f"{what} in {seconds}{f' - {figures(logs)}' if logs else ''}", flush=True)
+        print(f"{title} in {seconds}{f' - {figures(logs)}' if logs else ''}", flush=True)
 
 
 class ProgressLine(Callback):

@@ -165,16 +165,16 @@ class StepRunner:
             DivergenceError: a value was not finite; the steps before it are done, and counted in the state.
         """
         steps[:, STEP_NUMBER] = self.state.iterations + 1 + np.arange(len(steps))
-        batches = RunTables(steps, self._scalars(steps), log, sources, None, self.job.network.seed)
+        tables = RunTables(steps, self._scalars(steps), log, sources, None, self.job.network.seed)
         began = time.perf_counter()
         with signals_afterwards():
-            report = self.executor.run(batches, self.threads if self.tuner is None else self.tuner.next())
+            report = self.executor.run(tables, self.threads if self.tuner is None else self.tuner.next())
             self.state.iterations += report.steps
         seconds = time.perf_counter() - began
         if self.tuner is not None:
             self.tuner.took(seconds, len(steps))
         if report.stopped_by is not None:
-            diverged(self, *where(report.steps), batches, report.steps)
+            diverged(self, *where(report.steps), tables, report.steps)
         wanted = int(len(steps) * SLICE_SECONDS / max(seconds, 1e-9))
         self.per_slice = max(1, min(wanted, 4 * self.per_slice))
         return report.steps

@@ -56,7 +56,7 @@ class Builder:
         self, name: str, shape: Shape, initializer: Any, trainable: bool, regularizer: Any, constraint: Any
     ) -> Tensor:
         from nbdl.engine.store import Weight
-        from nbdl.program.operands import shape as checked_shape
+        from nbdl.program.checks import shape as checked_shape
         from nbdl.program.tensor import Tensor
 
         where = f"layer {self._layer.name!r}: b.{'weight' if trainable else 'state'}"

@@ -13,7 +13,7 @@ TEXT = re.compile(r"(?:\d+(?:\.\d+)?[hms])+")
 MEANT = 'a number of seconds, a timedelta, or a text such as "90s", "10m" or "1h30m"'
 
 
-def seconds_of(given: Any) -> float:
+def seconds_of(value: Any) -> float:
     """Seconds of a number, a timedelta or a text such as "90s", "10m" or "1h30m".
 
     Raises:
@@ -22,17 +22,17 @@ def seconds_of(given: Any) -> float:
     >>> seconds_of("1h30m")
     5400.0
     """
-    if isinstance(given, timedelta):
-        given = given.total_seconds()
-    if isinstance(given, str):
-        text = given.strip().lower()
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, str):
+        text = value.strip().lower()
         if TEXT.fullmatch(text):
-            given = sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[hms]", text))
+            value = sum(float(part[:-1]) * UNITS[part[-1]] for part in re.findall(r"[\d.]+[hms]", text))
         else:
             try:
-                given = float(text)
+                value = float(text)
             except ValueError:
-                raise ConfigError(f"max_time is {MEANT}; got {given!r}") from None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
-        raise ConfigError(f"max_time is {MEANT}; got {given!r}")
-    return float(given)
+                raise ConfigError(f"max_time is {MEANT}; got {value!r}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigError(f"max_time is {MEANT}; got {value!r}")
+    return float(value)

@@ -170,18 +170,18 @@ class Layer(Unit, Weighted):
             arguments["input_shape"] = without_rows(batch_shape, f"{cls.__name__}'s batch_input_shape")
         return arguments
 
-    def unit(self, kind: str, given: Any) -> Any:
+    def unit(self, kind: str, value: Any) -> Any:
         """Make a unit for one of this layer's arguments, from a name, a config or an instance.
 
         An activation may also be a layer that only applies one, a scalar function f, or a pair (f, df).
         """
-        made: Any = given
+        made: Any = value
         if kind == Activation.kind:
-            made = self._activation_of(given) if isinstance(given, Layer) else self._own_activation(given)
+            made = self._activation_of(value) if isinstance(value, Layer) else self._own_activation(value)
         made = registry.make(kind, made, type(self).__name__)
-        if (isinstance(given, Layer) or _is_functions(given)) and isinstance(made, Unit):
+        if (isinstance(value, Layer) or _is_functions(value)) and isinstance(made, Unit):
             for name, argument in self.arguments.items():  # the config holds the unit
-                if argument is given:
+                if argument is value:
                     self._arguments[name] = made
         return made
 

@@ -90,7 +90,7 @@ class Metric(Unit):
         Raises:
             ConfigError: `update` returns something else than values of rows.
         """
-        from nbdl.program.operands import result
+        from nbdl.program.checks import result
 
         values: Any = self.update(r, y, p)
         parts = values if isinstance(values, tuple) else (values,)
@@ -118,11 +118,11 @@ class Metric(Unit):
         log = r.log(name, sum(part.features for part in parts))
         start = log.offset
         for part in parts:
-            place = replace(log, shape=(part.features,), offset=start)
+            target = replace(log, shape=(part.features,), offset=start)
             if part.batched:
-                r.sum(same, part, into=place)
+                r.sum(same, part, into=target)
             else:
-                r.map(same, part, into=[place])
+                r.map(same, part, into=[target])
             start += part.features
         return tuple(part for part in parts if part.batched)
 

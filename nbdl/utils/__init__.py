@@ -72,11 +72,11 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
     """
     import numpy as np
 
-    given = num_classes if num_classes is not None else nb_classes
+    number = num_classes if num_classes is not None else nb_classes
     labels = _labels(y, "to_categorical: y")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
-    classes = _classes(given, "to_categorical")
+    classes = _classes(number, "to_categorical")
     if classes is None:
         classes = int(labels.max()) + 1 if labels.size else 0
     if labels.size and labels.max() >= classes:
@@ -103,11 +103,11 @@ def _labels(y: Any, what: str) -> np.ndarray:
     return array.astype(np.int64)[0] if np.isscalar(y) else array.astype(np.int64)
 
 
-def _classes(given: Any, what: str) -> int | None:
+def _classes(number: Any, name: str) -> int | None:
     """A number of classes, checked."""
     from nbdl.data.checks import count
 
-    return None if given is None else count(given, f"{what}: num_classes", 1, 1)
+    return None if number is None else count(number, f"{name}: num_classes", 1, 1)
 
 
 def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -> np.ndarray:
@@ -138,8 +138,8 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -
 
     wanted = _classes(num_classes, "confusion_matrix")
     labels, widths = [], [wanted or 0]
-    for name, given in (("y_true", y_true), ("y_pred", y_pred)):
-        array = as_array(given, f"confusion_matrix: {name}")
+    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
+        array = as_array(values, f"confusion_matrix: {name}")
         if array.ndim == 2 and array.shape[1] > 1:
             widths.append(0 if wanted else array.shape[1])
             array = array.argmax(axis=1)

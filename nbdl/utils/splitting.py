@@ -158,10 +158,10 @@ def _apportioned(counts: Any, wanted: int, random: np.random.RandomState) -> Any
     left = int(wanted - shares.sum())
     remainders = exact - shares
     for value in np.sort(np.unique(remainders))[::-1] if left > 0 else ():
-        (places,) = np.where(remainders == value)
-        places = random.choice(places, size=min(len(places), left), replace=False)
-        shares[places] += 1
-        left -= len(places)
+        (candidates,) = np.where(remainders == value)
+        candidates = random.choice(candidates, size=min(len(candidates), left), replace=False)
+        shares[candidates] += 1
+        left -= len(candidates)
         if left == 0:
             break
     return shares.astype(int)

@@ -102,11 +102,11 @@ def scalar(function: Callable[..., Any], *parameters: float) -> Callable[..., fl
     """A unit's scalar function in float64, its last arguments given; it never raises, as compiled code does not."""
     plain = reference_function(function)
 
-    def value(*given: float) -> float:
+    def value(*numbers: float) -> float:
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return float(plain(*map(np.float64, (*given, *parameters))))
+            return float(plain(*map(np.float64, (*numbers, *parameters))))
 
     return value
 

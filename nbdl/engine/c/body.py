@@ -46,13 +46,13 @@ class BodyTranslation(Translation):
         self.reads = [number for number, name in enumerate(names) if name in self.read]
         first = len(names) - outputs
         restrict = f"*{functions.prefix.upper()}_RESTRICT"
-        given = [f"{'const ' if n < first else ''}float {restrict} {local(names[n])}" for n in self.reads]
+        parameters = [f"{'const ' if n < first else ''}float {restrict} {local(names[n])}" for n in self.reads]
         self.name = "_".join(
             [f"{functions.prefix}_{identifier(node.name).strip('_')}", *(f"{a}x{b}" for a, b in sizes)]
         )
         declared = [f"{INDENT}int {local(name)} = 0;" for name in sorted(self.integers & self.declared)]
         declared += [f"{INDENT}float {local(name)} = 0.0f;" for name in sorted(self.floats)]
-        head = f"static void {self.name}({', '.join(given)})"
+        head = f"static void {self.name}({', '.join(parameters)})"
         self.text = "\n".join([head, "{", *declared, *lines, "}"])
 
     # Statements -------------------------------------------------------------------------------------------
@@ -123,12 +123,14 @@ class BodyTranslation(Translation):
         return f"{local(target.id)} = {text};"
 
     def _gemm(self, node: ast.Call) -> str:
-        given = dict(zip(GEMM, node.args, strict=False)) | {item.arg: item.value for item in node.keywords if item.arg}
-        flags = [given.get(name, ast.Constant(False)) for name in GEMM[3:]]
+        arguments = dict(zip(GEMM, node.args, strict=False)) | {
+            item.arg: item.value for item in node.keywords if item.arg
+        }
+        flags = [arguments.get(name, ast.Constant(False)) for name in GEMM[3:]]
         if ast.unparse(node.func) != "gemm" or not all(isinstance(one, ast.Constant) for one in flags):
             raise self.refused(f"calls `{ast.unparse(node)}` for what it does to arrays")
         transpose_a, transpose_b, accumulate = (bool(one.value) for one in flags if isinstance(one, ast.Constant))
-        (a, *size_a, lda), (b, *_, ldb), (out, m, n, ldc) = (self._view(given[name]) for name in GEMM[:3])
+        (a, *size_a, lda), (b, *_, ldb), (out, m, n, ldc) = (self._view(arguments[name]) for name in GEMM[:3])
         self.multiplies = True
         strides_a, strides_b = f"{lda}, 1", f"{ldb}, 1"
         if transpose_a:
@@ -141,8 +143,8 @@ class BodyTranslation(Translation):
 
     def _view(self, node: ast.expr) -> tuple[str, str, str, int]:
         """Where an array or a slice of it starts; its rows, its columns, and elements from row to row."""
-        array, place = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, ast.Slice())
-        axes = place.elts if isinstance(place, ast.Tuple) else [place, ast.Slice()]
+        array, index = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, ast.Slice())
+        axes = index.elts if isinstance(index, ast.Tuple) else [index, ast.Slice()]
         if not (isinstance(array, ast.Name) and array.id in self.sizes and len(axes) == 2):
             raise self.refused(f"multiplies `{ast.unparse(node)}`")
         rows, width = self.sizes[array.id]
@@ -216,18 +218,18 @@ class BodyTranslation(Translation):
         return super()._value(node)
 
     def _element(self, node: ast.Subscript) -> str:
-        array, place = node.value, node.slice
+        array, index = node.value, node.slice
         if not (
             isinstance(array, ast.Name)
             and array.id in self.sizes
-            and isinstance(place, ast.Tuple)
-            and len(place.elts) == 2
-            and all(map(self._integer, place.elts))
-            and not any(isinstance(one, ast.UnaryOp) for one in place.elts)
+            and isinstance(index, ast.Tuple)
+            and len(index.elts) == 2
+            and all(map(self._integer, index.elts))
+            and not any(isinstance(one, ast.UnaryOp) for one in index.elts)
         ):
             raise self.refused(f"has `{ast.unparse(node)}`")
         self.read.add(array.id)
-        row, column = place.elts
+        row, column = index.elts
         rows, width = self.sizes[array.id]
         if rows == 1:
             return f"{local(array.id)}[{self.value(column)}]"

@@ -55,7 +55,7 @@ class CProgram:
         operations = [operation for operation in self.program.operations if operation.kind != "gather"]
         for operation in operations:
             self._check(operation)
-        self.places, self.work = planned(operations)
+        self.offsets, self.work = planned(operations)
         self.body = [line for operation in operations for line in self._statements(operation)]
 
     # What cannot be written ---------------------------------------------------------------------------------
@@ -75,8 +75,8 @@ class CProgram:
                 self._refuse(operation, f"changes {tensor.describe()}, and the weights in a C file are constants")
 
     def _refuse(self, operation: Operation, why: str) -> None:
-        place = f" {describe(operation.function)}" if operation.function else ""
-        raise ConfigError(f"{self.where(operation)}: {operation.title}{place} {why}; it cannot be exported to C")
+        callee = f" {describe(operation.function)}" if operation.function else ""
+        raise ConfigError(f"{self.where(operation)}: {operation.title}{callee} {why}; it cannot be exported to C")
 
     # Operations ---------------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class CProgram:
         if storage.space in ("weight", "constant"):
             return self._array(storage), 0
         if storage.space == "work":
-            return "work", self.places[id(storage)]
+            return "work", self.offsets[id(storage)]
         return ("y" if storage.space == "output" else "x"), 0
 
     def _array(self, weight: Tensor) -> str:
@@ -190,25 +190,25 @@ def planned(operations: list[Operation]) -> tuple[dict[int, int], int]:
     """Where each result lies in the work area, and the area's size: memory is used again once nobody reads it."""
     used = [{id(tensor.storage) for tensor in (*one.inputs, *one.outputs)} for one in operations]
     last = {key: number for number, keys in enumerate(used) for key in keys}
-    places: dict[int, int] = {}
+    offsets: dict[int, int] = {}
     held: dict[int, tuple[int, int]] = {}  # by storage: where it starts and ends
     size = 0
     for number, operation in enumerate(operations):
         ending = [key for key in used[number] if last[key] == number]
         for tensor in operation.outputs:
             storage = tensor.storage
-            if storage.space != "work" or id(storage) in places:
+            if storage.space != "work" or id(storage) in offsets:
                 continue
             taken = _in_place(operation, storage, [key for key in ending if key in held])
             if taken is not None:
                 held[id(storage)] = held.pop(taken)
             else:
                 held[id(storage)] = _gap(list(held.values()), storage.features)
-            places[id(storage)] = held[id(storage)][0]
+            offsets[id(storage)] = held[id(storage)][0]
             size = max(size, held[id(storage)][1])
         for key in ending:
             held.pop(key, None)
-    return places, size
+    return offsets, size
 
 
 def _in_place(operation: Operation, result: Tensor, ending: list[int]) -> int | None:

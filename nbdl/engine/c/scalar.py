@@ -149,8 +149,8 @@ class CFunctions:
 def _number(node: ast.expr) -> float:
     """The value of `float32(0.5)` or `float32(float("inf"))`, as the emitter writes constants."""
     assert isinstance(node, ast.Call)
-    given = node.args[0]
-    return float(ast.literal_eval(given.args[0] if isinstance(given, ast.Call) else given))
+    argument = node.args[0]
+    return float(ast.literal_eval(argument.args[0] if isinstance(argument, ast.Call) else argument))
 
 
 class Translation:
@@ -374,11 +374,11 @@ class Translation:
         return f"{called}({', '.join(self.value(argument) for argument in node.args)})"
 
     def _arguments(self, node: ast.Call, known: Signature) -> list[str]:
-        given: dict[str, str | None] = dict(known.parameters)
+        arguments: dict[str, str | None] = dict(known.parameters)
         named = dict(zip(known.parameters, node.args, strict=False))
         named.update({item.arg: item.value for item in node.keywords if item.arg})
-        given.update({name: self.value(value) for name, value in named.items()})
-        values = [value for value in given.values() if value is not None]
+        arguments.update({name: self.value(value) for name, value in named.items()})
+        values = [value for value in arguments.values() if value is not None]
         if len(values) != len(known.parameters) or len(node.args) > len(known.parameters):
             raise self.refused(f"calls `{ast.unparse(node)}` with other arguments than it takes")
         return values

@@ -32,27 +32,27 @@ class CheckedExecutor(LoweredProgram):
         super().__init__(program, store, rows, gathered, slots, plain=True)
         self.finding: Finding | None = None
 
-    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
+    def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
         """As an executor; `finding` names the operation that first gave NaN or infinity."""
         work = aligned_zeros(self.memory.size)
-        frame = self.frame_for(batches, work)
-        for step in range(len(batches.steps)):
+        frame = self.frame_for(tables, work)
+        for step in range(len(tables.steps)):
             work[:] = 0.0
             for number, operation in enumerate(self.listing):
-                if self._operation(number, operation, frame, work, batches, step):
+                if self._operation(number, operation, frame, work, tables, step):
                     return RunReport(step, operation)
-        return RunReport(len(batches.steps))
+        return RunReport(len(tables.steps))
 
-    def _operation(self, number: int, operation: Operation, frame: Words, work: Floats, batches: RunTables,
+    def _operation(self, number: int, operation: Operation, frame: Words, work: Floats, tables: RunTables,
                    step: int) -> bool:  # fmt: skip
         if operation.kind == "kernel":
-            self._try_in_python(operation, work, batches, step)
+            self._try_in_python(operation, work, tables, step)
         before = work.copy()
-        report = self._execute(number, frame, batches, step)
-        rows = int(batches.steps[step, 1])
+        report = self._execute(number, frame, tables, step)
+        rows = int(tables.steps[step, 1])
         allowed = np.zeros(work.size, bool)
         for tensor in operation.outputs:
-            found = self._written(tensor, rows, work, batches, step)
+            found = self._written(tensor, rows, work, tables, step)
             if found is None:
                 continue
             values, start = found
@@ -71,34 +71,34 @@ class CheckedExecutor(LoweredProgram):
             return True
         return False
 
-    def _execute(self, number: int, frame: Words, batches: RunTables, step: int) -> Words:
+    def _execute(self, number: int, frame: Words, tables: RunTables, step: int) -> Words:
         """Run one operation."""
         one = slice(step, step + 1)
         report = np.zeros(2, np.int64)
         tasks = np.array([[number, number + 1, 0, 0, 0, 0, 0, 0]], np.int64)
         stages = np.array([[0, 1, 0]], np.int64)
-        serial_driver()(stages, tasks, self.ops, frame, batches.steps[one], batches.scalars[one],
-                        batches.log[one], report)  # fmt: skip
+        serial_driver()(stages, tasks, self.ops, frame, tables.steps[one], tables.scalars[one],
+                        tables.log[one], report)  # fmt: skip
         return report
 
-    def try_bodies(self, chosen: Sequence[Operation], batches: RunTables) -> None:
+    def try_bodies(self, chosen: Sequence[Operation], tables: RunTables) -> None:
         """Try hand-written bodies in Python, on what the operations before them make of a step."""
         work = aligned_zeros(self.memory.size)
-        frame, rows = self.frame_for(batches, work), int(batches.steps[0, 1])
+        frame, rows = self.frame_for(tables, work), int(tables.steps[0, 1])
         waiting = {id(operation) for operation in chosen}
         for number, operation in enumerate(self.listing):
             if id(operation) in waiting:
-                operands = [self._read(tensor, rows, work, batches, 0) for tensor in operation.inputs]
+                operands = [self._read(tensor, rows, work, tables, 0) for tensor in operation.inputs]
                 attempt(operation, operands, rows, self.program)
                 waiting.remove(id(operation))
             if not waiting:
                 return
-            self._execute(number, frame, batches, 0)
+            self._execute(number, frame, tables, 0)
 
-    def _try_in_python(self, operation: Operation, work: Floats, batches: RunTables, step: int) -> None:
+    def _try_in_python(self, operation: Operation, work: Floats, tables: RunTables, step: int) -> None:
         """Run a hand-written body in Python, which notices what it does outside its outputs, and at which line."""
-        rows = int(batches.steps[step, 1])
-        operands = [self._read(tensor, rows, work, batches, step) for tensor in operation.inputs]
+        rows = int(tables.steps[step, 1])
+        operands = [self._read(tensor, rows, work, tables, step) for tensor in operation.inputs]
         for operand in operands:
             operand.flags.writeable = False
         try:
@@ -107,27 +107,27 @@ class CheckedExecutor(LoweredProgram):
         except Exception as error:
             raise author_error(operation, error) or error from None
 
-    def _read(self, tensor: Tensor, rows: int, work: Floats, batches: RunTables, step: int) -> Floats:
+    def _read(self, tensor: Tensor, rows: int, work: Floats, tables: RunTables, step: int) -> Floats:
         """A copy of an operand's values."""
         storage = tensor.storage
         extent = slice(storage.offset, storage.offset + storage.features)
-        found = self._written(tensor, rows, work, batches, step)
+        found = self._written(tensor, rows, work, tables, step)
         if storage.space == "batch" and self.gathered[storage.offset] is None:
-            first = int(batches.steps[step, 0])
-            values = batches.sources[storage.offset][first : first + rows]
+            first = int(tables.steps[step, 0])
+            values = tables.sources[storage.offset][first : first + rows]
         elif found is not None:
             values = found[0]
         elif storage.space == "output":
-            assert batches.output is not None
-            first = int(batches.steps[step, 0])
-            values = batches.output[first : first + rows]
+            assert tables.output is not None
+            first = int(tables.steps[step, 0])
+            values = tables.output[first : first + rows]
         else:
-            places = {"constant": self.constants, "slot": self.slots, "scalar": batches.scalars[step]}
-            values = places[storage.space][extent]
+            positions = {"constant": self.constants, "slot": self.slots, "scalar": tables.scalars[step]}
+            values = positions[storage.space][extent]
         return np.array(values, np.float32).reshape(-1)
 
     def _written(
-        self, tensor: Tensor, rows: int, work: Floats, batches: RunTables, step: int
+        self, tensor: Tensor, rows: int, work: Floats, tables: RunTables, step: int
     ) -> tuple[Floats, int] | None:
         storage = tensor.storage
         size = storage.features * (rows if storage.batched else 1)
@@ -138,7 +138,7 @@ class CheckedExecutor(LoweredProgram):
         elif storage.space == "batch" and storage.offset in self.memory.batch:
             start = self.memory.batch[storage.offset]
         elif storage.space == "log":
-            return batches.log[step, storage.offset : storage.offset + size], -1
+            return tables.log[step, storage.offset : storage.offset + size], -1
         elif storage.space == "weight":
             return self.store.data[storage.offset : storage.offset + size], -1
         else:
@@ -146,29 +146,29 @@ class CheckedExecutor(LoweredProgram):
         return work[start : start + size], start
 
 
-def first_run(executor: LoweredProgram, batches: RunTables) -> None:
+def first_run(executor: LoweredProgram, tables: RunTables) -> None:
     """Try the bodies of a run that were not tried in this process yet, on its first rows and copies of all it changes.
 
     Raises:
         KernelError: a body reaches outside its arrays or writes to an input.
     """
-    rows = int(batches.steps[0, 1])
+    rows = int(tables.steps[0, 1])
     chosen = untried(executor.foreign, executor.program, rows)
     if not chosen:
         return
-    trial, batches = _copies(executor, batches, 0, min(rows, MOST_ROWS))
-    trial.try_bodies(chosen, batches)
+    trial, tables = _copies(executor, tables, 0, min(rows, MOST_ROWS))
+    trial.try_bodies(chosen, tables)
 
 
-def outside(executor: LoweredProgram, operation: Operation, batches: RunTables, step: int) -> KernelError:
+def outside(executor: LoweredProgram, operation: Operation, tables: RunTables, step: int) -> KernelError:
     """What a body whose indices led outside of an array did, with its line: it is run again in Python.
 
     Args:
         step: in which it did.
     """
-    checked, batches = _copies(executor, batches, step, int(batches.steps[step, 1]))
+    checked, tables = _copies(executor, tables, step, int(tables.steps[step, 1]))
     try:
-        checked.run(batches)
+        checked.run(tables)
     except KernelError as error:
         return error
     function = author_of([operation])
@@ -176,15 +176,15 @@ def outside(executor: LoweredProgram, operation: Operation, batches: RunTables, 
     return told(kernel_of(operation), fault, "fails")
 
 
-def _copies(executor: LoweredProgram, batches: RunTables, step: int, rows: int) -> tuple[CheckedExecutor, RunTables]:
+def _copies(executor: LoweredProgram, tables: RunTables, step: int, rows: int) -> tuple[CheckedExecutor, RunTables]:
     """An executor and a step of a run on copies of all that it changes."""
     store, one = copy.copy(executor.store), slice(step, step + 1)
     store.data = _copied(store.data)
-    steps, scalars = batches.steps[one].copy(), batches.scalars[one].copy()
+    steps, scalars = tables.steps[one].copy(), tables.scalars[one].copy()
     steps[0, 1] = scalars[0, 0] = rows
     made = CheckedExecutor(executor.program, store, rows, executor.gathered, _copied(executor.slots))
-    output = None if batches.output is None else batches.output.copy()
-    return made, replace(batches, steps=steps, scalars=scalars, log=batches.log[one].copy(), output=output)
+    output = None if tables.output is None else tables.output.copy()
+    return made, replace(tables, steps=steps, scalars=scalars, log=tables.log[one].copy(), output=output)
 
 
 def _copied(values: Floats) -> Floats:

@@ -178,8 +178,8 @@ def larger_if_equal(typingctx: Any, best: Any, number: Any, a: Any, b: Any) -> A
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         best, number, a, b = args
-        given = builder.select(builder.icmp_signed("==", a, b), builder.trunc(number, I32), I32(0))
-        return builder.select(builder.icmp_signed(">", given, best), given, best)
+        candidate = builder.select(builder.icmp_signed("==", a, b), builder.trunc(number, I32), I32(0))
+        return builder.select(builder.icmp_signed(">", candidate, best), candidate, best)
 
     return types.int32(types.int32, types.int64, types.int32, types.int32), codegen
 
@@ -241,8 +241,8 @@ def add_shared(typingctx: Any, address: Any, index: Any) -> Any:
     """Raise an int64 that threads share by one; return what it was."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _element(builder, args[0], args[1], I64)
-        return builder.atomic_rmw("add", place, ir.Constant(I64, 1), "acq_rel")
+        pointer = _element(builder, args[0], args[1], I64)
+        return builder.atomic_rmw("add", pointer, ir.Constant(I64, 1), "acq_rel")
 
     return types.int64(types.int64, types.int64), codegen
 
@@ -252,9 +252,9 @@ def claim(typingctx: Any, address: Any, index: Any, expected: Any) -> Any:
     """Raise a shared int64 by one if it is still `expected`; return 1 if this thread did it, else 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _element(builder, args[0], args[1], I64)
+        pointer = _element(builder, args[0], args[1], I64)
         raised = builder.add(args[2], ir.Constant(I64, 1))
-        outcome = builder.cmpxchg(place, args[2], raised, "acq_rel", "acquire")
+        outcome = builder.cmpxchg(pointer, args[2], raised, "acq_rel", "acquire")
         return builder.zext(builder.extract_value(outcome, 1), I64)
 
     return types.int64(types.int64, types.int64, types.int64), codegen

@@ -158,7 +158,7 @@ class LoweredProgram(HostMemory):
         if tensor is None or tensor.space == "index":
             return [0, 0]
         storage = tensor.storage
-        places: dict[str, tuple[int, int, int]] = {
+        bases: dict[str, tuple[int, int, int]] = {
             "weight": (layout.STORE, storage.offset, self.store.data.size),
             "slot": (layout.SLOTS, storage.offset, self.slots.size),
             "constant": (layout.CONSTANTS, storage.offset, self.constants.size),
@@ -174,7 +174,7 @@ class LoweredProgram(HostMemory):
         elif storage.space == "gradient":
             slot, offset, size = layout.WORK, self.memory.gradients + storage.offset, self.memory.size
         else:
-            slot, offset, size = places[storage.space]
+            slot, offset, size = bases[storage.space]
         extent = storage.features * (self.rows if storage.batched else 1)
         if offset < 0 or offset + extent > size:
             raise NbdlError(f"engine: {tensor.describe()} at {offset}+{extent} lies outside its base of {size} floats")

@@ -150,13 +150,13 @@ class _Tile:
         """start → loop over p → store."""
         builder = self.builder
         blocks = [builder.append_basic_block(name) for name in ("given", "begin", "loop", "done")]
-        given, begin, loop, done = blocks
+        resumed, begin, loop, done = blocks
         with builder.if_then(builder.icmp_signed(">=", self.ldc, _constant(4 * FAR)), likely=False):
             for cell in self.cells:
                 self._fetch(*cell)
         entry = builder.block
-        builder.cbranch(builder.icmp_signed("!=", self.start, _constant(0)), given, begin)
-        builder.position_at_end(given)
+        builder.cbranch(builder.icmp_signed("!=", self.start, _constant(0)), resumed, begin)
+        builder.position_at_end(resumed)
         loaded = {cell: self._place(self.start, self.start_ld, *cell, None) for cell in self.cells}
         builder.branch(begin)
         builder.position_at_end(begin)
@@ -164,7 +164,7 @@ class _Tile:
         for cell in self.cells:
             first[cell] = builder.phi(VECTOR)
             first[cell].add_incoming(ZERO, entry)
-            first[cell].add_incoming(loaded[cell], given)
+            first[cell].add_incoming(loaded[cell], resumed)
         builder.cbranch(builder.icmp_signed(">", self.depth, _constant(0)), loop, done)
         builder.position_at_end(loop)
         last = self._loop(first, begin, loop, done)
@@ -232,9 +232,9 @@ def scratch(typingctx: Any, size: Any) -> Any:
     """The address of `size` floats on the caller's stack. LLVM takes seconds to look through a size that it knows."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.alloca(VECTOR, size=builder.udiv(args[0], _constant(LANES)))
-        place.align = 64
-        return builder.ptrtoint(place, I64)
+        pointer = builder.alloca(VECTOR, size=builder.udiv(args[0], _constant(LANES)))
+        pointer.align = 64
+        return builder.ptrtoint(pointer, I64)
 
     return types.int64(types.int64), codegen
 
@@ -339,17 +339,17 @@ def pack_panels(b: int, ldb: int, columns: int, depth: int, panels: int) -> None
     """panels[j // PANEL][p, j % PANEL] = B[p, j]."""
     for p in range(depth):
         for j in range(0, columns, LANES):
-            place = (j // PANEL * depth + p) * PANEL + j % PANEL
+            offset = (j // PANEL * depth + p) * PANEL + j % PANEL
             fetch(b + 4 * ((p + AHEAD) * ldb + j))
-            copy_vector(b + 4 * (p * ldb + j), columns - j, panels + 4 * place)
+            copy_vector(b + 4 * (p * ldb + j), columns - j, panels + 4 * offset)
 
 
 def transpose_panels(b: int, ldb: int, columns: int, depth: int, panels: int) -> None:
     """panels[j // PANEL][p, j % PANEL] = B[j, p]: rows of a B that is to be transposed."""
     for j in range(0, columns, LANES):
         for p in range(0, depth, LANES):
-            place = (j // PANEL * depth + p) * PANEL + j % PANEL
-            transpose_block(b + 4 * (j * ldb + p), ldb, columns - j, depth - p, panels + 4 * place, PANEL)
+            offset = (j // PANEL * depth + p) * PANEL + j % PANEL
+            transpose_block(b + 4 * (j * ldb + p), ldb, columns - j, depth - p, panels + 4 * offset, PANEL)
 
 
 def pack_rows(a: int, a_step: int, m: int, depth: int, rows: int) -> None:

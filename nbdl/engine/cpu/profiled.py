@@ -107,33 +107,33 @@ class Timing:
 class ProfiledExecutor(CpuExecutor):
     """An executor that can also time its operations, on one thread."""
 
-    def timed(self, batches: RunTables) -> Timing:
+    def timed(self, tables: RunTables) -> Timing:
         """Run all steps with a clock around each kernel.
 
         Raises:
             NbdlError: a step was stopped, because a gradient was not finite.
         """
-        self.try_new_bodies(batches)
+        self.try_new_bodies(tables)
         work = self._borrow()
         try:
-            return _timed(self.stages, self.tasks, self.ops, self.frame_for(batches, work), batches, self.listing)
+            return _timed(self.stages, self.tasks, self.ops, self.frame_for(tables, work), tables, self.listing)
         finally:
             self._areas.append(work)
 
 
 def _timed(
-    stages: Words, tasks: Words, ops: Words, frame: Words, batches: RunTables, listing: list[Operation]
+    stages: Words, tasks: Words, ops: Words, frame: Words, tables: RunTables, listing: list[Operation]
 ) -> Timing:
     timers, report, read = with_timers(ops), np.zeros(2, np.int64), clock()
-    tables = (stages, tasks, timers, frame, batches.steps, batches.scalars, batches.log, report)
+    arguments = (stages, tasks, timers, frame, tables.steps, tables.scalars, tables.log, report)
     began, first = time.perf_counter(), read()
-    serial_driver()(*tables)
+    serial_driver()(*arguments)
     last, ended = read(), time.perf_counter()
     status = int(report[layout.REPORT_STATUS])
     if status:
         stopped = listing[status - 1]
-        what = "reaches outside an array" if stopped.kind == "kernel" else "found gradients that are not finite"
-        raise NbdlError(f"profile: {stopped.title} {what}")
+        reason = "reaches outside an array" if stopped.kind == "kernel" else "found gradients that are not finite"
+        raise NbdlError(f"profile: {stopped.title} {reason}")
     seconds = ended - began
     return Timing(seconds, seconds / max(1, last - first), timers[:, TICKS].copy(), timers[:, CALLS].copy())
 

@@ -49,12 +49,12 @@ def check_environment() -> None:
 
 
 def _from_environment(name: str) -> int | None:
-    given = os.environ.get(name)
-    if not given:
+    setting = os.environ.get(name)
+    if not setting:
         return None
-    if not given.isdecimal() or int(given) < 1:
-        raise ConfigError(f"the environment variable {name} must be an integer of at least 1, got {given!r}")
-    return int(given)
+    if not setting.isdecimal() or int(setting) < 1:
+        raise ConfigError(f"the environment variable {name} must be an integer of at least 1, got {setting!r}")
+    return int(setting)
 
 
 def available() -> int:

@@ -58,9 +58,12 @@ def compiler_problem() -> str:
     """Why no kernel can be compiled here, or an empty string; needs no GPU."""
     if not _installed("numba_cuda"):
         return f"numba-cuda is not installed, which compiles the kernels; {INSTALL}"
-    for name, what in (("nvvm", "the back half of the CUDA compiler"), ("nvrtc", "which the compiler asks for GPUs")):
+    for name, purpose in (
+        ("nvvm", "the back half of the CUDA compiler"),
+        ("nvrtc", "which the compiler asks for GPUs"),
+    ):
         if library(name) is None:
-            return f"lib{name} is not found, {what}; {INSTALL} brings it, or set CUDA_HOME to a CUDA toolkit"
+            return f"lib{name} is not found, {purpose}; {INSTALL} brings it, or set CUDA_HOME to a CUDA toolkit"
     return ""
 
 
@@ -68,12 +71,12 @@ def library(name: str) -> Path | None:
     """A library of the CUDA toolkit where the compiler looks for it: in wheels, in toolkits, where the system does."""
     folders = ["cu1?/lib", "cu1?/nvvm/lib64", "cuda_nvcc/nvvm/lib64", f"*{name.lower()}/lib"]  # of wheels
     folders += ["nvvm/lib64", "lib64", "lib"]
-    places = [Path(folder) / "nvidia" for folder in sys.path if folder]
-    places += [Path(os.environ[toolkit]) for toolkit in TOOLKITS if os.environ.get(toolkit)]
-    places += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob("cuda-*"), reverse=True)]
-    for place in places:
+    candidates = [Path(folder) / "nvidia" for folder in sys.path if folder]
+    candidates += [Path(os.environ[toolkit]) for toolkit in TOOLKITS if os.environ.get(toolkit)]
+    candidates += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob("cuda-*"), reverse=True)]
+    for candidate in candidates:
         for folder in folders:
-            for found in sorted(place.glob(f"{folder}/lib{name}.so*")):
+            for found in sorted(candidate.glob(f"{folder}/lib{name}.so*")):
                 return found.resolve()
     for version in (4, 13, 12):
         with suppress(OSError):

@@ -288,12 +288,12 @@ def check_launch(text: KernelText, grid: Dimensions, block: Dimensions, argument
         raise TypeError(f"{text.title}: takes {len(text.parameters)} arguments, not {len(arguments)}.")
     for index, (parameter, argument) in enumerate(zip(text.parameters, arguments, strict=True)):
         if isinstance(argument, Pointer):
-            given = f"{argument.dtype}*"
+            actual = f"{argument.dtype}*"
             check_pointer(argument)
         else:
-            given = argument.dtype.name if isinstance(argument, np.generic) else type(argument).__name__
-        if given != parameter:
-            raise TypeError(f"{text.title}: argument {index} is {given}, not {parameter}.")
+            actual = argument.dtype.name if isinstance(argument, np.generic) else type(argument).__name__
+        if actual != parameter:
+            raise TypeError(f"{text.title}: argument {index} is {actual}, not {parameter}.")
 
 
 def check_pointer(pointer: Pointer) -> None:

@@ -18,23 +18,23 @@ class CheckedCudaExecutor(CudaExecutor):
 
     finding: Finding | None = None
 
-    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
+    def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
         """As `CudaExecutor.run`."""
         with self.runtime.lock:
-            self._take(batches.sources)
+            self._take(tables.sources)
             try:
-                for step in range(len(batches.steps)):
-                    stopped = self._step(batches, slice(step, step + 1))
+                for step in range(len(tables.steps)):
+                    stopped = self._step(tables, slice(step, step + 1))
                     if stopped is not None:
                         return RunReport(step, stopped)
             finally:
                 self._feed = None
-        return RunReport(len(batches.steps))
+        return RunReport(len(tables.steps))
 
-    def _step(self, batches: RunTables, part: slice) -> Operation | None:
-        steps = batches.steps[part]
+    def _step(self, tables: RunTables, part: slice) -> Operation | None:
+        steps = tables.steps[part]
         rows, indices = int(steps[0, 1]), row_indices(steps, self.rows)
-        self._fill_tables(steps, batches.scalars[part], batches.seed, indices, [(1, rows)])
+        self._fill_tables(steps, tables.scalars[part], tables.seed, indices, [(1, rows)])
         self._feed.provide(self._turn, indices[:, :rows])
         self._open(1)
         for number, launch in enumerate(self.lowering.launches):
@@ -46,7 +46,7 @@ class CheckedCudaExecutor(CudaExecutor):
         self._close(1)
         self._feed.used(self._turn)
         self._turn += 1
-        self._collect(batches, part)
+        self._collect(tables, part)
         return None
 
     def _look(self, operation: Operation, rows: int) -> Operation | None:

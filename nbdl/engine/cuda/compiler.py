@@ -139,8 +139,8 @@ def _toolchain() -> list[str]:
 def _stored(path: Path) -> Ptx | None:
     """What a file holds, or None where there is none or it is not what was written under this name."""
     head, _, content = (read_private(path) or b"").partition(b"\n")
-    given = head.removeprefix(b"// nbdl ").decode(errors="replace")
-    if not content or not is_proved(path.parent, path.name, content, given):
+    seal = head.removeprefix(b"// nbdl ").decode(errors="replace")
+    if not content or not is_proved(path.parent, path.name, content, seal):
         return None
     return Ptx(ENTRY, content.decode())
 

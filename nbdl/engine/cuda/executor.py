@@ -116,7 +116,7 @@ class CudaExecutor:
         words = self.float_words + self.int_words + self.log_words + self.rows * self.output_features
         self.capacity = max(1, min(MOST_STEPS, TABLE_WORDS // words))
         self.steps = min(self.sizes.steps, self.capacity)
-        places = self.lowering.places
+        arena_plan = self.lowering.arena_plan
         floats = {
             "state": STATE_WORDS,
             "floats": self.capacity * self.float_words,
@@ -128,8 +128,8 @@ class CudaExecutor:
             "output": self.capacity * self.rows * self.output_features,
             "constants": len(self.program.constants),
         }
-        self._parts = {name: (places.take(size), size) for name, size in floats.items()}
-        self.arena = self.runtime.allocate(4 * places.size)
+        self._parts = {name: (arena_plan.take(size), size) for name, size in floats.items()}
+        self.arena = self.runtime.allocate(4 * arena_plan.size)
         if self.program.constants:
             self._upload("constants", np.array(self.program.constants, np.float32))
 
@@ -157,19 +157,19 @@ class CudaExecutor:
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def run(self, batches: RunTables, threads: int | None = None) -> RunReport:
+    def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
         """Run all steps, or up to the one whose gradients are not finite; it and later ones change no weights."""
         with self.runtime.lock:
-            self._take(batches.sources)
+            self._take(tables.sources)
             try:
-                for first in range(0, len(batches.steps), self.capacity):
-                    failed = self._run_part(batches, slice(first, first + self.capacity))
+                for first in range(0, len(tables.steps), self.capacity):
+                    failed = self._run_part(tables, slice(first, first + self.capacity))
                     if failed is not None:
                         check = next(o for o in reversed(self.program.operations) if o.kind == "check")
                         return RunReport(first + failed, check)
             finally:
                 self._feed = None
-        return RunReport(len(batches.steps))
+        return RunReport(len(tables.steps))
 
     def _take(self, sources: Any) -> None:
         """Begin a run on this data. Graphs go with the data that they read, whose memory they would keep."""
@@ -184,12 +184,12 @@ class CudaExecutor:
         if gone is self._known:
             self._known, self._graphs = None, {}
 
-    def _run_part(self, batches: RunTables, part: slice) -> int | None:
+    def _run_part(self, tables: RunTables, part: slice) -> int | None:
         """As many steps as the tables hold; the one that failed, or None."""
-        steps = batches.steps[part]
+        steps = tables.steps[part]
         turns = self._turns(steps[:, 1])
         indices = row_indices(steps, self.rows)
-        self._fill_tables(steps, batches.scalars[part], batches.seed, indices, turns)
+        self._fill_tables(steps, tables.scalars[part], tables.seed, indices, turns)
         done = 0
         try:
             for number, (count, rows) in enumerate(turns):
@@ -203,7 +203,7 @@ class CudaExecutor:
             raise
         finally:
             self._turn += len(turns)
-        return self._collect(batches, part)
+        return self._collect(tables, part)
 
     def _turns(self, rows: Words) -> list[tuple[int, int]]:
         """(steps, rows) of each launch: whole graphs while there are as many full batches, else single steps."""
@@ -281,19 +281,19 @@ class CudaExecutor:
         else:
             self.runtime.launch(self.kernels[number], launch.grid(rows), launch.block, arguments)
 
-    def _collect(self, batches: RunTables, part: slice) -> int | None:
-        steps = batches.steps[part]
+    def _collect(self, tables: RunTables, part: slice) -> int | None:
+        steps = tables.steps[part]
         log = np.empty((len(steps), self.log_words), np.float32)
         self._download("log", log)
-        batches.log[part, : self.log_words] = log
+        tables.log[part, : self.log_words] = log
         state = np.empty(STATE_WORDS, np.int32)
         self._download("state", state)
-        if batches.output is not None and self.output_features:
+        if tables.output is not None and self.output_features:
             found = np.empty((int(steps[:, 1].sum()), self.output_features), np.float32)
             self._download("output", found)
             firsts = np.cumsum(steps[:, 1]) - steps[:, 1]
             for (to, rows), begin in zip(steps[:, :2], firsts, strict=True):
-                batches.output[to : to + rows] = found[begin : begin + rows]
+                tables.output[to : to + rows] = found[begin : begin + rows]
         if state[STATUS] == 0 and state[CURSOR] != len(steps):
             raise NbdlError(f"the GPU counted {state[CURSOR]} steps of {len(steps)}")
         return int(state[STATUS]) - 1 if state[STATUS] else None
@@ -312,25 +312,25 @@ class CudaExecutor:
         self.runtime.download(self.arena, 4 * self._parts[name][0], array)
 
     def _argument(self, argument: Argument, rows: int, position: int) -> Any:
-        what, of = argument.what, argument.of
-        if what == "tensor":
+        role, of = argument.role, argument.of
+        if role == "tensor":
             return self.pointer(of, position)
-        if what == "source":
+        if role == "source":
             return self._feed.pointer(of)
-        if what == "order":
+        if role == "order":
             return self._at("step_ints", "int32", position * self.int_words + STEP_WORDS, self.rows)
-        if what == "words":
+        if role == "words":
             return self._at("step_ints", "int32", position * self.int_words, STEP_WORDS)
-        if what == "state":
+        if role == "state":
             return self._at("state", "int32")
-        if what == "constant":
+        if role == "constant":
             return np.float32(self.program.constants[of])
-        return np.int32({"rows": rows, "position": position}.get(what, of))
+        return np.int32({"rows": rows, "position": position}.get(role, of))
 
     def pointer(self, tensor: Tensor, position: int) -> Pointer:
         """Where a tensor lies for a step at a position of its graph."""
         size = tensor.features * (self.rows if tensor.batched else 1)
-        space, places = tensor.space, self.lowering.places
+        space, arena_plan = tensor.space, self.lowering.arena_plan
         if space == "weight":
             return self.weights.pointer(tensor.offset, size)
         if space == "slot":
@@ -343,7 +343,7 @@ class CudaExecutor:
             return self._at("step_log", "float32", position * self.log_words + tensor.offset, size)
         if space == "output":
             return self._at("output")
-        offset = places.gradients + tensor.offset if space == "gradient" else places.offsets[id(tensor)]
+        offset = arena_plan.gradients + tensor.offset if space == "gradient" else arena_plan.offsets[id(tensor)]
         return Pointer(self.arena, offset, size)
 
 

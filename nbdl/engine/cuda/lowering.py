@@ -68,7 +68,7 @@ class Lowering:
         self.program, self.rows, self.sizes, self.fuse = program, rows, sizes, fuse
         self.fusion = Fusion(program, rows, sizes, library, fuse)
         self.launches = [self._launch(group, tuple(dtypes)) for group in self.fusion.groups]
-        self.places = Places()
+        self.arena_plan = Places()
         self._allocate(gradient_size)
 
     def _launch(self, group: Group, dtypes: tuple[str, ...]) -> Launch:
@@ -104,15 +104,15 @@ class Lowering:
         """A place for every stored tensor: first fit; memory is used again once nobody reads it."""
         spaces = {t.space for launch in self.launches for o in launch.operations for t in o.outputs}
         if "gradient" in spaces:
-            self.places.gradients = self.places.take(gradient_size)
+            self.arena_plan.gradients = self.arena_plan.take(gradient_size)
         first, last, sizes = self._lifetimes()
         free: list[tuple[int, int]] = []
         for number in range(len(self.launches)):
             for key in [key for key, begin in first.items() if begin == number]:
-                self.places.offsets[key] = self._fit(free, aligned(sizes[key]))
+                self.arena_plan.offsets[key] = self._fit(free, aligned(sizes[key]))
             for key, end in last.items():
                 if end == number and self.fuse:
-                    free.append((self.places.offsets[key], aligned(sizes[key])))
+                    free.append((self.arena_plan.offsets[key], aligned(sizes[key])))
             free = _joined(free)
 
     def _fit(self, free: list[tuple[int, int]], size: int) -> int:
@@ -120,7 +120,7 @@ class Lowering:
             if room >= size:
                 free[number] = (start + size, room - size)
                 return start
-        return self.places.take(size)
+        return self.arena_plan.take(size)
 
     def _lifetimes(self) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
         """First and last launch, and floats, of each tensor of the work area that a launch is given."""
@@ -130,7 +130,7 @@ class Lowering:
         for number, launch in enumerate(self.launches):
             for argument in launch.arguments:
                 tensor = argument.of
-                if argument.what == "tensor" and tensor.space in ("work", "batch"):
+                if argument.role == "tensor" and tensor.space in ("work", "batch"):
                     first.setdefault(id(tensor), number)
                     last[id(tensor)] = number
                     sizes[id(tensor)] = tensor.features * (self.rows if tensor.batched else 1)

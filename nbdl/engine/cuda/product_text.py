@@ -208,9 +208,9 @@ class _ProductText:
         """Each column's bias is read once, before there are stores that could change it for all the compiler knows."""
         t, lines = self.tile, [f"return {self.writer.pointer(self.product.inputs[2])}[j] if j < {self.n} else NOTHING"]
         further = "".join(f", {name}" for name in self._helper("bias_of", "j", lines))
-        places = [j * t.columns // t.columns_each for j in range(t.columns_each)]
+        offsets = [j * t.columns // t.columns_each for j in range(t.columns_each)]
         return [
-            *(f"bias{j} = bias_of(int32(column0 + tx + {place}){further})" for j, place in enumerate(places)),
+            *(f"bias{j} = bias_of(int32(column0 + tx + {column}){further})" for j, column in enumerate(offsets)),
             *(f"c{i}_{j} = c{i}_{j} + bias{j}" for i in range(t.rows_each) for j in range(t.columns_each)),
         ]
 
@@ -218,8 +218,8 @@ class _ProductText:
         """The device function for one element: bias, maps, stores."""
         w, product, output = self.writer, self.product, self.product.outputs[0]
         if self.parts > 1:
-            place = f"int32((int32(cuda.blockIdx.z) * {self.m} + row) * {self.n} + j)"
-            lines = [f"{w.pointer(output)}[{place}] = total"]
+            index = f"int32((int32(cuda.blockIdx.z) * {self.m} + row) * {self.n} + j)"
+            lines = [f"{w.pointer(output)}[{index}] = total"]
         else:
             lines = self._following(product, maps, stored)
         inside = [f"if row < {self.m} and j < {self.n}:", *(f"    {line}" for line in lines)]
@@ -230,9 +230,9 @@ class _ProductText:
         values = {id(output.storage): "total"}
         lines = [f"e = int32(row * {self.n} + j)"]
         if id(output.storage) in stored:
-            lines.append(f"{w.pointer(output)}[{w.place(output)}] = total")
+            lines.append(f"{w.pointer(output)}[{w.result_index(output)}] = total")
         for number, operation in enumerate(maps):
-            names = [f"v{number}_{place}" for place in range(len(operation.outputs))]
+            names = [f"v{number}_{index}" for index in range(len(operation.outputs))]
             arguments = [
                 values[id(t.storage)] if id(t.storage) in values and pattern(t, operation.domain) == "full"
                 else w.element(t, operation.domain)
@@ -243,5 +243,5 @@ class _ProductText:
             for tensor, name in zip(operation.outputs, names, strict=True):
                 values[id(tensor.storage)] = name
                 if id(tensor.storage) in stored:
-                    lines.append(f"{w.pointer(tensor)}[{w.place(tensor)}] = {name}")
+                    lines.append(f"{w.pointer(tensor)}[{w.result_index(tensor)}] = {name}")
         return lines

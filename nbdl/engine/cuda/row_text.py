@@ -242,7 +242,7 @@ class _RowsText:
     def _stores(self, operation: Operation, names: Sequence[str], single: bool) -> list[str]:
         w = self.writer
         return [
-            f"{w.pointer(tensor)}[{w.place(tensor, single)}] = {name}"
+            f"{w.pointer(tensor)}[{w.result_index(tensor, single)}] = {name}"
             for tensor, name in zip(operation.outputs, names, strict=True)
             if id(tensor.storage) in self.stored
         ]
@@ -287,9 +287,9 @@ def _tree(reduction: str, at: str, stride: int) -> list[str]:
         return [f"{here} = {here} + {other}"]
     if reduction == "max":
         return [f"{here} = larger({other}, {here})"]
-    place, other_place = f"places[{at}]", f"places[{at} + {stride}]"
+    position, other_place = f"places[{at}]", f"places[{at} + {stride}]"
     return [  # of equal ones the first column wins, as on the CPU
-        f"if {other} > {here} or ({other} == {here} and {other_place} < {place}):",
+        f"if {other} > {here} or ({other} == {here} and {other_place} < {position}):",
         f"    {here} = {other}",
-        f"    {place} = {other_place}",
+        f"    {position} = {other_place}",
     ]

@@ -197,10 +197,10 @@ class SimulatedRuntime(BaseRuntime):
     def _told(self, error: Exception, text: KernelText) -> KernelError | None:
         """An error of a hand-written body, at its author's line."""
 
-        def place(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
+        def author_of(frame: FrameType, line: int) -> tuple[FunctionType, int] | None:
             return author_line(text.text, line) if frame.f_code.co_filename.startswith(f"<{text.title} ") else None
 
-        return failed(error, text.title, place)
+        return failed(error, text.title, author_of)
 
     def _product(self, product: Product) -> None:
         def run() -> None:
@@ -274,8 +274,8 @@ def _one_shared_array() -> None:
 
     def array(self: Any, shape: Any, dtype: Any) -> Any:
         frame = sys._getframe(1)
-        place = frame.f_code, frame.f_lasti
-        return self._allocations.setdefault(place, np.empty(shape, dtype))  # which is atomic
+        key = frame.f_code, frame.f_lasti
+        return self._allocations.setdefault(key, np.empty(shape, dtype))  # which is atomic
 
     shared.array = array
 

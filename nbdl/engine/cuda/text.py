@@ -125,12 +125,12 @@ class Argument:
     """What a kernel is launched with, before it has an address.
 
     Attributes:
-        what: "tensor", "source" (the data of an input), "order" (the indices of the step's rows), "words" (the step's
+        role: "tensor", "source" (the data of an input), "order" (the indices of the step's rows), "words" (the step's
             integers), "state", "position" (of the step in its graph), "rows", "constant", or "number".
         of: the tensor, the number of the input or constant, or the number itself.
     """
 
-    what: str
+    role: str
     of: Any = None
 
 
@@ -186,13 +186,13 @@ class Writer:
     helpers: list[str] = field(default_factory=list)
     draws: bool = False
 
-    def parameter(self, kind: str, what: str, of: Any = None) -> str:
+    def parameter(self, kind: str, role: str, of: Any = None) -> str:
         """The name of a parameter of run, the same one for the same argument."""
-        key = (kind, what, id(of) if isinstance(of, Tensor) else repr(of))
+        key = (kind, role, id(of) if isinstance(of, Tensor) else repr(of))
         if key not in self.names:
             self.names[key] = f"{'p' if kind.endswith('*') else 'n'}{len(self.types)}"
             self.types.append(kind)
-            self.arguments.append(Argument(what, of))
+            self.arguments.append(Argument(role, of))
         return self.names[key]
 
     def rows(self, height: int | None) -> str:
@@ -220,12 +220,12 @@ class Writer:
             return self.parameter("float32", "constant", storage.offset)
         if id(storage) in self.virtual:
             return self.virtual_element(self.virtual[id(storage)], how, row, j)
-        place = {"row": row, "feature": j, "scalar": "0"}.get(how)
-        if place is None:
-            place = row if domain[1] == 1 else "e" if j == "j" else f"{row} * {self.number(domain[1])} + {j}"
-        return f"{self.pointer(tensor)}[{place}]"
+        index = {"row": row, "feature": j, "scalar": "0"}.get(how)
+        if index is None:
+            index = row if domain[1] == 1 else "e" if j == "j" else f"{row} * {self.number(domain[1])} + {j}"
+        return f"{self.pointer(tensor)}[{index}]"
 
-    def place(self, tensor: Tensor, single: bool = False) -> str:
+    def result_index(self, tensor: Tensor, single: bool = False) -> str:
         """Where an operation stores the result of row `row` (and, unless it has one a row, column `j`)."""
         if tensor.storage.space != "output":
             return "row" if single else "e"

@@ -31,13 +31,13 @@ class PlainNet:
         if mode == "derivative" and not self._derivatives:
             raise ValueError("the net was made without derivatives: use model.as_njit(derivatives=True)")
         check_names(self.names, arrays[0])
-        given = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]
-        rows = [np.atleast_2d(array) for array in given]
+        passed = [net_rows(array, name) for array, name in zip(arrays, ("x", "dy"), strict=False)]
+        rows = [np.atleast_2d(array) for array in passed]
         for array, features in zip(rows, (self.inputs, self.outputs), strict=False):
             if array.shape[1] != features:
                 raise ValueError(f"a row has {array.shape[1]} features, the net takes {features}")
         result = self._run_rows(mode, rows, width)
-        return _given(result[0] if given[0].ndim == 1 else result, out)
+        return _given(result[0] if passed[0].ndim == 1 else result, out)
 
     def __call__(self, x: Any, out: Floats | None = None) -> Floats:
         """The predictions of a row or of rows."""

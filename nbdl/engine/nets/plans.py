@@ -258,9 +258,9 @@ class Plans:
         """Where the words lie."""
         return int(self.words.ctypes.data)
 
-    def _plan(self, place: int, program: Program) -> None:
-        self.words[place] = self._one_plan(program, 1)
-        self.words[place + 1] = self._one_plan(program, _rows_at_once(program))
+    def _plan(self, word: int, program: Program) -> None:
+        self.words[word] = self._one_plan(program, 1)
+        self.words[word + 1] = self._one_plan(program, _rows_at_once(program))
 
     def _one_plan(self, program: Program, rows: int) -> int:
         executor = CpuExecutor(program, self.store, rows, [None] * len(program.inputs), whole=True)

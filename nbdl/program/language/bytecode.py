@@ -143,9 +143,9 @@ class _Reader:
             if isinstance(value, ast.Tuple):
                 path.stack += reversed(value.elts)
                 return []
-            places = [self.name("part") for _ in range(one.argval)]
-            path.stack += [ast.Name(place, ast.Load()) for place in reversed(places)]
-            return [_assign(ast.Tuple([ast.Name(place, ast.Store()) for place in places], ast.Store()), value)]
+            parts = [self.name("part") for _ in range(one.argval)]
+            path.stack += [ast.Name(part, ast.Load()) for part in reversed(parts)]
+            return [_assign(ast.Tuple([ast.Name(part, ast.Store()) for part in parts], ast.Store()), value)]
         if one.opname == "STORE_FAST_LOAD_FAST":
             done = self.store(one.argval[0], path)
             path.stack.append(self.variable(one.argval[1], path))
@@ -158,9 +158,9 @@ class _Reader:
         if isinstance(value, ast.Name | ast.Constant):
             path.variables[name] = value
             return []
-        place = self.name(name)
-        path.variables[name] = ast.Name(place, ast.Load())
-        return [_assign(ast.Name(place, ast.Store()), value)]
+        variable = self.name(name)
+        path.variables[name] = ast.Name(variable, ast.Load())
+        return [_assign(ast.Name(variable, ast.Store()), value)]
 
     def name(self, stem: str) -> str:
         """A name that nothing has."""

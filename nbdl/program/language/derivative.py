@@ -247,9 +247,9 @@ class _Differentiator:
                 total = _sum(total, _product(slope, f"{name}({', '.join(arguments)})"))
         return total
 
-    def refuse(self, what: str) -> NoReturn:
+    def refuse(self, reason: str) -> NoReturn:
         """Raise an error that says why there is no derivative."""
-        raise ScalarError(f"{describe(self.original)} {what}, so its derivative cannot be found")
+        raise ScalarError(f"{describe(self.original)} {reason}, so its derivative cannot be found")
 
 
 def _sum(a: str | None, b: str | None) -> str | None:

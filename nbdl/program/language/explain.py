@@ -136,16 +136,18 @@ def plugin_of(function: Function) -> str:
     return f"{names[0]} {importlib.metadata.version(names[0])}" if names else SESSION
 
 
-def failed(error: BaseException, kernel: str, place: Callable[[FrameType, int], Place | None]) -> KernelError | None:
+def failed(
+    error: BaseException, kernel: str, author_of: Callable[[FrameType, int], Place | None]
+) -> KernelError | None:
     """What an author's function raised while Python ran it, or None if it was none.
 
     Args:
         kernel: by its name.
-        place: the author's function and line of a frame and its line, or None.
+        author_of: the author's function and line of a frame and its line, or None.
     """
     author, trace = None, error.__traceback__
     while trace is not None:
-        author, trace = place(trace.tb_frame, trace.tb_lineno) or author, trace.tb_next
+        author, trace = author_of(trace.tb_frame, trace.tb_lineno) or author, trace.tb_next
     if author is None or own(author[0]):
         return None
     message = re.sub(r"^tid=\[.*?\] ctaid=\[.*?\]:? ?", "", str(error))  # the simulator's threads
@@ -188,8 +190,8 @@ def found(error: BaseException, text: str, operations: Sequence[Operation]) -> F
     if not any(kind.__module__.startswith("numba") for kind in type(error).__mro__):
         return None
     message = ANSI.sub("", str(error))
-    places = [int(one or other) for one, other in PLACE.findall(message)]
-    number = places[0] if places else 0
+    numbers = [int(one or other) for one, other in PLACE.findall(message)]
+    number = numbers[0] if numbers else 0
     if "unify return type" in message:  # of all its returns, in no order
         number = max(map(int, re.findall(r", line (\d+)", message.partition("During:")[0])), default=number)
     function, line = author_line(text, number) or (None, 0)
@@ -207,7 +209,7 @@ def found(error: BaseException, text: str, operations: Sequence[Operation]) -> F
     if function is not None and not own(function):
         return Fault(function, line, why, todo)
     function = author_of(operations, text)
-    if scalar and places and not why.startswith("ends "):  # what the engine does with its results is refused
+    if scalar and numbers and not why.startswith("ends "):  # what the engine does with its results is refused
         why, todo = f"returns what its operation cannot use: it then {why}", "return a number, or one for each output"
     return Fault(function, first_line(function), why, todo)
 

@@ -202,21 +202,21 @@ class _Walk:
     def call(self, node: ast.Call, sure: set[str]) -> bool:
         if not isinstance(node.func, ast.Name):
             self.value(node.func, sure)
-        given = [self.value(one, sure) for one in node.args]
+        positional = [self.value(one, sure) for one in node.args]
         named = [self.value(one.value, sure) for one in node.keywords]
         called = self.named(node.func)
         if called is len:
             return False
         if not isinstance(called, types.FunctionType) or (called.__module__ or "") == "nbdl.kernels":
-            return any([*given, *named])
+            return any([*positional, *named])
         if (called.__module__ or "").partition(".")[0] in ("numpy", "numba"):
-            return any([*given, *named])
+            return any([*positional, *named])
         if node.keywords:
             self.reaches = True
-        clean = frozenset(at for at, data in enumerate(given) if not data)
+        clean = frozenset(at for at, data in enumerate(positional) if not data)
         reaches, result = _function(called, clean, self.by_data, self.callers)
         self.reaches |= reaches
-        if any(given) or self.by_data:  # it may have written to the others
+        if any(positional) or self.by_data:  # it may have written to the others
             self.data |= {one.id for one in node.args if isinstance(one, ast.Name)}
         return result or self.by_data
 

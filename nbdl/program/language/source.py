@@ -69,8 +69,8 @@ def definition(function: Function) -> ast.FunctionDef:
     if not (found and _unchanged(code, text)):
         raise ScalarError(f"{describe(function)}: its file changed since it was imported; import it again (or restart)")
     if len(found) > 1:  # lambdas on one line: the columns tell them apart
-        places = set(code.co_positions())
-        found = [node for node in found if isinstance(node, ast.Lambda) and _place(node.body) in places]
+        positions = set(code.co_positions())
+        found = [node for node in found if isinstance(node, ast.Lambda) and _place(node.body) in positions]
     if len(found) == 1:
         node = found[0]
         if isinstance(node, ast.FunctionDef):
@@ -167,9 +167,9 @@ def describe(function: Function) -> str:
 
 def label(function: Function) -> str:
     """A short name for listings: "softplus" for `f` of softplus.py, "softplus.df" for its derivative."""
-    given = getattr(function, "label", None)
-    if given is not None:
-        return str(given)
+    text = getattr(function, "label", None)
+    if text is not None:
+        return str(text)
     module = (function.__module__ or "").rpartition(".")[2]
     if function.__name__ == "f":
         return module

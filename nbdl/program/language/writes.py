@@ -147,10 +147,10 @@ class _Walk:
         called = values.func.id if isinstance(values, ast.Call) and isinstance(values.func, ast.Name) else ""
         if isinstance(values, ast.Call) and called in ("zip", "enumerate", "reversed") and values.args:
             parts = [max(self.axes(one, names) - 1, 0) for one in values.args]
-            given = target.elts if isinstance(target, ast.Tuple) else [target]
+            targets = target.elts if isinstance(target, ast.Tuple) else [target]
             if called == "enumerate":
                 parts = [0, parts[0]]
-            for one, axes in zip(given, parts, strict=False):
+            for one, axes in zip(targets, parts, strict=False):
                 self.set(one, axes, names)
             return
         self.set(target, max(self.axes(values, names) - 1, 0), names)
@@ -192,11 +192,11 @@ class _Walk:
             return 2 if func.attr in SHARING else 0
         called = self.value(func)
         if isinstance(called, types.FunctionType) and not _is_library(called):
-            return _look(called, self.given(call, called, names), (*self.callers, self.function))
+            return _look(called, self.arguments_of(call, called, names), (*self.callers, self.function))
         shares = getattr(called, "__name__", "") in SHARING and any(self.axes(one, names) for one in call.args)
         return 2 if shares else 0
 
-    def given(self, call: ast.Call, function: types.FunctionType, names: Names) -> dict[int, int]:
+    def arguments_of(self, call: ast.Call, function: types.FunctionType, names: Names) -> dict[int, int]:
         """Which arguments of a call are inputs, and their axes."""
         known = function.__code__.co_varnames[: function.__code__.co_argcount]
         found = {at: self.axes(one, names) for at, one in enumerate(call.args)}
@@ -222,7 +222,7 @@ class _Walk:
         if getattr(called, "__module__", "") == "nbdl.kernels":
             written += call.args[2:3] if name == "gemm" else []
         elif isinstance(called, types.FunctionType) and not _is_library(called):
-            _look(called, self.given(call, called, names), (*self.callers, self.function))
+            _look(called, self.arguments_of(call, called, names), (*self.callers, self.function))
         elif called is not None and _is_library(called):
             written += call.args[getattr(called, "nin", len(call.args)) :]
             written += call.args[WRITERS[name] :][:1] if name in WRITERS else []
@@ -247,9 +247,9 @@ class _Walk:
             found = self.function.__globals__.get(node.id, getattr(builtins, node.id, None))
         return getattr(found, "py_func", found)
 
-    def refuse(self, what: str, how: str = "") -> None:
+    def refuse(self, text: str, how: str = "") -> None:
         by = f" by {how}(...)" if how else ""
-        raise Refusal(self.function, self.line, f"writes to an input (`{what}`{by})", ONLY_OUTPUTS)
+        raise Refusal(self.function, self.line, f"writes to an input (`{text}`{by})", ONLY_OUTPUTS)
 
 
 def _either(one: Names, other: Names) -> Names:

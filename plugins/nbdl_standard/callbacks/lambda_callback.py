@@ -60,8 +60,8 @@ class LambdaCallback(Callback):
         on_predict_batch_end: Hook = None,
         on_progress: Hook = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
-        for name, function in given.items():
+        functions = {name: value for name, value in locals().items() if name.startswith("on_") and value is not None}
+        for name, function in functions.items():
             if not callable(function):
                 raise ConfigError(f"LambdaCallback: {name} is a function, got {function!r}")
             setattr(self, name, function)

@@ -41,8 +41,8 @@ class NormConstraint(Constraint):
 
     def _axes(self, shape: tuple[int, ...]) -> list[int]:
         """The axes that a norm goes over, counted from 0: the first ones, the last ones, or all."""
-        given = [self.axis] if isinstance(self.axis, int) else list(self.axis)
-        axes = sorted({axis + len(shape) if axis < 0 else axis for axis in given})
+        axes_named = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        axes = sorted({axis + len(shape) if axis < 0 else axis for axis in axes_named})
         first, last = list(range(len(axes))), list(range(len(shape) - len(axes), len(shape)))
         if not axes or axes not in (first, last):
             raise ConfigError(

@@ -51,11 +51,11 @@ class VarianceScaling(Initializer):
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
         distribution = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())
-        for what, given, known in (("mode", mode, MODES), ("distribution", distribution, DISTRIBUTIONS)):
-            if given not in known:
+        for name, value, known in (("mode", mode, MODES), ("distribution", distribution, DISTRIBUTIONS)):
+            if value not in known:
                 raise ConfigError(
-                    f"{type(self).__name__}: {what} is one of {', '.join(known)}, got {given!r}."
-                    f"{did_you_mean(given, known)}"
+                    f"{type(self).__name__}: {name} is one of {', '.join(known)}, got {value!r}."
+                    f"{did_you_mean(value, known)}"
                 )
         self.scale, self.mode, self.distribution = float(scale), mode, distribution
 

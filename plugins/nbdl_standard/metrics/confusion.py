@@ -63,10 +63,10 @@ def cuts(thresholds: Any, who: str, default: float) -> tuple[float, ...]:
     """
     if thresholds is None:
         return (default,)
-    given = tuple(thresholds) if hasattr(thresholds, "__len__") else (thresholds,)
-    if not given or not all(is_number(one) and 0.0 <= one <= 1.0 for one in given):
+    values = tuple(thresholds) if hasattr(thresholds, "__len__") else (thresholds,)
+    if not values or not all(is_number(one) and 0.0 <= one <= 1.0 for one in values):
         raise ConfigError(f"{who}: thresholds is a number from 0 to 1, or a list of such, got {thresholds!r}")
-    return tuple(map(float, given))
+    return tuple(map(float, values))
 
 
 class ConfusionMetric(Metric):

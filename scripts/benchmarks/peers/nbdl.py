@@ -46,7 +46,7 @@ def engine(work: Training, threads: int) -> Repetition:
 
     from nbdl.engine.run import STEP_NUMBER, RunTables
     from nbdl.model.owner import job_of
-    from nbdl.training.passes import tables
+    from nbdl.training.passes import step_tables
     from nbdl.training.steps import StepRunner
 
     model = model_of(work)
@@ -55,7 +55,7 @@ def engine(work: Training, threads: int) -> Repetition:
     run.prepare(work.batch, ["float32" if work.shuffled else None] * 3)
     sources = run.executor.prepare([x, y, np.ones(work.rows, np.float32)])
     order = np.random.default_rng(1).permutation(work.rows)
-    steps, _, log = tables(work.rows, work.batch, order, 1, run.program.log_width)
+    steps, _, log = step_tables(work.rows, work.batch, order, 1, run.program.log_width)
 
     def repetition() -> float:
         for _ in range(work.epochs):

@@ -112,7 +112,7 @@ class Engine(Fit):
     def __init__(self, work: Training, device: str, how: str) -> None:
         super().__init__(work, device, how)
         from nbdl.model.owner import job_of
-        from nbdl.training.passes import tables
+        from nbdl.training.passes import step_tables
         from nbdl.training.steps import StepRunner
 
         data = [self.x, self.y, np.ones(work.rows, np.float32)]
@@ -121,7 +121,7 @@ class Engine(Fit):
         self.sources = self.run.executor.prepare(data)
         self.run.executor.push()
         self.random = np.random.default_rng(1)
-        self.tables = tables
+        self.tables = step_tables
         self.steps, self.log, self.order = self._tables(np.arange(work.rows))
 
     def _tables(self, order: Any) -> tuple[Any, Any, Any]:
@@ -147,7 +147,7 @@ class Engine(Fit):
 
         state = self.run.state
         steps[:, 2] = state.iterations + 1 + np.arange(len(steps))
-        batches = RunTables(steps, self.run._scalars(steps), log, self.sources, None, self.model.seed)
-        report = self.run.executor.run(batches, None)
+        tables = RunTables(steps, self.run._scalars(steps), log, self.sources, None, self.model.seed)
+        report = self.run.executor.run(tables, None)
         assert report.stopped_by is None
         state.iterations += len(steps)

@@ -12,60 +12,60 @@ from nbdl.data.target import Data
 from nbdl.errors import DataError
 
 
-def as_data(given: Any, what: str = "x") -> Data:
+def as_data(values: Any, name: str = "x") -> Data:
     """Return rows as a table where their columns have names, else as arrays.
 
     Args:
-        given: A data frame, a dict of columns, an array or lists of rows; tables and arrays stay as they are.
-        what: What error messages call it.
+        values: A data frame, a dict of columns, an array or lists of rows; tables and arrays stay as they are.
+        name: What error messages call it.
 
     Raises:
         DataError: It holds no rows of numbers, or its columns differ in length.
     """
-    if isinstance(given, Table | Arrays):
-        return given
-    if isinstance(given, Mapping):
-        return table_of(given, tuple(given), what)
-    names = names_of(given)
+    if isinstance(values, Table | Arrays):
+        return values
+    if isinstance(values, Mapping):
+        return table_of(values, tuple(values), name)
+    names = names_of(values)
     if names is not None:
-        return table_of(given, names, what)
+        return table_of(values, names, name)
     from nbdl.data.checks import as_array
 
-    return Arrays(what, as_array(given, what))
+    return Arrays(name, as_array(values, name))
 
 
-def as_targets(given: Any, target: str | None) -> Data:
+def as_targets(data: Any, target: str | None) -> Data:
     """Return targets as data: of a data frame or dict its target column, else the values themselves."""
-    if isinstance(given, Table | Arrays):
-        return given
-    names = tuple(given) if isinstance(given, Mapping) else names_of(given) or ()
+    if isinstance(data, Table | Arrays):
+        return data
+    names = tuple(data) if isinstance(data, Mapping) else names_of(data) or ()
     if target in names:
-        return table_of(given, (str(target),), "the rows")
+        return table_of(data, (str(target),), "the rows")
     import numpy as np
 
-    if isinstance(given, Mapping) or len(names) > 1:
-        return as_data(given, "the rows")  # which will be refused for the column that is not there
-    values = numbers_or_text(given)
+    if isinstance(data, Mapping) or len(names) > 1:
+        return as_data(data, "the rows")  # which will be refused for the column that is not there
+    values = numbers_or_text(data)
     array = np.array(values) if isinstance(values, list) else values
     if not array.ndim:
-        raise DataError(f"the targets are a single value, {given!r}; give one for each row.")
+        raise DataError(f"the targets are a single value, {data!r}; give one for each row.")
     return Arrays("the targets", np.zeros((len(array), 1)), array)
 
 
-def table_of(given: Any, names: tuple[str, ...], what: str) -> Table:
+def table_of(columns_of: Any, names: tuple[str, ...], source: str) -> Table:
     """Return these columns of a data frame or dict as a table whose rows are counted from 0."""
     columns: dict[str, Any] = {}
     for name in names:
-        column = numbers_or_text(given[name])
+        column = numbers_or_text(columns_of[name])
         if not isinstance(column, list) and column.ndim != 1:
             raise DataError(
-                f"{what}, column {name!r}: it has shape {column.shape}; a column has one value for each row."
+                f"{source}, column {name!r}: it has shape {column.shape}; a column has one value for each row."
             )
         columns[name] = column
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1:
-        raise DataError(f"{what}: its columns have different lengths: {', '.join(map(str, sorted(lengths)))}.")
-    return Table(what, columns, range(lengths.pop() if lengths else 0), counted="row")
+        raise DataError(f"{source}: its columns have different lengths: {', '.join(map(str, sorted(lengths)))}.")
+    return Table(source, columns, range(lengths.pop() if lengths else 0), counted="row")
 
 
 def numbers_or_text(column: Any) -> Any:

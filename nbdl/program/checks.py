@@ -35,7 +35,7 @@ def integer(value: Any) -> int | None:
         return None
 
 
-def size(value: Any, where: str, what: str) -> int:
+def size(value: Any, where: str, name: str) -> int:
     """A positive integer.
 
     Raises:
@@ -43,11 +43,11 @@ def size(value: Any, where: str, what: str) -> int:
     """
     number = integer(value)
     if number is None or number < 1:
-        raise ConfigError(f"{where}: {what} is an integer of at least 1, got {said(value)}")
+        raise ConfigError(f"{where}: {name} is an integer of at least 1, got {said(value)}")
     return number
 
 
-def shape(value: Any, where: str, what: str = "a shape") -> tuple[int, ...]:
+def shape(value: Any, where: str, name: str = "a shape") -> tuple[int, ...]:
     """A tuple of positive integers.
 
     Raises:
@@ -56,7 +56,7 @@ def shape(value: Any, where: str, what: str = "a shape") -> tuple[int, ...]:
     sizes = [integer(one) for one in value] if _is_sequence(value) else []
     if not sizes or any(one is None or one < 1 for one in sizes):
         hint = f"; write ({value},)" if integer(value) is not None else ""
-        raise ConfigError(f"{where}: {what} is a tuple of integers of at least 1, got {said(value)}{hint}")
+        raise ConfigError(f"{where}: {name} is a tuple of integers of at least 1, got {said(value)}{hint}")
     return tuple(one for one in sizes if one is not None)
 
 
@@ -88,10 +88,10 @@ def numbers(values: Any, where: str) -> list[float]:
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ConfigError(f"{where}: values is a list of numbers, got {said(values)}")
-    given = list(values)
-    if not given:
+    entries = list(values)
+    if not entries:
         raise ConfigError(f"{where}: values is a list of one number or more, got an empty one")
-    return [number(value, where) for value in given]
+    return [number(value, where) for value in entries]
 
 
 def number(value: Any, where: str) -> float:
@@ -113,18 +113,18 @@ def number(value: Any, where: str) -> float:
     return found
 
 
-def one_of(value: Any, allowed: Sequence[str], where: str, what: str) -> None:
+def one_of(value: Any, allowed: Sequence[str], where: str, name: str) -> None:
     """Refuse a word that is none of those allowed."""
     if not isinstance(value, str) or value not in allowed:
         words = " or ".join(map(repr, allowed)) if len(allowed) < 3 else ", ".join(map(repr, allowed))
-        raise ConfigError(f"{where}: {what} is {words}, got {said(value)}")
+        raise ConfigError(f"{where}: {name} is {words}, got {said(value)}")
 
 
-def takes(function: Any, count: int, where: str, what: str, layer: str) -> None:
+def takes(function: Any, count: int, where: str, arguments: str, layer: str) -> None:
     """Refuse what is no function, or one that does not take so many arguments.
 
     Args:
-        what: they are: "one for each operand".
+        arguments: they are: "one for each operand".
         layer: whose function it is.
 
     Raises:
@@ -149,7 +149,7 @@ def takes(function: Any, count: int, where: str, what: str, layer: str) -> None:
         known = ", ".join(code.co_varnames[: code.co_argcount])
         fault = Fault(
             plain, first_line(plain), f"takes ({known}), and is given {count} argument{'s' * (count != 1)}",
-            f"it is given {what}",
+            f"it is given {arguments}",
         )  # fmt: skip
         raise _told(plain, fault, where, layer) from None
 
@@ -208,19 +208,19 @@ def rows(tensor: Any, where: str) -> None:
         raise ConfigError(f"{where}: takes a tensor with rows, got {said(tensor)}")
 
 
-def place(place: Any, has_rows: bool, features: int, where: str, to_weights: bool) -> None:
+def target(value: Any, has_rows: bool, features: int, where: str, to_weights: bool) -> None:
     """Refuse to write results where they do not fit, or where nothing may be written."""
-    if not isinstance(place, Tensor):
-        raise ConfigError(f"{where}: into names tensors, got {said(place)}")
-    if place.batched != has_rows or place.features != features:
+    if not isinstance(value, Tensor):
+        raise ConfigError(f"{where}: into names tensors, got {said(value)}")
+    if value.batched != has_rows or value.features != features:
         size = f"rows×{features}" if has_rows else f"{features} elements"
-        raise ConfigError(f"{where}: the result, {size}, does not fit into {place.describe()}")
-    space = place.storage.space
+        raise ConfigError(f"{where}: the result, {size}, does not fit into {value.describe()}")
+    space = value.storage.space
     if space in ("batch", "constant", "scalar", "index"):
-        raise ConfigError(f"{where}: {place.describe()} is an input, which nothing may write to; leave out into")
+        raise ConfigError(f"{where}: {value.describe()} is an input, which nothing may write to; leave out into")
     if space in ("weight", "slot") and not to_weights:
         raise ConfigError(
-            f"{where}: {place.describe()} is a weight, which only an update changes: r.gradient(weight, ...) gives it "
+            f"{where}: {value.describe()} is a weight, which only an update changes: r.gradient(weight, ...) gives it "
             "its gradient, r.assign(state, ...) a state its next value"
         )
 
@@ -243,12 +243,12 @@ def _is_sequence(value: Any) -> bool:
     return not isinstance(value, str | bytes) and hasattr(value, "__len__") and hasattr(value, "__getitem__")
 
 
-def result(value: Any, has_rows: bool, features: int | None, unit: Any, method: str, what: str) -> Tensor:
+def result(value: Any, has_rows: bool, features: int | None, unit: Any, method: str, expected: str) -> Tensor:
     """What a unit's method recorded, if that is what the engine goes on with.
 
     Args:
         has_rows, features: of what it returns; None for any number of features.
-        what: it returns: "the loss of each row".
+        expected: it returns: "the loss of each row".
 
     Raises:
         ConfigError: it is something else.
@@ -259,7 +259,7 @@ def result(value: Any, has_rows: bool, features: int | None, unit: Any, method: 
     got = value.describe() if isinstance(value, Tensor) else reprlib.repr(value)
     who = getattr(unit, "unit_name", "") or type(unit).__name__
     kind = {"losses": "loss"}.get(unit.kind, unit.kind.removesuffix("s") or "unit")
-    raise ConfigError(f"{kind} {who!r}: {method} returned {got}; it returns {what}: {size}")
+    raise ConfigError(f"{kind} {who!r}: {method} returned {got}; it returns {expected}: {size}")
 
 
 def said(value: Any) -> str:

@@ -69,11 +69,11 @@ def _close_together(rows: Array) -> str:
     low, high = some.min(axis=0), some.max(axis=0)
     largest = np.maximum(np.abs(low), np.abs(high))
     close = (high > low) & ((high - low < largest * CLOSE) | (largest < SMALLEST))
-    for place in np.flatnonzero(close):
-        if (some[:, place].astype(np.float32) != some[:, place]).any():
+    for decimal in np.flatnonzero(close):
+        if (some[:, decimal].astype(np.float32) != some[:, decimal]).any():
             return (
-                f"numbers that lie closer together than float32 can tell: column {columns[place]} (counted from 0) "
-                f"goes from {low[place]:.15g} to {high[place]:.15g}, in float32 in steps of "
-                f"{np.spacing(np.float32(largest[place])):.2g}"
+                f"numbers that lie closer together than float32 can tell: column {columns[decimal]} (counted from 0) "
+                f"goes from {low[decimal]:.15g} to {high[decimal]:.15g}, in float32 in steps of "
+                f"{np.spacing(np.float32(largest[decimal])):.2g}"
             )
     return ""

@@ -220,11 +220,11 @@ class Entry:
     def _files(self) -> list[Path]:
         """What lies in Numba's folders under this kernel's name, without what is being written."""
         found = []
-        for place in _numba_places(self.folder):
+        for one in _numba_places(self.folder):
             with suppress(FileNotFoundError):
                 found += [
                     Path(entry.path)
-                    for entry in os.scandir(place)
+                    for entry in os.scandir(one)
                     if entry.name.startswith(f"{self.name}.") and ".tmp." not in entry.name
                 ]
         return found

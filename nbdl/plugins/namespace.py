@@ -46,14 +46,14 @@ def camel_case(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-def _get(kind: str, given: Any, where: str = "") -> Any:
+def _get(kind: str, identifier: Any, where: str = "") -> Any:
     """A unit by name, config, class or instance; of a kind that stands in for it where there is none.
 
     A config may have Keras's form, too.
     """
-    given = _plain(given)
-    name = given.get("name") if isinstance(given, dict) else given
-    return registry.make(registry.kind_of(kind, name) if isinstance(name, str) else kind, given, where)
+    identifier = _plain(identifier)
+    name = identifier.get("name") if isinstance(identifier, dict) else identifier
+    return registry.make(registry.kind_of(kind, name) if isinstance(name, str) else kind, identifier, where)
 
 
 def _plain(config: Any) -> Any:
@@ -68,12 +68,12 @@ def _plain(config: Any) -> Any:
     return inner if isinstance(inner, str) else {"name": config["class_name"], "config": inner}
 
 
-def _serialize(kind: str, given: Any) -> Any:
+def _serialize(kind: str, identifier: Any) -> Any:
     """A unit as Keras's function of that name writes it: {"class_name": ..., "config": ...}.
 
     An activation with no arguments is its name.
     """
-    unit = _get(kind, given)
+    unit = _get(kind, identifier)
     if unit is None:
         return None
     if kind == "activations" and not unit.changed_arguments():

@@ -16,18 +16,18 @@ from nbdl.testing.subject import NO_KERNELS, Subject, check
 from nbdl.testing.units import generator, known_probes, large_probes
 
 
-def same_bits(first: Outcome, second: Outcome, what: str) -> None:
+def same_bits(first: Outcome, second: Outcome, title: str) -> None:
     """Assert that two runs left the same bits."""
     for name, values in first.named().items():
         if values.tobytes() != second.named()[name].tobytes():
             differing = int((values.view(np.uint32) != second.named()[name].view(np.uint32)).sum())
-            raise AssertionError(f"{what}: the {name} differ in {differing} of {values.size} elements")
+            raise AssertionError(f"{title}: the {name} differ in {differing} of {values.size} elements")
 
 
-def close(found: Outcome, wanted: Outcome, what: str, rtol: float, atol: float) -> None:
+def close(found: Outcome, wanted: Outcome, title: str, rtol: float, atol: float) -> None:
     """Assert that two runs left nearly the same."""
     for name, values in found.named().items():
-        assert_close(values, wanted.named()[name], f"{what}: {name}", rtol, atol)
+        assert_close(values, wanted.named()[name], f"{title}: {name}", rtol, atol)
 
 
 @check("compiled is plain Python", *RECORDING)
@@ -88,14 +88,14 @@ def empty_batch(subject: Subject) -> None:
             probe.run("python")
         for operation, arrays in calls:
             tensors = (*operation.inputs, *operation.outputs)
-            given = [array[:0] if tensor.batched else array for tensor, array in zip(tensors, arrays, strict=False)]
+            empty = [array[:0] if tensor.batched else array for tensor, array in zip(tensors, arrays, strict=False)]
             body = operation.function
             try:
                 with np.errstate(all="ignore"):
-                    body(*given, *arrays[len(tensors) :])
+                    body(*empty, *arrays[len(tensors) :])
             except Exception as error:
-                what = f"{type(error).__name__}: {error}"
-                raise AssertionError(f"{probe.title}: the body {body.__name__}, given no rows: {what}") from error
+                reason = f"{type(error).__name__}: {error}"
+                raise AssertionError(f"{probe.title}: the body {body.__name__}, given no rows: {reason}") from error
 
 
 @contextmanager

@@ -116,13 +116,13 @@ def _way(unit: Any, shape: tuple[int, ...]) -> Array:
 
 def recorded(probe: Probe) -> list[Any]:
     """A program as plain data: operands that a function does not read are left out."""
-    places: dict[int, int] = {}
+    numbers: dict[int, int] = {}
 
     def operand(tensor: Tensor) -> Any:
         storage = tensor.storage
         if storage.space == "constant":
             return probe.program.constants[storage.offset : storage.offset + storage.features]
-        return storage.space, storage.name, tensor.shape, tensor.batched, places.setdefault(id(storage), len(places))
+        return storage.space, storage.name, tensor.shape, tensor.batched, numbers.setdefault(id(storage), len(numbers))
 
     return [
         (operation.kind, told(operation), [*map(operand, (*_read(operation), *operation.outputs))])

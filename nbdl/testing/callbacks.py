@@ -68,8 +68,8 @@ def accompanies_training(subject: Subject) -> None:
     for callback in (unit, unit, subject.make()):
         with elsewhere():
             figures.append(_figures(callback))
-    for found, what in ((figures[1], "used again"), (figures[2], "made anew")):
-        assert found == figures[0], f"{what}, training goes another way: {found} rather than {figures[0]}"
+    for found, name in ((figures[1], "used again"), (figures[2], "made anew")):
+        assert found == figures[0], f"{name}, training goes another way: {found} rather than {figures[0]}"
 
 
 def _figures(callback: Any) -> dict[str, list[float]]:

@@ -30,9 +30,9 @@ def _nothing_is_lost(subject: Subject) -> None:
     own = inspect.signature(inspect.unwrap(subject.entry.target.__init__)).parameters.values()
     plain = (bool, int, float, str, tuple, list, dict)
     defaults = {p.name: p.default for p in own if p.default is None or isinstance(p.default, plain)}
-    given = {**defaults, **subject.arguments}
-    config = subject.entry.target(**given).get_config()
-    missing = given.keys() - config.keys()
+    settings = {**defaults, **subject.arguments}
+    config = subject.entry.target(**settings).get_config()
+    missing = settings.keys() - config.keys()
     assert not missing, f"the config lacks the arguments {sorted(missing)}"
 
 
@@ -77,13 +77,13 @@ def inputs_left_alone(subject: Subject) -> None:
     for probe in known_probes(subject):
         before = [source.copy() for source in probe.sources]
         for how in ("compiled", "checked", "python"):
-            given = [source.copy() for source in probe.sources]
+            copies = [source.copy() for source in probe.sources]
             executor = probe.executor(how)
             try:
-                after = probe.run(how, given, executor=executor)
+                after = probe.run(how, copies, executor=executor)
             except NbdlError as error:
                 raise AssertionError(f"{probe.title}: {error}") from None
-            for number, (source, old) in enumerate(zip(given, before, strict=True)):
+            for number, (source, old) in enumerate(zip(copies, before, strict=True)):
                 assert np.array_equal(source, old, equal_nan=True), f"{probe.title}: input {number} is changed ({how})"
             if subject.kind not in ("optimizers", "layers"):
                 assert np.array_equal(after.weights, probe.initial), f"{probe.title}: weights are changed ({how})"
@@ -99,8 +99,8 @@ def _operands_left_alone(probe: Any) -> None:
         before = [array.copy() for array in arrays[:count]]
         body(*arrays)
         for number, (array, old) in enumerate(zip(arrays[:count], before, strict=True)):
-            what = f"{probe.title}: the body {body.__name__} changes its operand {number}"
-            assert np.array_equal(array, old, equal_nan=True), what
+            reason = f"{probe.title}: the body {body.__name__} changes its operand {number}"
+            assert np.array_equal(array, old, equal_nan=True), reason
 
 
 # -- files ------------------------------------------------------------------------------------------------

@@ -23,20 +23,20 @@ import numpy as np
 from nbdl.testing.probe import Array
 
 
-def draw(what: Any, rows: int, features: int, rng: np.random.Generator) -> Array:
+def draw(kind: Any, rows: int, features: int, rng: np.random.Generator) -> Array:
     """Rows × features float32 of that description; labels are rows × 1."""
-    if isinstance(what, tuple | list):
-        low, high = what
+    if isinstance(kind, tuple | list):
+        low, high = kind
         values = rng.uniform(low, high, (rows, features))
-    elif what == "labels":
+    elif kind == "labels":
         values = rng.integers(0, features, (rows, 1)).astype(np.float64)
-    elif what == "one-hot":
+    elif kind == "one-hot":
         values = np.eye(features)[rng.integers(0, features, rows)]
-    elif what == "signs":
+    elif kind == "signs":
         values = rng.choice([-1.0, 1.0], (rows, features))
-    elif what == "positive":
+    elif kind == "positive":
         values = rng.uniform(0.1, 2.0, (rows, features))
-    elif what == "probabilities":
+    elif kind == "probabilities":
         values = rng.uniform(0.1, 0.9, (rows, features))
         values = values / values.sum(axis=1, keepdims=True) if features > 1 else values
     else:
@@ -47,11 +47,11 @@ def draw(what: Any, rows: int, features: int, rng: np.random.Generator) -> Array
 def loss_data(loss: Any, options: Any, rows: int, features: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Targets and predictions for a loss."""
     usual = "probabilities" if type(loss).pairs else "reals"
-    given = draw("reals" if loss.from_logits else options.get("predictions", usual), rows, features, rng)
+    predictions = draw("reals" if loss.from_logits else options.get("predictions", usual), rows, features, rng)
     targets = options.get("targets", usual)
     if loss.target_shape((features,)) != (features,):
         targets = "labels"
-    return draw(targets, rows, features, rng), given
+    return draw(targets, rows, features, rng), predictions
 
 
 def metric_data(options: Any, rows: int, features: int, rng: np.random.Generator) -> tuple[Array, Array]:

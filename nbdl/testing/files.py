@@ -90,17 +90,17 @@ def the_same_each_time(subject: Subject) -> None:
 # -- readers ----------------------------------------------------------------------------------------------
 
 
-def sample(subject: Subject, place: Path) -> Path:
+def sample(subject: Subject, within: Path) -> Path:
     """The file of a reader's `sample`, written."""
-    given: str | bytes | Callable[[Path], Any] | None = subject.options.get("sample")
-    assert given is not None, "register it with sample=..., the text or bytes of a small file, or write(path)"
-    path = place / f"sample{_suffixes(subject)[0]}"
-    if isinstance(given, str):
-        path.write_text(given, "utf-8")
-    elif isinstance(given, bytes):
-        path.write_bytes(given)
+    content: str | bytes | Callable[[Path], Any] | None = subject.options.get("sample")
+    assert content is not None, "register it with sample=..., the text or bytes of a small file, or write(path)"
+    path = within / f"sample{_suffixes(subject)[0]}"
+    if isinstance(content, str):
+        path.write_text(content, "utf-8")
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
     else:
-        given(path)
+        content(path)
         assert path.is_file(), f"its sample(path) writes no file at {path.name}"
     return path
 
@@ -128,8 +128,8 @@ def reads_its_sample(subject: Subject) -> None:
 
     The file stays as it is. A reader of the suffix "-" gives the same for a stream of text.
     """
-    with folder() as place:
-        path = sample(subject, place)
+    with folder() as within:
+        path = sample(subject, within)
         raw, data = path.read_bytes(), _read(subject, path)
         assert isinstance(data, Table | Arrays), f"it returns a {type(data).__name__}, not a Table or Arrays"
         assert len(data) > 0, "its sample has no rows"
@@ -137,10 +137,10 @@ def reads_its_sample(subject: Subject) -> None:
         if "-" in subject.options["suffixes"]:
             sources["as a stream"] = StringIO(raw.decode("utf-8"))
         wanted = _contents(data)
-        for what, source in sources.items():
+        for title, source in sources.items():
             found = _contents(_read(subject, source))
             same = list(found) == list(wanted) and all(np.array_equal(found[name], wanted[name]) for name in wanted)
-            assert same, f"{what}, the sample gives other data"
+            assert same, f"{title}, the sample gives other data"
         assert path.read_bytes() == raw, "reading changes the file"
 
 
@@ -150,18 +150,18 @@ def refuses_what_it_cannot_read(subject: Subject) -> None:
 
     A part of a file may be a whole file, as of a table; then it is read.
     """
-    with folder() as place:
-        path = sample(subject, place)
+    with folder() as within:
+        path = sample(subject, within)
         whole, noise = path.read_bytes(), generator().integers(0, 256, 400, np.uint8).tobytes()
         broken = {"an empty file": b"", "noise": noise, "a file cut off": whole[: len(whole) // 2]}
-        for what, content in broken.items():
+        for title, content in broken.items():
             path.write_bytes(content)
-            _refused(subject, path, what)
+            _refused(subject, path, title)
         path.unlink()
         assert _refused(subject, path, "a missing file"), "a missing file is read"
 
 
-def _refused(subject: Subject, path: Path, what: str) -> bool:
+def _refused(subject: Subject, path: Path, title: str) -> bool:
     try:
         if path.exists():
             subject.entry.target(path)  # itself: `read` would turn any exception into a DataError
@@ -172,10 +172,10 @@ def _refused(subject: Subject, path: Path, what: str) -> bool:
     except OSError:  # `read` says which file
         return True
     except Exception as error:
-        raise AssertionError(f"{what} is a {type(error).__name__} rather than a DataError: {error}") from error
+        raise AssertionError(f"{title} is a {type(error).__name__} rather than a DataError: {error}") from error
     else:
         return False
-    assert path.name in message, f"{what}: the message does not name the file: {message}"
+    assert path.name in message, f"{title}: the message does not name the file: {message}"
     return True
 
 
@@ -210,15 +210,15 @@ def writes_a_whole_file(subject: Subject) -> None:
     """
     model, x = _model(Product(2)), reals(generator(), 4, 3)
     before = model.predict(x)
-    with folder() as place:
-        path = place / f"model{_suffixes(subject)[0]}"
+    with folder() as within:
+        path = within / f"model{_suffixes(subject)[0]}"
         export_model(model, path, subject.entry.name) if _is_registered(subject) else subject.entry.target(model, path)
         assert path.is_file(), "it writes no file at the path that it is given"
         assert is_export_of(model, path), "the file does not hold `nbdl.model.export.fingerprint(model)` near its start"
         first = path.read_bytes()
         subject.entry.target(model, path)
         assert path.read_bytes() == first, "the second export of the same model has other bytes"
-        others = [one.name for one in place.iterdir() if one != path]
+        others = [one.name for one in within.iterdir() if one != path]
         assert not others, f"it leaves {', '.join(others)} beside the file"
     assert np.array_equal(model.predict(x), before), "exporting changes the model"
 
@@ -233,10 +233,10 @@ def _is_registered(subject: Subject) -> bool:
 @check("refuses what it cannot write", "exporters")
 def refuses_what_it_cannot_write(subject: Subject) -> None:
     """A model that it cannot express, or whose input shape is not known, is a `ConfigError`; an older file stays."""
-    with folder() as place:
-        path = place / f"model{_suffixes(subject)[0]}"
+    with folder() as within:
+        path = within / f"model{_suffixes(subject)[0]}"
         models = {"a body that is only Python": _model(Foreign(2)), "no input shape": Sequential([Product(2)])}
-        for what, model in models.items():
+        for title, model in models.items():
             path.write_bytes(b"older")
             try:
                 subject.entry.target(model, path)
@@ -244,9 +244,9 @@ def refuses_what_it_cannot_write(subject: Subject) -> None:
                 pass
             except Exception as error:
                 raise AssertionError(
-                    f"a model with {what} is a {type(error).__name__} rather than a ConfigError: {error}"
+                    f"a model with {title} is a {type(error).__name__} rather than a ConfigError: {error}"
                 ) from error
             else:
-                raise AssertionError(f"a model with {what} is exported all the same")
-            assert [one.name for one in place.iterdir()] == [path.name], f"a model with {what} leaves files behind"
-            assert path.read_bytes() == b"older", f"a model with {what} destroys the older file"
+                raise AssertionError(f"a model with {title} is exported all the same")
+            assert [one.name for one in within.iterdir()] == [path.name], f"a model with {title} leaves files behind"
+            assert path.read_bytes() == b"older", f"a model with {title} destroys the older file"

@@ -21,16 +21,16 @@ def differences(value: Callable[[Array], Array], at: Array) -> tuple[Array, floa
     found, largest = np.empty_like(flat), 0.0
     for number, here in enumerate(flat):
         terms = []
-        for place in (here + STEP, here - STEP):
+        for index in (here + STEP, here - STEP):
             moved = flat.copy()
-            moved[number] = place
+            moved[number] = index
             terms.append(value(moved.reshape(at.shape)))
         found[number] = (terms[0] - terms[1]).sum() / ((here + STEP) - (here - STEP))
         largest = max(largest, float(np.abs(terms[0]).sum()))
     return found.reshape(at.shape), 8e-16 * largest / STEP
 
 
-def agree(derivative: Array, value: Callable[[Array], Array], at: Array, what: str) -> None:
+def agree(derivative: Array, value: Callable[[Array], Array], at: Array, title: str) -> None:
     """Assert that a derivative agrees with differences."""
     measured, noise = differences(value, at)
     derivative = derivative.reshape(measured.shape)
@@ -39,19 +39,19 @@ def agree(derivative: Array, value: Callable[[Array], Array], at: Array, what: s
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise AssertionError(
-            f"{what} at {index}, where there is {at[index]:.6g}: {derivative[index]:.9g}, differences give "
+            f"{title} at {index}, where there is {at[index]:.6g}: {derivative[index]:.9g}, differences give "
             f"{measured[index]:.9g}"
         )
 
 
-def agree_along(derivative: Array, value: Callable[[Array], Array], at: Array, what: str) -> None:
+def agree_along(derivative: Array, value: Callable[[Array], Array], at: Array, title: str) -> None:
     """Assert that a derivative agrees with the difference along one direction, which all elements have a part in."""
     direction = generator().normal(size=at.shape)
     after, before = (value(at + sign * STEP * direction) for sign in (1.0, -1.0))
     measured, parts = float((after - before).sum()) / (2.0 * STEP), derivative.reshape(at.shape) * direction
     allowed = TOLERANCE * float(np.abs(parts).sum()) + 8e-16 * float(np.abs(after).sum()) / STEP + 1e-9
     assert abs(measured - parts.sum()) <= allowed, (
-        f"{what} of {at.shape}, along a direction: {parts.sum():.9g}, differences give {measured:.9g}"
+        f"{title} of {at.shape}, along a direction: {parts.sum():.9g}, differences give {measured:.9g}"
     )
 
 
@@ -102,11 +102,11 @@ def layer_derivatives(subject: Subject) -> None:
     """dx and the gradient of every weight agree with differences of y, at ordinary and at large inputs."""
     _, forward, backward = known_probes(subject)
     x, dy = (source.astype(np.float64) for source in backward.sources)
-    places = [x]
+    points = [x]
     if forward.unit.input_limit is None:
         far = large(len(x), x[0].size).reshape(x.shape)
-        places.append(away_from(subject.options.get("kinks", ()), far).astype(np.float64))
-    for at in places:
+        points.append(away_from(subject.options.get("kinks", ()), far).astype(np.float64))
+    for at in points:
         _layer_derivatives(forward, backward, at, dy, agree)
     _, forward, backward = probes(subject, *WIDE)
     x, dy = (source.astype(np.float64) for source in backward.sources)
@@ -138,8 +138,8 @@ def loss_derivative(subject: Subject) -> None:
     for values, gradient in zip(probes[::2], probes[1::2], strict=True):
         y, p = (source.astype(np.float64) for source in values.sources)
         any_number = values is not probes[0] or (p.min() < 0.0 and "predictions" not in subject.options)
-        places = [p, large(*p.shape).astype(np.float64)] if any_number else [p]
-        for at in places:
+        points = [p, large(*p.shape).astype(np.float64)] if any_number else [p]
+        for at in points:
             found = output(gradient, [y, at])
             # `values` is a mean or a sum over a row: its terms are one per row.
             agree(found, lambda moved, probe=values, y=y: output(probe, [y, moved]), at, gradient.title)  # type: ignore[misc]
@@ -152,15 +152,15 @@ def regularizer_derivative(subject: Subject) -> None:
     weight = penalty.store.weights[0].tensor
     far = gradient.initial.copy()
     far[: weight.features] = away_from(subject.options.get("kinks", ()), large(*weight.shape)).reshape(-1)
-    for given in (gradient.initial, far):
-        _regularizer_derivative(penalty, gradient, given)
+    for point in (gradient.initial, far):
+        _regularizer_derivative(penalty, gradient, point)
 
 
-def _regularizer_derivative(penalty: Probe, gradient: Probe, given: Array) -> None:
+def _regularizer_derivative(penalty: Probe, gradient: Probe, point: Array) -> None:
     weight = penalty.store.weights[0].tensor
     start = penalty.initial.astype(np.float64)
-    start[: weight.features] = given[: weight.features]
-    found = gradient.log_named(gradient.run("float64", weights=given).log, "gradient")[0]
+    start[: weight.features] = point[: weight.features]
+    found = gradient.log_named(gradient.run("float64", weights=point).log, "gradient")[0]
     g = gradient.store.weights[1].value.astype(np.float64).reshape(-1)
 
     def value(moved: Array) -> Array:
@@ -178,17 +178,17 @@ def pair_is_one_formula(subject: Subject) -> None:
     y = known_probes(subject)[0].sources[0]
     features = known_probes(subject)[0].sources[1].shape[1]
     for name in loss.pairs:
-        for what in ("values", "gradient"):
+        for title in ("values", "gradient"):
             z = reals(rng, len(y), features).astype(np.float64)
-            pair, apart = (pair_probe(loss, name, y, z.astype(np.float32), what, one) for one in (True, False))
-            given = [y.astype(np.float64), z]
-            wanted, found = output(apart, given), output(pair, given)
+            pair, apart = (pair_probe(loss, name, y, z.astype(np.float32), title, one) for one in (True, False))
+            arrays = [y.astype(np.float64), z]
+            wanted, found = output(apart, arrays), output(pair, arrays)
             assert np.allclose(found, wanted, rtol=1e-6, atol=1e-9), (
-                f"{what} after {name}: {found.reshape(-1)[:3]}, one after the other {wanted.reshape(-1)[:3]}"
+                f"{title} after {name}: {found.reshape(-1)[:3]}, one after the other {wanted.reshape(-1)[:3]}"
             )
             far = large(len(y), features)
             wanted = output(pair, [y.astype(np.float64), far.astype(np.float64)])
             found = pair.run("compiled", [y, far]).output
             assert np.allclose(found, wanted, rtol=2e-5, atol=2e-6), (
-                f"{what} after {name} at ±100: {found.reshape(-1)[:3]} in float32, {wanted.reshape(-1)[:3]} in float64"
+                f"{title} after {name} at ±100: {found.reshape(-1)[:3]} in float32, {wanted.reshape(-1)[:3]} in float64"
             )

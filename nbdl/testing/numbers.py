@@ -31,9 +31,9 @@ def with_nan(array: Array, *index: int) -> Array:
     return copied
 
 
-def assert_nan(values: Array, what: str) -> None:
+def assert_nan(values: Array, title: str) -> None:
     """Assert that NaN is there."""
-    assert np.isnan(values).any(), f"{what} is lost: write conditions so that NaN passes (max(x, 0.0), 0.0 * x)"
+    assert np.isnan(values).any(), f"{title} is lost: write conditions so that NaN passes (max(x, 0.0), 0.0 * x)"
 
 
 @check("NaN in, NaN out", "activations", "layers")
@@ -42,8 +42,8 @@ def nan_passes(subject: Subject) -> None:
     alone = {id(probe) for probe in by_row(subject)}
     for probe in known_probes(subject):
         last = len(probe.sources) - 1
-        place = (2, *(min(1, size - 1) for size in probe.sources[last].shape[1:]))
-        sources = [*probe.sources[:last], with_nan(probe.sources[last], *place)]
+        index = (2, *(min(1, size - 1) for size in probe.sources[last].shape[1:]))
+        sources = [*probe.sources[:last], with_nan(probe.sources[last], *index)]
         result = probe.run("compiled", sources)
         found = result.output[2]
         if last and getattr(probe.unit, "input_limit", None) is not None:
@@ -92,12 +92,12 @@ def nan_passes_update(subject: Subject) -> None:
             assert np.flatnonzero(lost).tolist() == [3], "NaN in gradient 3 must make weight 3 NaN, and no other"
 
 
-def finite(probe: Probe, sources: list[Array] | None, weights: Array | None, what: str) -> None:
+def finite(probe: Probe, sources: list[Array] | None, weights: Array | None, title: str) -> None:
     """Assert that a run gives finite numbers."""
     result = probe.run("compiled", sources, weights)
     for name, values in result.named().items():
         bad = ~np.isfinite(values)
-        assert not bad.any(), f"{probe.title}: {what} gives {values[bad].reshape(-1)[0]} in the {name}"
+        assert not bad.any(), f"{probe.title}: {title} gives {values[bad].reshape(-1)[0]} in the {name}"
 
 
 def wide(shape: tuple[int, ...]) -> Array:
@@ -125,12 +125,12 @@ def stays_finite_losses(subject: Subject) -> None:
     for number, probe in enumerate(known_probes(subject)):
         y, p = probe.sources
         if number >= 2:
-            places = [wide(p.shape)]
+            points = [wide(p.shape)]
         elif p.min() < 0.0:
-            places = [wide(p.shape)] if "predictions" not in subject.options else []
+            points = [wide(p.shape)] if "predictions" not in subject.options else []
         else:  # probabilities: all on one column, which is right for some rows and wrong for others
-            places = [np.ascontiguousarray(np.eye(p.shape[1], dtype=np.float32)[np.arange(len(p)) % p.shape[1]])]
-        for at in places:
+            points = [np.ascontiguousarray(np.eye(p.shape[1], dtype=np.float32)[np.arange(len(p)) % p.shape[1]])]
+        for at in points:
             finite(probe, [y, at], None, "a prediction at the end of its range")
 
 
@@ -176,7 +176,7 @@ def _float64(function: Any, arguments: list[Array], parameters: list[float]) -> 
     return np.array(values, np.float64).reshape(arguments[0].shape)
 
 
-def _accurate(found: Array, function: Any, arguments: list[Array], parameters: list[float], what: str) -> None:
+def _accurate(found: Array, function: Any, arguments: list[Array], parameters: list[float], title: str) -> None:
     """Assert that float32 lost no more than rounding the function's arguments by some ulp would."""
     wanted = _float64(function, arguments, parameters)
     allowed = 16 * ULP * np.abs(wanted) + DENORMAL
@@ -186,9 +186,9 @@ def _accurate(found: Array, function: Any, arguments: list[Array], parameters: l
         wrong = ~((np.abs(found - wanted) <= allowed) | (found == wanted.astype(np.float32)))
     if wrong.any():
         at = int(np.argmax(wrong))
-        place = ", ".join(f"{argument.reshape(-1)[at]:.6g}" for argument in arguments)
+        shown = ", ".join(f"{argument.reshape(-1)[at]:.6g}" for argument in arguments)
         single, double = found.reshape(-1)[at], wanted.reshape(-1)[at]
-        raise AssertionError(f"{what} of ({place}) is {single:.7g} in float32, {double:.7g} in float64")
+        raise AssertionError(f"{title} of ({shown}) is {single:.7g} in float32, {double:.7g} in float64")
 
 
 @check("accurate in float32", "activations", applies=_elementwise)

@@ -157,13 +157,15 @@ class Probe:
             weights: other values than the initial ones.
             parts: sizes of the batches; by default one of all rows.
         """
-        given = [source.copy() for source in self.sources] if sources is None else list(sources)  # a body may change it
-        assert [one.shape[1:] for one in given] == [one.shape[1:] for one in self.sources]
-        rows = len(given[0]) if given else self.rows
+        copies = (
+            [source.copy() for source in self.sources] if sources is None else list(sources)
+        )  # a body may change it
+        assert [one.shape[1:] for one in copies] == [one.shape[1:] for one in self.sources]
+        rows = len(copies[0]) if copies else self.rows
         made = executor or self.executor(how, max(parts) if parts else rows)
         dtype = np.float64 if how == "float64" else np.float32
-        given = [np.ascontiguousarray(source, dtype) for source in given]
-        tables = self._tables(parts or [rows], rows, dtype, given, seed, first_step)
+        copies = [np.ascontiguousarray(source, dtype) for source in copies]
+        tables = self._tables(parts or [rows], rows, dtype, copies, seed, first_step)
         start = self.initial if weights is None else weights
         made.slots[:] = self.first_slots if slots is None else slots
         if isinstance(made, ReferenceExecutor):
@@ -172,7 +174,7 @@ class Probe:
             after = made.weights
         else:
             self.store.data[:] = start
-            tables.sources = made.prepare(given)
+            tables.sources = made.prepare(copies)
             made.push()
             if hasattr(made, "poison"):
                 made.poison()
@@ -219,7 +221,7 @@ def logged(r: Recorder, name: str, value: Tensor) -> None:
     r.map(same, value, into=[r.log(name, value.features)])
 
 
-def assert_close(actual: Array, wanted: Array, what: str, rtol: float, atol: float = 0.0) -> None:
+def assert_close(actual: Array, wanted: Array, title: str, rtol: float, atol: float = 0.0) -> None:
     """Equal within tolerances relative to the element and to the largest element; NaN and infinity alike."""
     finite = np.abs(wanted[np.isfinite(wanted)])
     allowed = rtol * np.abs(np.nan_to_num(wanted)) + atol * (float(finite.max()) if finite.size else 1.0)
@@ -228,4 +230,4 @@ def assert_close(actual: Array, wanted: Array, what: str, rtol: float, atol: flo
         wrong = ~(alike | (np.abs(actual - wanted) <= allowed))
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise AssertionError(f"{what} at {at}: {actual[at]!r}, expected {wanted[at]!r} ({int(wrong.sum())} differ)")
+        raise AssertionError(f"{title} at {at}: {actual[at]!r}, expected {wanted[at]!r} ({int(wrong.sum())} differ)")

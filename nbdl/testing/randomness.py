@@ -46,8 +46,8 @@ def only_the_models_stream() -> Iterator[None]:
 
 
 def _shared_streams() -> dict[str, object]:
-    _, keys, place, more, normal = np.random.get_state()
-    return {"random": random.getstate(), "numpy.random": (np.asarray(keys).tobytes(), place, more, normal)}
+    _, keys, position, more, normal = np.random.get_state()
+    return {"random": random.getstate(), "numpy.random": (np.asarray(keys).tobytes(), position, more, normal)}
 
 
 def draws(entry: Entry) -> bool:
@@ -76,8 +76,8 @@ def draws_from_the_stream(subject: Subject) -> None:
     )
     first = training.run("compiled")
     same_bits(training.run("compiled", threads=2), first, "the same seed and step")
-    for what, other in (("seed", training.run(seed=SEED + 1)), ("step", training.run(first_step=2))):
-        assert not np.array_equal(other.output, first.output), f"another {what} draws the same numbers"
+    for title, other in (("seed", training.run(seed=SEED + 1)), ("step", training.run(first_step=2))):
+        assert not np.array_equal(other.output, first.output), f"another {title} draws the same numbers"
     wanted = inference.run("compiled").output.astype(np.float64)
     drawn = first.output.astype(np.float64)
     agree_on_average(drawn, wanted, "mean")
@@ -85,11 +85,11 @@ def draws_from_the_stream(subject: Subject) -> None:
         agree_on_average((drawn - drawn.mean()) ** 2, (wanted - wanted.mean()) ** 2, "variance")
 
 
-def agree_on_average(drawn: Array, wanted: Array, what: str) -> None:
+def agree_on_average(drawn: Array, wanted: Array, title: str) -> None:
     """Assert that the mean of random numbers is what it should be, within five of its standard deviations."""
     error = 5.0 * float(drawn.std()) / math.sqrt(drawn.size)
     assert abs(drawn.mean() - wanted.mean()) <= error, (
-        f"the {what} in training is {drawn.mean():.4f}, after it {wanted.mean():.4f}; they should agree to {error:.4f}"
+        f"the {title} in training is {drawn.mean():.4f}, after it {wanted.mean():.4f}; they should agree to {error:.4f}"
     )
 
 

@@ -34,10 +34,10 @@ def registered_rightly(subject: Subject) -> None:
     listed(options.get("kinks", ()), int | float, "kinks are numbers, in a tuple: kinks=(0.0,)")
 
 
-def listed(given: Any, types: Any, what: str) -> None:
+def listed(value: Any, types: Any, message: str) -> None:
     """Assert that something is a tuple or list of these types."""
-    assert isinstance(given, tuple | list), what
-    assert all(isinstance(one, types) for one in given), what
+    assert isinstance(value, tuple | list), message
+    assert all(isinstance(one, types) for one in value), message
 
 
 @check("documented", *CLASS_KINDS, "datasets")

@@ -114,10 +114,10 @@ class Check:
                 skipped = str(skip)
             except Exception as error:
                 own = isinstance(error, AssertionError)
-                what = str(error).split(ADDED)[0] if own else f"{type(error).__name__}: {error}"
+                reason = str(error).split(ADDED)[0] if own else f"{type(error).__name__}: {error}"
                 says_all = isinstance(error, NbdlError)  # at the author's line
                 cause = error.__cause__ if own or says_all else error
-                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {what}{place(entry)}") from cause
+                raise AssertionError(f"{subject.kind} {subject}: {self.name}: {reason}{location(entry)}") from cause
         if skipped and not looked:
             raise SkipTest(skipped)
 
@@ -125,7 +125,7 @@ class Check:
         return f"<check {self.name!r}>"
 
 
-def place(entry: Entry) -> str:
+def location(entry: Entry) -> str:
     """Where a unit is: " (file:line)", or an empty string for what has no file."""
     from nbdl.plugins.description import described_functions, place_of
 

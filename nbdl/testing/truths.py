@@ -59,12 +59,12 @@ def is_its_functions(entry: Entry) -> bool:
 
 def truth_of(subject: Subject) -> Truth:
     """What the registration gives, or else what the unit's own scalar functions say."""
-    given = subject.options.get("truth")
-    if given is None:
+    option = subject.options.get("truth")
+    if option is None:
         return _of_functions(subject)
-    if isinstance(given, Truth):
-        return given
-    return Truth(*given) if isinstance(given, tuple | list) else Truth(given)
+    if isinstance(option, Truth):
+        return option
+    return Truth(*option) if isinstance(option, tuple | list) else Truth(option)
 
 
 def _of_functions(subject: Subject) -> Truth:

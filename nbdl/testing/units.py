@@ -104,9 +104,9 @@ def activation_probes(subject: Subject, rows: int, features: int) -> list[Probe]
 def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Weight]]:
     """A layer, the shapes of its input and output, its weights."""
     shapes = [(features,), *SHAPES[1:]] if features != SMALL[1] else list(SHAPES)
-    given = subject.options.get("input_shape")
-    if given is not None:
-        shapes = [tuple(given)]
+    stated = subject.options.get("input_shape")
+    if stated is not None:
+        shapes = [tuple(stated)]
     problem: Exception | None = None
     for shape in shapes:
         layer, weights = subject.make(), list[Weight]()
@@ -185,11 +185,11 @@ def loss_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     ]
     for name in loss.pairs:
         z = reals(generator(), rows, features)
-        found += [pair_probe(loss, name, y, z, what) for what in ("values", "gradient")]
+        found += [pair_probe(loss, name, y, z, method) for method in ("values", "gradient")]
     return found
 
 
-def pair_probe(loss: Any, name: str, y: Array, z: Array, what: str, paired: bool = True) -> Probe:
+def pair_probe(loss: Any, name: str, y: Array, z: Array, method: str, paired: bool = True) -> Probe:
     """Values or gradient of z, by the pair's formula or by the activation and the loss one after the other."""
     from nbdl.units.registry import registry
 
@@ -200,14 +200,14 @@ def pair_probe(loss: Any, name: str, y: Array, z: Array, what: str, paired: bool
         p, saved = activation.forward(r, z)
         result: Tensor
         if paired:
-            result = getattr(pair, what)(r, y, z, p, saved)
-        elif what == "values":
+            result = getattr(pair, method)(r, y, z, p, saved)
+        elif method == "values":
             result = loss.values(r, y, p)
         else:
             result = activation.backward(r, z, p, loss.gradient(r, y, p), saved)
         return result
 
-    return Probe(f"{what} after {name}", record, [y, z], unit=loss)
+    return Probe(f"{method} after {name}", record, [y, z], unit=loss)
 
 
 def regularizer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:

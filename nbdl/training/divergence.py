@@ -63,8 +63,8 @@ def diverged(runner: Replayable, epoch: int, step: int, tables: Any, at: int) ->
         finding, where = None, f"in the gradients; the step could not be replayed: {error}"
     if finding is not None:
         layer = finding.operation.layer
-        place = f"layer {layer!r}" if layer else "the data"
-        where = f"first in {place}: {finding.operation.phase} `{finding.operation.title}` gave {finding.value}"
+        origin = f"layer {layer!r}" if layer else "the data"
+        where = f"first in {origin}: {finding.operation.phase} `{finding.operation.title}` gave {finding.value}"
     raise DivergenceError(
         f"training diverged in epoch {epoch + 1}, step {step + 1}: {where}. The weights are those from before "
         f"that step. {remedies(runner.job, finding, runner.data, runner.state.iterations == 0)}",

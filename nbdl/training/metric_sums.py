@@ -21,9 +21,9 @@ class MetricSums:
 
     def __init__(self, program: Program, metrics: Sequence[tuple[str, Metric]]) -> None:
         self.metrics, self.rows = list(metrics), 0
-        self.places, start = {}, 0
+        self.columns, start = {}, 0
         for name, width in program.log:
-            self.places[name] = slice(start, start + width)
+            self.columns[name] = slice(start, start + width)
             start += width
         self.sums: dict[str, Any] = {}
 
@@ -32,11 +32,11 @@ class MetricSums:
         if not len(rows):
             return
         steps, counts = log.astype(np.float64), rows.astype(np.float64)
-        for name in self.places.keys() & {"loss", "counted", "penalty"}:
-            part = steps[:, self.places[name]]
+        for name in self.columns.keys() & {"loss", "counted", "penalty"}:
+            part = steps[:, self.columns[name]]
             self.sums[name] = in_order(self.sums.get(name), part * counts[:, None] if name == "penalty" else part)
         for name, metric in self.metrics:
-            part = steps[:, self.places[f"metric {name}"]]
+            part = steps[:, self.columns[f"metric {name}"]]
             self.sums[f"metric {name}"] = metric.add(self.sums.get(f"metric {name}"), part, counts, counts)
         self.rows += int(rows.sum())
 

@@ -111,8 +111,8 @@ class ProgressLine(Callback):
             return
         self.drawn = now
         passed = now - self.began
-        place = f"{step}/{steps}, {duration(passed / step * (steps - step))} left" if steps else str(step)
-        head = f"Epoch {self.epoch + 1}/{self.params['epochs']}, step {place}"
+        position = f"{step}/{steps}, {duration(passed / step * (steps - step))} left" if steps else str(step)
+        head = f"Epoch {self.epoch + 1}/{self.params['epochs']}, step {position}"
         print(f"{head} - {duration(passed)} {per_step(passed / step)} - {figures(logs)}", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

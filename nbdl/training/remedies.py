@@ -28,10 +28,10 @@ def remedies(job: Job, finding: Finding | None, data: Sequence[Any], first: bool
         first: whether it was the first step of all, which no learning rate has spoiled.
     """
     found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
-    place = "" if finding is None else finding.operation.layer
+    origin = "" if finding is None else finding.operation.layer
     network, loss = job.network, job.compiled().loss
     domain = DOMAINS.get(str(loss.predictions))
-    if place == "loss" and finding is not None and finding.value == "NaN" and domain and not fits(network, loss):
+    if origin == "loss" and finding is not None and finding.value == "NaN" and domain and not fits(network, loss):
         found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")
         first = True  # no learning rate mends it
     if finding is not None and finding.operation.phase == "clip":

@@ -91,15 +91,15 @@ def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | Non
     return rows.reshape(*labels.shape, classes)
 
 
-def _labels(y: Any, what: str) -> np.ndarray:
+def _labels(y: Any, name: str) -> np.ndarray:
     """Integer labels from 0 of what `as_array` takes."""
     import numpy as np
 
     from nbdl.data.checks import as_array
 
-    array = as_array([y] if np.isscalar(y) else y, what)
+    array = as_array([y] if np.isscalar(y) else y, name)
     if array.size and not ((array == np.floor(array)).all() and 0 <= array.min() <= array.max() < 1 << 53):
-        raise DataError(f"{what} holds integers from 0; other labels must be numbered first")
+        raise DataError(f"{name} holds integers from 0; other labels must be numbered first")
     return array.astype(np.int64)[0] if np.isscalar(y) else array.astype(np.int64)
 
 

@@ -46,7 +46,7 @@ class Plot:
 
     Attributes:
         unit: whose curves they are: its name, with its arguments if they are not the default ones.
-        what: what is seen, for those who do not see it.
+        subject: what is seen, for those who do not see it.
         axis: what is to the right.
         low, high: from where to where.
         curves: what is drawn.
@@ -55,7 +55,7 @@ class Plot:
     """
 
     unit: str
-    what: str
+    subject: str
     axis: str
     low: float
     high: float
@@ -66,7 +66,7 @@ class Plot:
     @property
     def title(self) -> str:
         """What is seen of whom."""
-        return f"{self.unit}: {self.what}"
+        return f"{self.unit}: {self.subject}"
 
 
 def plot_of(entry: Entry) -> Plot | None:

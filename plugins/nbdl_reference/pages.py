@@ -54,7 +54,7 @@ class Item:
 def pages(
     title: str,
     entries: Sequence[Entry],
-    place: Place | None = None,
+    link: Place | None = None,
     contract: bool = False,
     top: click.Command | None = None,
 ) -> dict[str, str]:
@@ -63,7 +63,7 @@ def pages(
     Args:
         title: of the index: the package's name.
         entries: the units, all of one package.
-        place: how a page says where a unit's code is, given its file's name within the package.
+        link: how a page says where a unit's code is, given its file's name within the package.
         contract: whether to add the pages of hooks and of the recorder.
         top: the group of all commands, for the page of nbdl's own.
 
@@ -84,7 +84,7 @@ def pages(
             made["commands.md"] = command_page(every, top)
             contents[kind] = {f"nbdl {one.name}": f"nbdl-{one.name.replace(' ', '-')}" for one in every}
         elif items:
-            made[f"{kind}.md"] = kind_page(kind, items, place or module_place)
+            made[f"{kind}.md"] = kind_page(kind, items, link or module_place)
             contents[kind] = {item.entry.name: item.entry.name.lower() for item in items}
     if contract:
         made["hooks.md"] = hook_page()
@@ -147,13 +147,13 @@ def index(title: str, contents: Mapping[str, Mapping[str, str]]) -> str:
         contents: by page what it is about, and the place on the page of each.
     """
     rows = (
-        [f"[{page}]({page}.md)", ", ".join(f"[{code(name)}]({page}.md#{place})" for name, place in names.items())]
+        [f"[{page}]({page}.md)", ", ".join(f"[{code(name)}]({page}.md#{anchor})" for name, anchor in names.items())]
         for page, names in contents.items()
     )
     return f"# Reference of {prose(title)}\n\n{table(['', ''], rows)}"
 
 
-def kind_page(kind: str, items: Sequence[Item], place: Place) -> str:
+def kind_page(kind: str, items: Sequence[Item], link: Place) -> str:
     """The page of a kind: a table of its units, then each of them."""
     base = BASES.get(kind)
     head = [f"# {kind.capitalize()}"]
@@ -173,11 +173,11 @@ def kind_page(kind: str, items: Sequence[Item], place: Place) -> str:
             "Beside its own arguments it takes these, by keyword.",
             arguments_table(common.values()),
         ]
-    sections = [part for item in items for part in section(item, every if common else "", place)]
+    sections = [part for item in items for part in section(item, every if common else "", link)]
     return "\n\n".join([*head, *sections])
 
 
-def section(item: Item, every: str, place: Place) -> Iterator[str]:
+def section(item: Item, every: str, link: Place) -> Iterator[str]:
     """A unit on its page, paragraph by paragraph.
 
     Args:
@@ -204,7 +204,7 @@ def section(item: Item, every: str, place: Place) -> Iterator[str]:
         yield prose(note)
     for example in unit.examples:
         yield block(example, "pycon")
-    yield "\n".join(f"- {line}" for line in facts(unit, place))
+    yield "\n".join(f"- {line}" for line in facts(unit, link))
 
 
 def arguments_table(arguments: Iterable[Argument]) -> str:
@@ -215,7 +215,7 @@ def arguments_table(arguments: Iterable[Argument]) -> str:
     )
 
 
-def facts(unit: Description, place: Place) -> Iterator[str]:
+def facts(unit: Description, link: Place) -> Iterator[str]:
     """What is short: errors, what the registration says, source, and where the code is."""
     if unit.returns:
         yield f"Returns {prose(unit.returns)}"
@@ -225,7 +225,7 @@ def facts(unit: Description, place: Place) -> Iterator[str]:
         yield f"Source: {prose(unit.source)}"
 
     def where(file: str, line: int) -> str:
-        return place(within_package(unit.module, file), line)
+        return link(within_package(unit.module, file), line)
 
     if unit.functions:
         yield "Code: " + ", ".join(f"{code(one.role)} in {where(one.file, one.line)}" for one in unit.functions)

@@ -34,20 +34,20 @@ def svg(plot: Plot) -> str:
     samples = {curve: sampled(curve.function, plot) for curve in plot.curves}
     bottom, top = limits(plot, samples)
 
-    def place(x: float, y: float) -> Pixel:
+    def pixel(x: float, y: float) -> Pixel:
         right, up = (x - plot.low) / (plot.high - plot.low), (y - bottom) / (top - bottom)
         return rounded(LEFT + right * (RIGHT - LEFT)), rounded(BOTTOM - up * (BOTTOM - TOP))
 
     drawn = []
     for curve, points in samples.items():
         runs = [points] if plot.steps else pieces(curve.function, points, bottom, top)
-        drawn.append(path(curve, [[place(*point) for point in run] for run in runs], plot.steps))
+        drawn.append(path(curve, [[pixel(*point) for point in run] for run in runs], plot.steps))
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH // 10}" '
             f'height="{HEIGHT // 10}" font-family="sans-serif" font-size="115" fill="{GREY}">',
             f"<title>{escape(plot.title)}</title>",
-            *axes(plot, bottom, top, place),
+            *axes(plot, bottom, top, pixel),
             '<g fill="none" stroke-width="20" stroke-linecap="round" stroke-linejoin="round">',
             *drawn,
             "</g>",
@@ -65,11 +65,11 @@ def sampled(function: Function, plot: Plot) -> list[Point]:
     """Points of a function over the whole axis; of one that is defined in steps, at whole numbers."""
     if plot.steps:
         stride = math.ceil((plot.high - plot.low) / DOTS)
-        places: list[float] = [float(step) for step in range(int(plot.low), int(plot.high) + 1, stride)]
+        positions: list[float] = [float(step) for step in range(int(plot.low), int(plot.high) + 1, stride)]
     else:
         width = plot.high - plot.low
-        places = [plot.low + width * number / INTERVALS for number in range(INTERVALS + 1)]
-    return [(x, function(x)) for x in places]
+        positions = [plot.low + width * number / INTERVALS for number in range(INTERVALS + 1)]
+    return [(x, function(x)) for x in positions]
 
 
 def limits(plot: Plot, samples: dict[Curve, list[Point]]) -> tuple[float, float]:
@@ -181,10 +181,10 @@ def distance(point: Pixel, start: Pixel, end: Pixel) -> float:
     return abs(dx * (point[1] - start[1]) - dy * (point[0] - start[0])) / math.sqrt(dx * dx + dy * dy)
 
 
-def axes(plot: Plot, bottom: float, top: float, place: Callable[[float, float], Pixel]) -> Iterator[str]:
+def axes(plot: Plot, bottom: float, top: float, point: Callable[[float, float], Pixel]) -> Iterator[str]:
     """The grid, its numbers, and what is to the right."""
     across, up = ticks(plot.low, plot.high, 10), ticks(bottom, top, 6)
-    columns, rows = [place(x, bottom)[0] for x in across], [place(plot.low, y)[1] for y in up]
+    columns, rows = [point(x, bottom)[0] for x in across], [point(plot.low, y)[1] for y in up]
     grid = "".join(f"M{x} {TOP}V{BOTTOM}" for x in columns) + "".join(f"M{LEFT} {y}H{RIGHT}" for y in rows)
     yield f'<path stroke="{GREY}" stroke-width="6" opacity=".3" d="{grid}"/>'
     zero = "".join(f"M{LEFT} {y}H{RIGHT}" for y, value in zip(rows, up, strict=True) if not value)

@@ -254,10 +254,10 @@ def product_text(name: str, macros: str, operation: Operation, with_bias: bool) 
         return f"{first}, b[{f'j * {k} + {p}' if transpose_b else f'{multiple(p, n)} + j'}]"
 
     def step(p: str, count: int) -> list[str]:
-        places = [str(int(p) + i) if p.isdigit() else f"{p} + {i}" if i else p for i in range(count)]
+        offsets = [str(int(p) + i) if p.isdigit() else f"{p} + {i}" if i else p for i in range(count)]
         return [
             "float total = out[j];",
-            *(f"total = {macros}_MULTIPLY_ADD({one}, total);" for one in map(term, places)),
+            *(f"total = {macros}_MULTIPLY_ADD({one}, total);" for one in map(term, offsets)),
             "out[j] = total;",
         ]
 

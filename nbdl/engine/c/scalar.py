@@ -168,10 +168,10 @@ class Translation:
         self.results = self._results(node)
         self.signature = Signature(f"{functions.prefix}_{identifier(node.name).strip('_')}", self.results, parameters)
         kind = "float" if self.results == 1 else functions.struct(self.results)
-        given = ", ".join(f"float {local(name)}" for name in names)
+        shown = ", ".join(f"float {local(name)}" for name in names)
         if not _returns(node.body):
             raise self.refused("may end without `return`")
-        lines = [f"static {kind} {self.signature.name}({given or 'void'})", "{"]
+        lines = [f"static {kind} {self.signature.name}({shown or 'void'})", "{"]
         lines += self.block(node.body, INDENT)
         self.text = "\n".join([*lines, "}"])
 

@@ -31,12 +31,12 @@ PARALLEL_STAGE_US = 15.0
 
 
 class LoweredProgram(HostMemory):
-    """A program lowered to addresses and descriptors, for up to `rows` rows a step.
+    """A program lowered to addresses and descriptors, for up to `max_rows` rows a step.
 
     Args:
         program: what to run.
         store: the weights it names.
-        rows: the largest number of rows of a batch.
+        max_rows: the largest number of rows of a batch.
         gathered: dtype of each input that is gathered through indices, or None where the data is used itself.
         plain: one tile for everything and no memory used twice, for checked runs.
         whole: one tile for everything, for callers that run the operations themselves.
@@ -46,13 +46,13 @@ class LoweredProgram(HostMemory):
         self,
         program: Program,
         store: Store,
-        rows: int,
+        max_rows: int,
         gathered: Sequence[str | None],
         slots: Floats | None = None,
         plain: bool = False,
         whole: bool = False,
     ) -> None:
-        self.program, self.store, self.rows, self.gathered = program, store, rows, list(gathered)
+        self.program, self.store, self.max_rows, self.gathered = program, store, max_rows, list(gathered)
         self.slots = aligned_zeros(0) if slots is None else slots
         self.constants = aligned_zeros(len(program.constants))
         self.constants[: len(program.constants)] = program.constants
@@ -60,7 +60,7 @@ class LoweredProgram(HostMemory):
         self._live = [o for o in program.operations if not (o.kind == "gather" and o.outputs[0].offset in direct)]
         running = Program(self._live, program.inputs, program.output, program.log, program.scalars,
                           program.constants, program.training)  # fmt: skip
-        self.partition = Partition(running, rows, plain or whole)
+        self.partition = Partition(running, max_rows, plain or whole)
         self.memory = plan_memory(running, self.partition, store.trainable_size, not plain, GUARD if plain else 0)
         self.slow: set[str] = set()
         self.listing: list[Operation] = []
@@ -74,21 +74,21 @@ class LoweredProgram(HostMemory):
     def _lower(self) -> None:
         stages: list[list[int]] = []
         tasks: list[list[int]] = []
-        rows: list[list[int]] = []
+        descriptors: list[list[int]] = []
         for stage in self.partition.stages:
             first = len(tasks)
-            for chain in sorted(stage, key=lambda chain: -chain.cost(self.rows) / len(chain.tiles)):
-                begin = len(rows)
+            for chain in sorted(stage, key=lambda chain: -chain.cost(self.max_rows) / len(chain.tiles)):
+                begin = len(descriptors)
                 for operation in chain.operations:
-                    rows.append(self._descriptor(operation, chain))
+                    descriptors.append(self._descriptor(operation, chain))
                     self.listing.append(operation)
                 for tile in chain.tiles:
-                    tasks.append([begin, len(rows), *tile, chain.block, 0])
-            work = sum(chain.cost(self.rows) for chain in stage)
+                    tasks.append([begin, len(descriptors), *tile, chain.block, 0])
+            work = sum(chain.cost(self.max_rows) for chain in stage)
             stages.append([first, len(tasks), int(len(tasks) - first > 1 and work > PARALLEL_STAGE_US)])
         self.stages = np.array(stages, np.int64).reshape(-1, 3)
         self.tasks = np.array(tasks, np.int64).reshape(-1, layout.TASK_WORDS)
-        self.ops = np.array(rows, np.int64).reshape(-1, layout.OP_WORDS)
+        self.ops = np.array(descriptors, np.int64).reshape(-1, layout.OP_WORDS)
         self.parallel = bool(self.stages[:, layout.STAGE_PARALLEL].any())
 
     def _descriptor(self, operation: Operation, chain: Chain) -> list[int]:
@@ -164,8 +164,8 @@ class LoweredProgram(HostMemory):
             "constant": (layout.CONSTANTS, storage.offset, self.constants.size),
             "scalar": (layout.SCALARS, storage.offset, len(self.program.scalars)),
             "log": (layout.LOG, storage.offset, self.program.log_width),
-            "batch": (layout.BATCH + storage.offset, 0, self.rows * storage.features),
-            "output": (layout.OUTPUT, 0, self.rows * storage.features),
+            "batch": (layout.BATCH + storage.offset, 0, self.max_rows * storage.features),
+            "output": (layout.OUTPUT, 0, self.max_rows * storage.features),
         }
         if partial:
             slot, offset, size = layout.WORK, self.memory.partial[id(tensor)], self.memory.size
@@ -175,7 +175,7 @@ class LoweredProgram(HostMemory):
             slot, offset, size = layout.WORK, self.memory.gradients + storage.offset, self.memory.size
         else:
             slot, offset, size = bases[storage.space]
-        extent = storage.features * (self.rows if storage.batched else 1)
+        extent = storage.features * (self.max_rows if storage.batched else 1)
         if offset < 0 or offset + extent > size:
             raise NbdlError(f"engine: {tensor.describe()} at {offset}+{extent} lies outside its base of {size} floats")
         return [slot, 4 * offset]

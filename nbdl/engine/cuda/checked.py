@@ -33,7 +33,7 @@ class CheckedCudaExecutor(CudaExecutor):
 
     def _step(self, tables: RunTables, part: slice) -> Operation | None:
         steps = tables.steps[part]
-        rows, indices = int(steps[0, 1]), row_indices(steps, self.rows)
+        rows, indices = int(steps[0, 1]), row_indices(steps, self.max_rows)
         self._fill_tables(steps, tables.scalars[part], tables.seed, indices, [(1, rows)])
         self._feed.provide(self._turn, indices[:, :rows])
         self._open(1)

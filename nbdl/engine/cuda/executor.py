@@ -67,7 +67,7 @@ class CudaExecutor:
         self,
         program: Program,
         store: Store,
-        rows: int,
+        max_rows: int,
         gathered: Sequence[str | None],
         slots: Floats | None,
         runtime: Any,
@@ -75,16 +75,16 @@ class CudaExecutor:
         sizes: Sizes | None = None,
         fuse: bool = True,
     ) -> None:
-        self.program, self.rows, self.runtime, self.tf32 = program, rows, runtime, precision == "tf32"
+        self.program, self.max_rows, self.runtime, self.tf32 = program, max_rows, runtime, precision == "tf32"
         if self.tf32 and not runtime.cublas:
             raise ConfigError("precision='tf32' needs cuBLAS, and none was found: pip install 'nbdl[cublas]'")
         self.sizes = sizes or (SIMULATOR if runtime.simulated else GPU)
         if self.tf32:  # own kernels have no tensor cores, so smaller products are worth the library
             self.sizes = replace(self.sizes, library=min(self.sizes.library, TF32_LIBRARY))
         self.dtypes = [device_dtype(kind) for kind in gathered]
-        most = max((multiplications(operation, rows) for operation in program.operations), default=0)
+        most = max((multiplications(operation, max_rows) for operation in program.operations), default=0)
         library = most >= self.sizes.library and bool(runtime.cublas)  # asking for cuBLAS takes 32 MiB of the device
-        self.lowering = Lowering(program, rows, self.dtypes, store.trainable_size, self.sizes, library, fuse)
+        self.lowering = Lowering(program, max_rows, self.dtypes, store.trainable_size, self.sizes, library, fuse)
         self.weights = of_store(runtime, store)
         self.slots = aligned_zeros(0) if slots is None else slots
         self.kept = Mirror(runtime, self.slots)
@@ -110,10 +110,10 @@ class CudaExecutor:
 
     def _lay_out(self) -> None:
         """One arena: work area, tables of a slice, what a graph's steps read and log, results."""
-        self.float_words, self.int_words = len(self.program.scalars), STEP_WORDS + self.rows
+        self.float_words, self.int_words = len(self.program.scalars), STEP_WORDS + self.max_rows
         self.log_words, output = max(1, self.program.log_width), self.program.output
         self.output_features = 0 if output is None else output.features
-        words = self.float_words + self.int_words + self.log_words + self.rows * self.output_features
+        words = self.float_words + self.int_words + self.log_words + self.max_rows * self.output_features
         self.capacity = max(1, min(MOST_STEPS, TABLE_WORDS // words))
         self.steps = min(self.sizes.steps, self.capacity)
         arena_plan = self.lowering.arena_plan
@@ -125,7 +125,7 @@ class CudaExecutor:
             "step_ints": self.steps * self.int_words,
             "log": self.capacity * self.log_words,
             "step_log": self.steps * self.log_words,
-            "output": self.capacity * self.rows * self.output_features,
+            "output": self.capacity * self.max_rows * self.output_features,
             "constants": len(self.program.constants),
         }
         self._parts = {name: (arena_plan.take(size), size) for name, size in floats.items()}
@@ -138,7 +138,7 @@ class CudaExecutor:
     def prepare(self, arrays: Sequence[Any]) -> Any:
         """The data of a run, put on the device; for `RunTables.sources`."""
         with self.runtime.lock:
-            return feed(self.runtime, arrays, self.dtypes, self.steps * self.rows)
+            return feed(self.runtime, arrays, self.dtypes, self.steps * self.max_rows)
 
     def push(self) -> None:
         """Take the host's weights and slots if they have changed."""
@@ -188,7 +188,7 @@ class CudaExecutor:
         """As many steps as the tables hold; the one that failed, or None."""
         steps = tables.steps[part]
         turns = self._turns(steps[:, 1])
-        indices = row_indices(steps, self.rows)
+        indices = row_indices(steps, self.max_rows)
         self._fill_tables(steps, tables.scalars[part], tables.seed, indices, turns)
         done = 0
         try:
@@ -211,7 +211,7 @@ class CudaExecutor:
         done = 0
         while done < len(rows):
             some = rows[done : done + self.steps]
-            count = self.steps if len(some) == self.steps and bool((some == self.rows).all()) else 1
+            count = self.steps if len(some) == self.steps and bool((some == self.max_rows).all()) else 1
             turns.append((count, int(rows[done])))
             done += count
         return turns
@@ -318,7 +318,7 @@ class CudaExecutor:
         if role == "source":
             return self._feed.pointer(of)
         if role == "order":
-            return self._at("step_ints", "int32", position * self.int_words + STEP_WORDS, self.rows)
+            return self._at("step_ints", "int32", position * self.int_words + STEP_WORDS, self.max_rows)
         if role == "words":
             return self._at("step_ints", "int32", position * self.int_words, STEP_WORDS)
         if role == "state":
@@ -329,7 +329,7 @@ class CudaExecutor:
 
     def pointer(self, tensor: Tensor, position: int) -> Pointer:
         """Where a tensor lies for a step at a position of its graph."""
-        size = tensor.features * (self.rows if tensor.batched else 1)
+        size = tensor.features * (self.max_rows if tensor.batched else 1)
         space, arena_plan = tensor.space, self.lowering.arena_plan
         if space == "weight":
             return self.weights.pointer(tensor.offset, size)

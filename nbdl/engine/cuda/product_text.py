@@ -150,8 +150,8 @@ class _ProductText:
         for side, origin in (("a", "row0"), ("b", "column0")):
             further = "".join(f", {name}" for name in self.fetchers[side])
             for number, (outer, inner) in enumerate(self._each(side)):
-                places = f"int32({origin} + {outer}), int32({start} + {inner})"
-                lines.append(f"f{side}{number} = fetch_{side}({places}, end{further})")
+                positions = f"int32({origin} + {outer}), int32({start} + {inner})"
+                lines.append(f"f{side}{number} = fetch_{side}({positions}, end{further})")
         return lines
 
     def _fetcher(self, side: str) -> list[str]:

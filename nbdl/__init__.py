@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
 
 from nbdl import loader
 
+TYPE_CHECKING = False  # type checkers take it for true; importing `typing` would take ten times as long as all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from nbdl import activations as activations
     from nbdl import callbacks as callbacks
     from nbdl import constraints as constraints

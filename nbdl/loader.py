@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+TYPE_CHECKING = False  # as in `nbdl`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 own_packages = {"nbdl"}  # packages that come with nbdl; loading adds those of nbdl's own plugins
 _loaders: list[Callable[[], None]] = []

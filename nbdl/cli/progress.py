@@ -144,8 +144,8 @@ def trace(epochs: Sequence[tuple[int, Logs]], total: int, columns: int) -> list[
     watched = next((name for name in (f"{VALIDATED}loss", "loss") if name in epochs[0][1]), None)
     if watched is not None:
         chosen.add(min(epochs, key=lambda one: one[1].get(watched, math.inf))[0])
-    digits = len(str(total))
-    heads = {epoch: f"epoch {epoch + 1:>{digits}}/{total}  " for epoch in sorted(chosen)}
+    width = len(str(total))
+    heads = {epoch: f"epoch {epoch + 1:>{width}}/{total}  " for epoch in sorted(chosen)}
     return [
         head + fitted(by_interest(logs), columns - len(head))
         for epoch, logs in epochs

@@ -6,8 +6,12 @@ from nbdl import hookimpl
 from nbdl.hookspecs import Register
 
 
-@hookimpl
-def register_commands(register: Register) -> None:
-    """Register the command, in the group of commands about plugins."""
-    summary = "Write reference pages of a package's units, with plots."
-    register("plugins docs", "nbdl_reference.command:docs", help=summary)
+class Hooks:
+    """What the package registers; its entry point names this class, so that loading plugins imports no other module."""
+
+    @staticmethod
+    @hookimpl
+    def register_commands(register: Register) -> None:
+        """Register the command, in the group of commands about plugins."""
+        summary = "Write reference pages of a package's units, with plots."
+        register("plugins docs", "nbdl_reference.command:docs", help=summary)

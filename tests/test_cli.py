@@ -26,10 +26,10 @@ import nbdl
 from nbdl import Sequential
 from nbdl.cli import arch, warmup
 from nbdl.cli.app import COMMANDS as BUILT_IN
-from nbdl.cli.app import app
+from nbdl.cli.app import App, app
 from nbdl.cli.figures import indices
 from nbdl.cli.parameters import Command
-from nbdl.cli.plugins import SUBCOMMANDS
+from nbdl.cli.plugins import SUBCOMMANDS, Plugins
 from nbdl.cli.source import hold_out
 from nbdl.data.arrays import Arrays
 from nbdl.data.table import Table
@@ -134,6 +134,13 @@ def test_every_command_checks_how_it_is_called() -> None:
     commands = [*BUILT_IN.values(), *SUBCOMMANDS.values()]
     loose = [name for name in commands if not isinstance(imported(name), Command | click.Group)]
     assert not loose
+
+
+@pytest.mark.parametrize("group", [App, Plugins])
+def test_help_says_of_each_command_what_the_command_says_itself(group: type[App] | type[Plugins]) -> None:
+    assert group.summaries == {
+        name: imported(target).get_short_help_str(200) for name, target in group.built_in.items()
+    }
 
 
 # --- Training -----------------------------------------------------------------------------------------------

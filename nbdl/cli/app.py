@@ -42,6 +42,19 @@ COMMANDS = {
     "warmup": "nbdl.cli.warmup:warmup",
 }
 
+SUMMARIES = {
+    "train": "Train a net on a dataset or a table and save it.",
+    "evaluate": "Loss and metrics of a model on data with answers.",
+    "predict": "Answers for rows: a table in, CSV out.",
+    "summary": "The layers of a model, and the data it is for.",
+    "explain": "The program of a model, an operation a line.",
+    "export": "Write a model as a file of another format.",
+    "profile": "Where a step goes: µs, GFLOP/s, GB/s, share of the roofline.",
+    "plugins": "What is installed, what is broken; check, describe.",
+    "doctor": "Versions, threads, BLAS, GPU, cache folder, and a self-test.",
+    "warmup": "Compile the kernels of all units now, so that later starts are fast.",
+}
+
 # Most specific first: several of these inherit from the same built-in errors.
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (DivergenceError, 5),
@@ -58,7 +71,7 @@ BROKEN_PIPE = 141
 class App(Group):
     """The top: errors become one line and an exit code."""
 
-    built_in = COMMANDS
+    built_in, summaries = COMMANDS, SUMMARIES
     within = ""
 
     def of_plugins(self) -> Mapping[str, click.Command]:

@@ -15,10 +15,12 @@ class Group(click.Group):
 
     Attributes:
         built_in: nbdl's own commands, each as "module:object".
+        summaries: a line on each of them, so that help need not import them.
         within: the group that a plugin's command names to join: "plugins" in "plugins docs"; "" is the top.
     """
 
     built_in: ClassVar[Mapping[str, str]]
+    summaries: ClassVar[Mapping[str, str]]
     within: ClassVar[str]
 
     def of_plugins(self) -> Mapping[str, click.Command]:
@@ -36,6 +38,14 @@ class Group(click.Group):
         if name in self.built_in:
             return imported(self.built_in[name])
         return self.of_plugins().get(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        others = self.of_plugins()
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        rows = [(name, self.summaries.get(name) or others[name].get_short_help_str(limit)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

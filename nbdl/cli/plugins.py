@@ -31,10 +31,19 @@ SUBCOMMANDS = {
 }
 
 
+SUMMARIES = {
+    "list": "Every unit, or those of one kind.",
+    "info": "Formula, arguments, defaults, source and owner of a unit.",
+    "check": "Run the conformance suite on a package, a file or a unit.",
+    "doctor": "What is loaded, how long it takes, what is broken or switched off.",
+    "new": "Write a small plugin package to start from.",
+}
+
+
 class Plugins(Group):
     """The commands about plugins; a word that is a kind or a unit gets a hint."""
 
-    built_in = SUBCOMMANDS
+    built_in, summaries = SUBCOMMANDS, SUMMARIES
     within = "plugins"
 
     def of_plugins(self) -> Mapping[str, click.Command]:

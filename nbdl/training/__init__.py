@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from nbdl.lazy import published
 
 if TYPE_CHECKING:
-    from nbdl.training.callbacks import spelling as spelling
     from nbdl.training.inputs import acting as acting
+    from nbdl.units.spellings import spelling as spelling
 
 __getattr__, __all__ = published(
     __name__,
     {
-        "nbdl.training.callbacks": "spelling",
         "nbdl.training.inputs": "acting",
+        "nbdl.units.spellings": "spelling",
     },
 )

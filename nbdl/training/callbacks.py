@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
 from typing import Any
 
 from nbdl.errors import ConfigError, counted
@@ -11,6 +10,7 @@ from nbdl.training.progress import figures
 from nbdl.units.arguments import is_bool, is_number
 from nbdl.units.callback import Callback, CallbackModel, Logs
 from nbdl.units.registry import registry
+from nbdl.units.spellings import spelling
 
 
 def made(callbacks: Any, where: str) -> list[Callback]:
@@ -30,19 +30,6 @@ class Record(dict[str, list[Any]]):
 
     def __contains__(self, key: object) -> bool:
         return spelling(str(key), self) is not None
-
-
-def spelling(name: str, figures: Mapping[str, Any]) -> str | None:
-    """The name under which a figure stands there: its own, or an alias of its metric; None if it is not there."""
-    there = set(figures)
-    return next((one for one in (name, *_other_spellings(name)) if one in there), None)
-
-
-def _other_spellings(name: str) -> list[str]:
-    """The names under which the same metric may stand in a history, "val_" included."""
-    prefix = "val_" if name.startswith("val_") else ""
-    entry = registry.find("metrics", name.removeprefix("val_"))
-    return [] if entry is None else [prefix + other for other in (entry.name, *entry.aliases)]
 
 
 class History(Callback):

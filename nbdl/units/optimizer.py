@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from nbdl.engine.cpu.layout import OUTPUTS
 from nbdl.errors import ConfigError
+from nbdl.program.limits import OUTPUTS
 from nbdl.units.arguments import Range
 from nbdl.units.constructor import parameters_of
 from nbdl.units.schedule import Schedule, rates

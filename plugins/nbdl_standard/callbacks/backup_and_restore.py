@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from nbdl import Callback, hookimpl
 from nbdl.errors import ConfigError, FileFormatError
-from nbdl.model import noted, read_note
 from nbdl.storage import as_path, check_file, check_folder, schema, sweep, write_own
 
 PREFIX = "epoch-"
@@ -84,7 +83,7 @@ class BackupAndRestore(Callback):
 
     def _save(self) -> None:
         """Back up the epochs that are done and not in a backup yet."""
-        from nbdl.model import model_bytes
+        from nbdl.model import model_bytes, noted
 
         if not self._waiting:
             return
@@ -139,6 +138,8 @@ class BackupAndRestore(Callback):
 
 def is_backup(path: Path) -> bool:
     """Whether a file is a backup, rather than a model that was saved under such a name."""
+    from nbdl.model import read_note
+
     note = None if path.is_symlink() else read_note(path, NOTE_FORM)
     return note is not None and note["backup"]
 

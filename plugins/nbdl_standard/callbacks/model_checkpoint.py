@@ -10,7 +10,6 @@ from typing import Any
 
 from nbdl import hookimpl
 from nbdl.errors import ConfigError, warn
-from nbdl.model import read_note
 from nbdl.storage import as_path, check_file, check_folder, is_model, schema
 from nbdl.units import BATCH_HOOKS
 from nbdl_standard.callbacks.monitor import Monitor
@@ -191,6 +190,8 @@ class ModelCheckpoint(Monitor):
 
     def _look_at_files(self) -> None:
         """Go on from the best figure in the notes of files of this training; warn of a file of another."""
+        from nbdl.model import read_note
+
         state, run = self.model.training_state, run_of(self.model)
         goes_on = state is not None and state.iterations > 0
         for path in self._files():

@@ -85,8 +85,7 @@ class OwnMemory:
     """Weights and slots in memory of the device's own, as a mixin to an executor."""
 
     def __init__(self, program: Any, store: Any, rows: int, gathered: Sequence[str | None], slots: Any) -> None:
-        mine = copy.copy(store)
-        mine.data = aligned_zeros(store.data.size)
+        mine = store.copied()
         own_slots = None if slots is None else aligned_zeros(slots.size)
         super().__init__(program, mine, rows, gathered, own_slots)  # type: ignore[call-arg]
         self.host = [store.data] if slots is None else [store.data, slots]

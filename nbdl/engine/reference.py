@@ -17,7 +17,7 @@ from nbdl.engine.denormals import flushed
 from nbdl.engine.executor import HostMemory
 from nbdl.engine.random import uniform
 from nbdl.engine.run import Finding, RunReport, RunTables
-from nbdl.engine.store import Floats, Store, aligned_zeros
+from nbdl.engine.store import PLACES, Floats, Store, aligned_zeros
 from nbdl.engine.trial import author_error
 from nbdl.program.language.plain import reference_function
 from nbdl.program.operation import Operation, Program
@@ -46,7 +46,7 @@ class ReferenceExecutor(HostMemory):
     ) -> None:
         self.program, self.store, self.gathered, self.dtype, self.check = program, store, gathered, dtype, check
         self.slots = aligned_zeros(0) if slots is None else slots
-        self.weights: Array = store.data
+        self.weights: dict[int, Array] = {block.start: block.data for block in store.blocks}
         self.finding: Finding | None = None
 
     def run(self, tables: RunTables, threads: int | None = None) -> RunReport:
@@ -150,7 +150,7 @@ class ReferenceExecutor(HostMemory):
         storage = tensor.storage
         extent = slice(storage.offset, storage.offset + storage.features)
         if storage.space == "weight":
-            return self.weights[extent].astype(self.dtype)
+            return self._weights(storage).astype(self.dtype)
         if storage.space == "slot":
             return self.slots[extent].astype(self.dtype)
         if storage.space == "gradient":
@@ -165,12 +165,16 @@ class ReferenceExecutor(HostMemory):
             return np.arange(tensor.features, dtype=self.dtype)
         return self.values[id(storage)]
 
+    def _weights(self, storage: Tensor) -> Array:
+        place = storage.offset & PLACES
+        return self.weights[storage.offset - place][place : place + storage.features]
+
     def _write(self, tensor: Tensor, result: Array) -> None:
         storage = tensor.storage
         extent = slice(storage.offset, storage.offset + storage.features)
         flat = np.asarray(result, self.dtype).reshape(-1)
         if storage.space == "weight":
-            self.weights[extent] = flat
+            self._weights(storage)[:] = flat
         elif storage.space == "slot":
             self.slots[extent] = flat
         elif storage.space == "gradient":

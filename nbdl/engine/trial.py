@@ -282,7 +282,7 @@ def _made_up(tensor: Tensor, program: Program, store: Store, rows: int, random: 
     storage, count = tensor.storage, tensor.features * (rows if tensor.batched else 1)
     extent = slice(storage.offset, storage.offset + storage.features)
     if storage.space == "weight":
-        return store.data[extent].copy()
+        return store.part(storage.offset, storage.features).copy()
     if storage.space == "constant":
         return np.array(program.constants[extent], np.float32)
     if storage is tensor and tensor.space == "scalar" and tensor.name == "rows":

@@ -6,7 +6,6 @@ Everything runs on copies of the weights and of the optimizer's slots, so the mo
 
 from __future__ import annotations
 
-import copy
 import math
 import numbers
 import time
@@ -115,8 +114,7 @@ class Measurement:
     def __init__(self, job: Job, data: list[Any], batch: int, mode: str, threads: int | None) -> None:
         self.job, self.data, self.batch, self.mode = job, data, batch, mode
         self.program: Program = record(job.network, job.setup, mode)
-        self.store = copy.copy(job.network.store)
-        self.store.data = _copied(job.network.store.data)
+        self.store = job.network.store.copied()
         self.first_step, self.first_slots = 1, aligned_zeros(0)
         if mode == "train":
             self._take_training_state()
@@ -241,7 +239,8 @@ class Measurement:
 
     def _reset(self) -> None:
         """The weights and slots of the beginning, so that no number of slices leads a net astray."""
-        self.store.data[:], self.slots[:] = self.job.network.store.data, self.first_slots
+        self.store.restore(self.job.network.store)
+        self.slots[:] = self.first_slots
 
     def _seconds(self, tables: RunTables, threads: int) -> float:
         """Seconds of an ordinary run."""

@@ -35,7 +35,8 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     trained = [weight for weight in store.weights if weight.trainable and weight.tensor in r.gradients]
     for weight in trained:
         gradient = r.gradients[weight.tensor]
-        gradient.space, gradient.offset, gradient.name = "gradient", weight.tensor.offset, f"∂{weight.name}"
+        gradient.space, gradient.name = "gradient", f"∂{weight.name}"
+        gradient.offset = store.gradient_offset(weight.tensor.offset)
         if gradient.shape != weight.tensor.shape:  # a sum over rows is flat
             r.gradients[weight.tensor] = r.reshape(gradient, weight.tensor.shape)
     for weight in trained:
@@ -50,11 +51,11 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     with r.recording("gradients", "check"):
         r.check(losses)
         for start, size in spans(trained):
-            r.check(Tensor((size,), False, "gradient", "gradients", start))
-    descend(r, optimizer, {weight: r.gradients[weight.tensor] for weight in trained}, store.trainable_size)
+            r.check(Tensor((size,), False, "gradient", "gradients", store.gradient_offset(start)))
+    descend(r, optimizer, {weight: r.gradients[weight.tensor] for weight in trained}, store)
     if optimizer.use_ema:  # a frozen weight is its own average: it can be trained again at any time
         frozen = [weight for weight in store.weights if weight.trainable and weight not in trained]
-        slots = Slots(optimizer, store.trainable_size)
+        slots = Slots(optimizer, store)
         for start, size in spans(frozen):
             with r.recording("optimizer", "update"):
                 w = Tensor((size,), False, "weight", "weights", start)
@@ -73,14 +74,15 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
 
 
 class Slots:
-    """Where an optimizer's slots lie: one block for each, laid out as the trainable weights."""
+    """Where an optimizer's slots lie: one piece for each, laid out as the gradients."""
 
-    def __init__(self, optimizer: Optimizer, size: int) -> None:
-        self.names, self.size = optimizer.all_slots(), size
+    def __init__(self, optimizer: Optimizer, store: Store) -> None:
+        self.names, self.store = optimizer.all_slots(), store
 
     def part(self, name: str, start: int, shape: Shape) -> Tensor:
-        """A slot's values for what lies at `start` among the weights."""
-        return Tensor(shape, False, "slot", name, self.names.index(name) * self.size + start)
+        """A slot's values for the weights at an offset."""
+        first = self.names.index(name) * self.store.trainable_size
+        return Tensor(shape, False, "slot", name, first + self.store.gradient_offset(start))
 
 
 def new_slots(optimizer: Optimizer, names: Sequence[str], size: int) -> Floats:
@@ -92,14 +94,14 @@ def new_slots(optimizer: Optimizer, names: Sequence[str], size: int) -> Floats:
     return block
 
 
-def descend(r: Recorder, optimizer: Optimizer, gradients: Mapping[Weight, Tensor], size: int) -> None:
+def descend(r: Recorder, optimizer: Optimizer, gradients: Mapping[Weight, Tensor], store: Store) -> None:
     """Record the optimizer's step for these weights, those that lie side by side as one long vector if the rule allows.
 
     Args:
         gradients: by weight.
-        size: of each slot.
+        store: the weights, whose layout the slots have.
     """
-    slots = Slots(optimizer, size)
+    slots = Slots(optimizer, store)
     scales = _scales(r, optimizer, gradients, slots)
     if optimizer.per_weight:
         for weight, g in gradients.items():

@@ -123,7 +123,7 @@ class Probe:
         if how in ("python", "float64") or host_backend() == "reference":
             dtype = np.float64 if how == "float64" else np.float32
             made = ReferenceExecutor(self.program, self.store, rows, kinds, slots, dtype)
-            made.weights, made.slots = made.weights.astype(dtype), slots.astype(dtype)
+            made.slots = slots.astype(dtype)
             return made
         if how.endswith("cuda"):
             from nbdl.engine import select
@@ -157,9 +157,8 @@ class Probe:
             weights: other values than the initial ones.
             parts: sizes of the batches; by default one of all rows.
         """
-        copies = (
-            [source.copy() for source in self.sources] if sources is None else list(sources)
-        )  # a body may change it
+        # Copies, since a body may change what it reads.
+        copies = [source.copy() for source in self.sources] if sources is None else list(sources)
         assert [one.shape[1:] for one in copies] == [one.shape[1:] for one in self.sources]
         rows = len(copies[0]) if copies else self.rows
         made = executor or self.executor(how, max(parts) if parts else rows)
@@ -169,9 +168,9 @@ class Probe:
         start = self.initial if weights is None else weights
         made.slots[:] = self.first_slots if slots is None else slots
         if isinstance(made, ReferenceExecutor):
-            made.weights = start.astype(dtype)
+            after = start.astype(dtype)
+            made.weights = {block.start: after for block in self.store.blocks}
             made.run(tables, threads)
-            after = made.weights
         else:
             self.store.data[:] = start
             tables.sources = made.prepare(copies)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.engine.executor import host_backend
-from nbdl.engine.store import LINE, Weight
+from nbdl.engine.store import LINE, Store, Weight
 from nbdl.errors import ConfigError
 from nbdl.network.record import forward
 from nbdl.network.update import descend, new_slots
@@ -258,10 +258,10 @@ def weight_shapes(unit: Any, size: int) -> list[tuple[int, ...]]:
 def optimizer_probe(unit: Any, w: Array, g: Array, steps: int = 5) -> Probe:
     """Steps with the same gradient."""
     weights = [fixed("w", w), fixed("g", g, False)]
-    slots = new_slots(unit, unit.all_slots(), w.size)
+    store, slots = Store(weights), new_slots(unit, unit.all_slots(), w.size)
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> None:
-        descend(r, unit, {weights[0]: weights[1].tensor}, w.size)
+        descend(r, unit, {weights[0]: weights[1].tensor}, store)
 
     title, size = f"{steps} steps of {w.shape}", len(unit.all_slots()) * w.size
     return with_values(Probe(title, record, [], weights, size, unit.scalars, steps=steps, unit=unit, first_slots=slots))

@@ -41,7 +41,7 @@ class Replayable(Protocol):
 def refuse_spoiled(job: Job, data: Sequence[Any], epoch: int, step: int, when: str) -> None:
     """An update can overflow though its gradients are finite; what it wrote cannot be taken back."""
     with np.errstate(all="ignore"):
-        if math.isfinite(float(job.network.store.data.sum())):
+        if math.isfinite(float(sum(block.data.sum() for block in job.network.store.blocks))):
             return
     for weight in job.network.weights:
         if not np.isfinite(weight.value).all():
@@ -85,10 +85,11 @@ def _replayed(runner: Replayable, tables: Any, one: slice) -> Finding | None:
         runner.program, runner.job.network.store, runner.rows, runner.kinds, runner.state.slots, *runner.device
     )
     again = RunTables(tables.steps[one], tables.scalars[one], tables.log[one].copy(), tables.sources, None, tables.seed)
-    weights, slots = runner.job.network.store.data.copy(), runner.state.slots.copy()
+    weights, slots = runner.job.network.store.copied(), runner.state.slots.copy()
     checking.push()
     checking.run(again)
     checking.pull()  # where rounding differs the step may go through: take back what it changed
-    runner.job.network.store.data[:], runner.state.slots[:] = weights, slots
+    runner.job.network.store.restore(weights)
+    runner.state.slots[:] = slots
     runner.executor.push()
     return checking.finding

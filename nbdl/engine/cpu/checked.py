@@ -5,7 +5,6 @@ They replay a step that gave NaN, to name the operation, and serve `NBDL_CHECK=1
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -140,7 +139,7 @@ class CheckedExecutor(LoweredProgram):
         elif storage.space == "log":
             return tables.log[step, storage.offset : storage.offset + size], -1
         elif storage.space == "weight":
-            return self.store.data[storage.offset : storage.offset + size], -1
+            return self.store.part(storage.offset, size), -1
         else:
             return None
         return work[start : start + size], start
@@ -178,8 +177,7 @@ def outside(executor: LoweredProgram, operation: Operation, tables: RunTables, s
 
 def _copies(executor: LoweredProgram, tables: RunTables, step: int, rows: int) -> tuple[CheckedExecutor, RunTables]:
     """An executor and a step of a run on copies of all that it changes."""
-    store, one = copy.copy(executor.store), slice(step, step + 1)
-    store.data = _copied(store.data)
+    store, one = executor.store.copied(), slice(step, step + 1)
     steps, scalars = tables.steps[one].copy(), tables.scalars[one].copy()
     steps[0, 1] = scalars[0, 0] = rows
     made = CheckedExecutor(executor.program, store, rows, executor.gathered, _copied(executor.slots))

@@ -158,8 +158,9 @@ class LoweredProgram(HostMemory):
         if tensor is None or tensor.space == "index":
             return [0, 0]
         storage = tensor.storage
+        if storage.space == "weight":
+            return [layout.STORE, self.store.part(storage.offset, storage.features).ctypes.data - self.store.address]
         bases: dict[str, tuple[int, int, int]] = {
-            "weight": (layout.STORE, storage.offset, self.store.data.size),
             "slot": (layout.SLOTS, storage.offset, self.slots.size),
             "constant": (layout.CONSTANTS, storage.offset, self.constants.size),
             "scalar": (layout.SCALARS, storage.offset, len(self.program.scalars)),
@@ -185,7 +186,7 @@ class LoweredProgram(HostMemory):
     def frame_for(self, batches: RunTables, work: Floats) -> Words:
         """The frame of one run."""
         frame = np.zeros(layout.FRAME_WORDS, np.int64)
-        frame[layout.STORE] = self.store.data.ctypes.data
+        frame[layout.STORE] = self.store.address
         frame[layout.SLOTS] = self.slots.ctypes.data
         frame[layout.WORK] = work.ctypes.data
         frame[layout.CONSTANTS] = self.constants.ctypes.data

@@ -23,7 +23,7 @@ from nbdl.engine.cuda.base import LoadedKernel
 from nbdl.engine.cuda.feed import device_dtype, feed
 from nbdl.engine.cuda.kernel_text import KernelText, Pointer
 from nbdl.engine.cuda.lowering import Lowering
-from nbdl.engine.cuda.mirror import Mirror, of_store
+from nbdl.engine.cuda.mirror import Mirror, of_block
 from nbdl.engine.cuda.step_text import CLOSING_PARAMETERS, OPENING_PARAMETERS, closing_text, opening_text
 from nbdl.engine.cuda.text import (
     COUNTER,
@@ -42,7 +42,7 @@ from nbdl.engine.cuda.text import (
     divided,
 )
 from nbdl.engine.run import RunReport, RunTables, Words
-from nbdl.engine.store import Floats, Store, aligned_zeros
+from nbdl.engine.store import PLACES, Floats, Store, aligned_zeros
 from nbdl.errors import ConfigError, DeviceError, NbdlError
 from nbdl.program.language.explain import naming
 from nbdl.program.operation import Operation, Program
@@ -85,7 +85,8 @@ class CudaExecutor:
         most = max((multiplications(operation, max_rows) for operation in program.operations), default=0)
         library = most >= self.sizes.library and bool(runtime.cublas)  # asking for cuBLAS takes 32 MiB of the device
         self.lowering = Lowering(program, max_rows, self.dtypes, store.trainable_size, self.sizes, library, fuse)
-        self.weights = of_store(runtime, store)
+        self.store = store
+        self.weights = {block.start: of_block(runtime, block) for block in store.blocks}
         self.slots = aligned_zeros(0) if slots is None else slots
         self.kept = Mirror(runtime, self.slots)
         self.trains = any(t.space in ("weight", "slot") for o in program.operations for t in o.outputs)
@@ -143,14 +144,14 @@ class CudaExecutor:
     def push(self) -> None:
         """Take the host's weights and slots if they have changed."""
         with self.runtime.lock:
-            self.weights.push()
-            self.kept.push()
+            for mirror in (*self.weights.values(), self.kept):
+                mirror.push()
 
     def pull(self) -> None:
         """Give the host the weights and slots of the device."""
         with self.runtime.lock:
-            self.weights.pull()
-            self.kept.pull()
+            for mirror in (*self.weights.values(), self.kept):
+                mirror.pull()
 
     def tuner(self, threads: int | None) -> None:
         """There are no threads to choose."""
@@ -178,7 +179,8 @@ class CudaExecutor:
             self._known = weakref.ref(sources, self._forget)
         self._feed = sources
         if self.trains:
-            self.weights.changed = self.kept.changed = True
+            for mirror in (*self.weights.values(), self.kept):
+                mirror.changed = True
 
     def _forget(self, gone: Any) -> None:
         if gone is self._known:
@@ -332,7 +334,8 @@ class CudaExecutor:
         size = tensor.features * (self.max_rows if tensor.batched else 1)
         space, arena_plan = tensor.space, self.lowering.arena_plan
         if space == "weight":
-            return self.weights.pointer(tensor.offset, size)
+            place = tensor.offset & PLACES
+            return self.weights[tensor.offset - place].pointer(place, size)
         if space == "slot":
             return self.kept.pointer(tensor.offset, size)
         if space == "constant":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.engine.cuda.kernel_text import Pointer
-from nbdl.engine.store import Floats, Store
+from nbdl.engine.store import Block, Floats
 
 
 class Mirror:
@@ -45,15 +45,15 @@ class Mirror:
         return Pointer(self.block, offset, size)
 
 
-_stores: weakref.WeakKeyDictionary[Store, tuple[Any, Mirror]] = weakref.WeakKeyDictionary()
+_blocks: weakref.WeakKeyDictionary[Block, tuple[Any, Mirror]] = weakref.WeakKeyDictionary()
 
 
-def of_store(runtime: Any, store: Store) -> Mirror:
-    """A model's weights on a device: one copy for all its executors."""
+def of_block(runtime: Any, block: Block) -> Mirror:
+    """A block of weights on a device: one copy for all executors of all models that read it."""
     with runtime.lock:
-        found = _stores.get(store)
+        found = _blocks.get(block)
         if found is None or found[0] is not runtime:
             if found is not None and not found[0].lost:
                 found[1].pull()  # the model moves from one device to another
-            found = _stores[store] = (runtime, Mirror(runtime, store.data))
+            found = _blocks[block] = (runtime, Mirror(runtime, block.data))
         return found[1]

@@ -271,7 +271,7 @@ class Plans:
         plan[PLAN_X], plan[PLAN_OUT] = 4 * program.inputs[0].features, 4 * output.features
         if len(program.inputs) > 1:
             plan[PLAN_DY] = 4 * program.inputs[1].features
-        plan[PLAN_STORE], plan[PLAN_CONSTANTS] = self.store.data.ctypes.data, executor.constants.ctypes.data
+        plan[PLAN_STORE], plan[PLAN_CONSTANTS] = self.store.address, executor.constants.ctypes.data
         plan[PLAN_OPS:] = executor.ops.reshape(-1)
         self._executors.append(executor)
         self._plans.append(plan)

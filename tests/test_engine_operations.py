@@ -137,8 +137,8 @@ def nine(x: float) -> tuple[float, ...]:
 
 def test_more_results_or_inputs_than_there_is_room_for_are_refused() -> None:
     r = Recorder()
-    inputs = [r.input((3,), f"input {number}") for number in range(4)]
-    with pytest.raises(ConfigError, match=r"'one too many' would be input 5; a batch has at most 4"):
+    inputs = [r.input((3,), f"input {number}") for number in range(32)]
+    with pytest.raises(ConfigError, match=r"'one too many' would be input 33; a batch has at most 32"):
         r.input((3,), "one too many")
     with pytest.raises(ConfigError, match="nine has 9 results; there can be 1 to 8"):
         r.map(nine, inputs[0], into=[Tensor((3,), True) for _ in range(9)])

@@ -111,6 +111,9 @@ WRONG: dict[str, tuple[Callable[..., Any], str]] = {
     "fixed outputs of two heights": (
         lambda r, x, s: r.kernel(one_more, x, shapes=[(2, 1), (3, 1)], rows=False), "as many rows as each other"),
     "body of other arguments": (lambda r, x, s: r.kernel(copied, x, x, shapes=[(6,)]), "is given 3 arguments"),
+    "unknown reduction of a body": (
+        lambda r, x, s: r.kernel(copied, x, shapes=[(2, 1)], rows=False, reduction="mean"), "'sum' or 'max'"),
+    "reduction of rows": (lambda r, x, s: r.kernel(copied, x, shapes=[(6,)], reduction="sum"), "'sum' or 'max'"),
     "body without first": (lambda r, x, s: r.kernel(copied, x, shapes=[(6,)], rows=False), "number of the first row"),
     "sum over columns": (lambda r, x, s: r.sum(same, x, over="columns"), "'rows' or 'features', got 'columns'"),
     "sum over an axis": (lambda r, x, s: r.sum(same, x, over=1), "over is .*got 1"),

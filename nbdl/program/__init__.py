@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbdl.program.functions import sign as sign
     from nbdl.program.functions import square as square
     from nbdl.program.functions import times as times
+    from nbdl.program.language.derivative import derivative as derivative
     from nbdl.program.language.plain import reference_function as reference_function
     from nbdl.program.operation import Operation as Operation
     from nbdl.program.operation import Program as Program
@@ -25,6 +26,7 @@ __getattr__, __all__ = published(
     __name__,
     {
         "nbdl.program.functions": "add nothing per same sign square times",
+        "nbdl.program.language.derivative": "derivative",
         "nbdl.program.language.plain": "reference_function",
         "nbdl.program.operation": "Operation Program",
         "nbdl.program.recorder": "Recorder",

@@ -80,6 +80,47 @@ def columns(value: Any, features: int, where: str) -> list[int]:
     return numbers
 
 
+def axis(value: Any, shape: Shape, where: str) -> int:
+    """The number of an axis of a row, from 0.
+
+    Raises:
+        ConfigError: it is not there; the message begins with `where`.
+    """
+    number = integer(value)
+    if number is None or not -len(shape) <= number < len(shape):
+        raise ConfigError(
+            f"{where}: axis is one of a row of shape {shape}, from 0 to {len(shape) - 1}, got {said(value)}"
+        )
+    return number % len(shape)
+
+
+def range_of(start: Any, stop: Any, size: int, where: str) -> tuple[int, int]:
+    """The ends of a range within an axis.
+
+    Raises:
+        ConfigError: it is empty or reaches beyond the axis; the message begins with `where`.
+    """
+    first, end = integer(start), integer(stop)
+    if first is None or end is None or not 0 <= first < end <= size:
+        raise ConfigError(f"{where}: a range lies between 0 and {size}, got {said(start)} to {said(stop)}")
+    return first, end
+
+
+def reductions(value: Any, count: int, rows: bool, where: str) -> tuple[str, ...] | None:
+    """How each of so many outputs follows from those of parts of the rows.
+
+    Raises:
+        ConfigError: it is none of "sum" and "max", or the outputs have rows; the message begins with `where`.
+    """
+    if value is None:
+        return None
+    found = (value,) * count if isinstance(value, str) else tuple(value) if _is_sequence(value) else ()
+    if rows or len(found) != count or any(one not in ("sum", "max") for one in found):
+        given = "outputs with rows" if rows else said(value)
+        raise ConfigError(f"{where}: with rows=False reduction is 'sum' or 'max', or one for each output, got {given}")
+    return found
+
+
 def numbers(values: Any, where: str) -> list[float]:
     """Numbers that float32 holds: integers exactly, others rounded.
 

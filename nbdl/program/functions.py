@@ -38,6 +38,11 @@ def per(a: float, b: float) -> float:
     return a / b
 
 
+def one_per(a: float, b: float) -> float:
+    """1 / b, or NaN where a is."""
+    return 0.0 * a + 1.0 / b
+
+
 def per_any(a: float, count: float) -> float:
     """a / count, and a of none."""
     return a / max(count, 1.0)

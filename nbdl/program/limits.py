@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-INPUTS = 4  # of a batch
+INPUTS = 32  # of a batch
 OUTPUTS = 8  # of an operation: each has an alias scope of its own
 
 # A descriptor of an operation: its first words, and how many there are. Operands take two words each.

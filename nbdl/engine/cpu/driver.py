@@ -25,7 +25,7 @@ from nbdl.engine.cpu.intrinsics import (
 )
 from nbdl.engine.cpu.layout import (
     BATCH,
-    INPUTS,
+    INPUT_COUNT,
     LOG,
     OP_HEIGHT,
     OP_KERNEL,
@@ -66,7 +66,7 @@ def begin_step(frame: Any, steps: Any, step: int, scalars: Any, log: Any) -> int
     frame[SCALARS] = scalars.ctypes.data + 4 * step * scalars.shape[1]
     frame[LOG] = log.ctypes.data + 4 * step * log.shape[1]
     frame[OUTPUT] = frame[OUTPUT_START] + first * frame[OUTPUT_STRIDE]
-    for k in range(INPUTS):
+    for k in range(frame[INPUT_COUNT]):
         if frame[STRIDE + k] != 0:
             frame[BATCH + k] = frame[SOURCE + k] + first * frame[STRIDE + k]
     return 0

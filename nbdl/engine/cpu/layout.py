@@ -14,11 +14,12 @@ STORE, SLOTS, WORK, CONSTANTS = 0, 1, 2, 3  # addresses that stay for a run
 SCALARS, LOG, ORDER = 4, 5, 6  # addresses of this step's rows of the tables
 ROWS, STEP, SEED_LOW, SEED_HIGH = 7, 8, 9, 10  # numbers
 THREADS = 11  # how many the parallel driver asks for
-SOURCE = 12  # addresses of the data, one for each input
-BATCH = 16  # addresses of this step's rows of them: gathered in the work area, or the data itself
-STRIDE = 20  # bytes from row to row of the data where it is used itself, else 0
-OUTPUT, OUTPUT_START, OUTPUT_STRIDE = 24, 25, 26  # where this step's predictions go
-FRAME_WORDS = 32
+INPUT_COUNT = 12  # of the inputs, whose words follow
+OUTPUT, OUTPUT_START, OUTPUT_STRIDE = 13, 14, 15  # where this step's predictions go
+SOURCE = 16  # addresses of the data, one for each input
+BATCH = SOURCE + INPUTS  # addresses of this step's rows of them: gathered in the work area, or the data itself
+STRIDE = BATCH + INPUTS  # bytes from row to row of the data where it is used itself, else 0
+FRAME_WORDS = STRIDE + INPUTS
 
 # Words of a task: operations [FIRST, END); row part of PARTS (0: all rows); columns (C1 = 0: all); rows of a block.
 TASK_FIRST, TASK_END, TASK_PART, TASK_PARTS, TASK_C0, TASK_C1, TASK_BLOCK = range(7)

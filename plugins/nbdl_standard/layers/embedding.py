@@ -184,7 +184,17 @@ class Embedding(Layer):
         shape = self.embeddings.shape
         r.gradient(
             self.embeddings,
-            r.kernel(add_rows, saved, dy, sizes, shapes=[shape], rows=False, name="add rows", cuda=add_rows_cuda),
+            r.kernel(
+                add_rows,
+                saved,
+                dy,
+                sizes,
+                shapes=[shape],
+                rows=False,
+                name="add rows",
+                cuda=add_rows_cuda,
+                reduction="sum",
+            ),
         )
         return r.map(nothing, x)
 

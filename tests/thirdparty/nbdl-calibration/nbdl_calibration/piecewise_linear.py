@@ -177,6 +177,7 @@ class PiecewiseLinear(Layer):
         gradient = r.kernel(
             add_up, x, saved, keypoints, sizes, dy,
             shapes=[self.values.shape], rows=False, name="add up", cuda=add_up_cuda,
+            reduction="sum",
         )  # fmt: skip
         r.gradient(self.values, gradient)
         dx: Tensor = r.kernel(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nbdl import schedules as schedules
     from nbdl import utils as utils
     from nbdl.hookspecs import hookimpl
+    from nbdl.model.base import Model
+    from nbdl.model.gradients import value_and_gradient
     from nbdl.model.load import load_model, model_from_json
     from nbdl.model.sequential import Sequential
     from nbdl.network.seeds import set_random_seed
@@ -59,6 +61,7 @@ _HOME = {
     "Layer": "units.layer",
     "Loss": "units.loss",
     "Metric": "units.metric",
+    "Model": "model.base",
     "Optimizer": "units.optimizer",
     "Pair": "units.loss",
     "Recorder": "program.recorder",
@@ -72,6 +75,7 @@ _HOME = {
     "model_from_json": "model.load",
     "register": "plugins.session",
     "set_random_seed": "network.seeds",
+    "value_and_gradient": "model.gradients",
 }
 
 
@@ -94,9 +98,9 @@ def _find_keras_name(module: str, name: str) -> Any:
 loader.set_up(_load_plugins, _find_keras_name)
 
 __all__ = [
-    "Activation", "Builder", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric",
+    "Activation", "Builder", "Callback", "Constraint", "History", "Initializer", "Layer", "Loss", "Metric", "Model",
     "Optimizer", "Pair", "Recorder", "Regularizer", "Schedule", "Sequential", "Tensor", "elementwise_pair",
-    "hookimpl", "load_model", "model_from_json", "register", "set_random_seed",
+    "hookimpl", "load_model", "model_from_json", "register", "set_random_seed", "value_and_gradient",
 ]  # fmt: skip
 
 

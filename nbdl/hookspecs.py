@@ -24,7 +24,7 @@ import pluggy
 
 Register = Callable[..., None]
 
-VERSION = "1.1"  # of this page: its first number grows when a plugin must change, its second when something is added
+VERSION = "1.2"  # of this page: its first number grows when a plugin must change, its second when something is added
 
 hookimpl = pluggy.HookimplMarker("nbdl")
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nbdl.model.base import Model as Model
 from nbdl.model.clone import clone_model as clone_model
 from nbdl.model.load import load_model as load_model
 from nbdl.model.load import model_from_config as model_from_config

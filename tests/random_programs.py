@@ -12,7 +12,7 @@ import numpy as np
 from nbdl.engine.cuda.fusion import Fusion, Group
 from nbdl.engine.cuda.lowering import Lowering
 from nbdl.engine.cuda.text import STATUS
-from nbdl.engine.store import LINE, Weight
+from nbdl.engine.store import LINE, PLACES, Weight
 from nbdl.kernels import barrier
 from nbdl.program.functions import same
 from nbdl.program.operation import Operation
@@ -202,7 +202,8 @@ class RandomProgram:
 
     def update(self, weights: Sequence[Weight]) -> None:
         """Gradients where a vector or matrix fits, a check, updates of all weights as one, and what follows."""
-        r, end = self.r, max(w.tensor.offset + w.tensor.features for w in weights)
+        r, end = self.r, max((w.tensor.offset & PLACES) + w.tensor.features for w in weights)
+        start = weights[0].tensor.offset & ~PLACES
         end = -(-end // LINE) * LINE
         for weight in weights:
             fitting = [t for t in self.fixed if t.space == "work" and t.root is None and t.shape == weight.tensor.shape]
@@ -210,12 +211,12 @@ class RandomProgram:
             with r.recording("gradient", "backward"):
                 r.gradient(weight.tensor, value)
             gradient = r.gradients[weight.tensor]
-            gradient.space, gradient.offset = "gradient", weight.tensor.offset
+            gradient.space, gradient.offset = "gradient", weight.tensor.offset & PLACES
         with r.recording("penalty", "regularize"):
             for weight in weights:
                 if self.random.random() < 0.5:
                     r.add_to(r.gradients[weight.tensor], squash, weight.tensor)
-        whole, checked = Tensor((end,), False, "weight", "weights", 0), Tensor((end,), False, "gradient", "all", 0)
+        whole, checked = Tensor((end,), False, "weight", "weights", start), Tensor((end,), False, "gradient", "all", 0)
         slot = Tensor((end,), False, "slot", "m", 0)
         with r.recording("check", "check"):
             r.check(checked)

@@ -307,7 +307,7 @@ def test_every_promised_operation_is_on_its_page() -> None:
         for method in methods:
             assert f"## `{method}`" in page
             assert f"`{method}`" in promised or f"`{name}.{method}`" in promised
-    own = {name for name in vars(nbdl.Recorder) if not name.startswith("_")}
+    own = {name for name in dir(nbdl.Recorder) if not name.startswith("_")}
     engine = {"input", "scalar", "check", "recording", "finish"}
     assert own - engine == set(WRITTEN_WITH["Recorder"]), "a new operation belongs on the page, or to the engine"
 

@@ -84,7 +84,7 @@ def completed(*words: str, **environment: str) -> list[str]:
         ("train digits --target ?", []),
         ("predict m.nbdl mn", ["plain,mnist"]),
         ("evaluate dig", ["file,dig"]),
-        ("export m.nbdl --to ?", ["plain,c"]),
+        ("export m.nbdl --to ?", ["plain,c", "plain,svg"]),
         ("warmup --device cu", ["plain,cuda"]),
         ("plugins info gel", ["plain,gelu"]),
         ("plugins info loss/hin", ["plain,loss/hinge"]),

@@ -89,8 +89,6 @@ def test_places_are_those_of_keras() -> None:
         (lambda: layers.Dropout(0.5, (2, 1)), "noise_shape= is not there"),
         (lambda: layers.Dense(1, *[None] * 20), "takes 13 arguments by position"),
         (lambda: layers.Dense(1, None, activation="relu"), "multiple values for argument 'activation'"),
-        (lambda: Sequential().compile("sgd", "mse", [0.5]), "loss_weights= is not needed"),
-        (lambda: Sequential().compile("sgd", "mse", 0.5), "loss_weights= is not needed"),
     ],
 )
 def test_what_nbdl_lacks_is_refused_by_name(make: Callable[[], Any], message: str) -> None:

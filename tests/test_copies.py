@@ -179,9 +179,7 @@ def test_a_clone_of_other_layers() -> None:
 # -- methods that nothing calls -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["train_step", "test_step", "predict_step", "call", "compute_loss", "build_from_config"]
-)
+@pytest.mark.parametrize("name", ["test_step", "predict_step", "call", "compute_loss", "build_from_config"])
 def test_a_method_of_kerass_model_that_nothing_calls_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"Mine.{name}: nbdl never calls"):
         type("Mine", (Sequential,), {name: lambda self: None})

@@ -33,6 +33,12 @@ MEANT_OTHERWISE = {
     "c": "a name of variables, and numpy's word for an order of elements",
     "precision": "of a GPU's products",
     "reshape": "numpy's word",
+    "average": "of weights, which an optimizer may keep: a slot, and its name in files",
+    "lambda": "of Python's syntax trees",
+    "maximum": "numpy's word",
+    "minimum": "numpy's word",
+    "multiply": "numpy's and CUDA's word",
+    "concatenate": "numpy's word",
     "uniform": "an operation of programs, and numpy's word",
     "normal": "numpy's word",
 }

@@ -547,7 +547,10 @@ def test_weights_change_after_their_last_reader_and_states_of_old_values_keep_th
         r.gradient(weight.tensor, r.map(times, weight.tensor, 0.5))
         gradient = r.gradients[weight.tensor]
         gradient.space, gradient.offset = "gradient", 0
-        whole, g = Tensor((40,), False, "weight", "weights", 0), Tensor((40,), False, "gradient", "all", 0)
+        whole, g = (
+            Tensor((40,), False, "weight", "all", weight.tensor.offset),
+            Tensor((40,), False, "gradient", "all", 0),
+        )
         with r.recording("optimizer", "update"):
             r.map(minus, whole, g, into=[whole])
         with r.recording("norms", "constrain"):
@@ -569,7 +572,10 @@ def test_a_reduction_is_not_put_off_beyond_the_update_that_reads_it() -> None:
         r.gradient(weight.tensor, r.sum(same, weight.tensor))
         gradient = r.gradients[weight.tensor]
         gradient.space, gradient.offset = "gradient", 0
-        whole, g = Tensor((10,), False, "weight", "weights", 0), Tensor((10,), False, "gradient", "all", 0)
+        whole, g = (
+            Tensor((10,), False, "weight", "all", weight.tensor.offset),
+            Tensor((10,), False, "gradient", "all", 0),
+        )
         with r.recording("optimizer", "update"):
             r.map(minus, whole, g, into=[whole])
         with r.recording("norms", "constrain"):

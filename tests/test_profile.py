@@ -17,6 +17,7 @@ import nbdl
 from nbdl import Sequential
 from nbdl.cli.app import app
 from nbdl.engine.cpu.profiled import ProfiledExecutor, Timing
+from nbdl.engine.store import Store
 from nbdl.errors import ConfigError, DataError, NbdlError
 from nbdl.inspection import measure as profiling
 from nbdl.inspection.profile import OperationProfile, Profile
@@ -243,7 +244,7 @@ def test_the_model_is_the_same_after_an_interruption(error: type, monkeypatch: p
 
 
 def test_a_run_on_the_model_itself_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiling.copy, "copy", lambda store: store)
+    monkeypatch.setattr(Store, "copied", lambda store: store)
     monkeypatch.setattr(profiling, "_copied", lambda values: values)
     model = net(12, 9, 3)
     before = state(model)

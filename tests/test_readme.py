@@ -17,7 +17,16 @@ from nbdl.testing.subject import CLASS_KINDS
 from nbdl.units.registry import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-PROGRAM, VOCABULARY, COMPILED, ENCODED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAM, VOCABULARY, GRAPH, COMPILED, ENCODED, PLUGIN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_graph() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(GRAPH, "README.md", "exec"), scope)
+    assert set(scope["history"]) == {"loss", "digit_loss", "size_loss"}
+    assert scope["digit"].shape == (256, 10)
+    assert scope["size"].shape == (256, 1)
+    assert np.isfinite(scope["loss"])
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

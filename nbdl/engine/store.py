@@ -55,6 +55,7 @@ class Weight:
     value: Floats = field(default_factory=lambda: aligned_zeros(0))
     own_name: str = ""
     block: Block | None = None  # that has its memory, once it has some
+    within: tuple[Any, ...] = ()  # layers within the layer, from the outermost, that it is a weight of
 
     @property
     def name(self) -> str:
@@ -114,7 +115,9 @@ class Weight:
     @property
     def trained(self) -> bool:
         """Whether steps change it: it has a gradient, and its layer is not frozen."""
-        return self.trainable and (self.layer is None or bool(self.layer.trainable))
+        return self.trainable and (
+            self.layer is None or all(bool(layer.trainable) for layer in (self.layer, *self.within))
+        )
 
 
 class Block:
@@ -255,9 +258,13 @@ def _refuse_others(weights: list[Weight]) -> None:
         return
     shapes, where = file
     for weight in weights:
-        if weight.name not in shapes:
+        found = [
+            shape for name, shape in shapes.items() if f"/{name}".endswith(f"/{weight.name}")
+        ]  # within a model too
+        if not found:
             raise FileFormatError(f"{where}: weights do not fit the model: missing {weight.name}")
-        refuse_other_shape(weight.name, shapes[weight.name], weight.tensor.shape, where)
+        if weight.tensor.shape not in found:
+            refuse_other_shape(weight.name, found[0], weight.tensor.shape, where)
 
 
 def refuse_other_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...], where: str) -> None:

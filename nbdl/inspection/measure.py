@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbdl.data.checks import as_array, count, gathered
+from nbdl.data.checks import count, gathered
 from nbdl.engine.cpu.profiled import ProfiledExecutor, Timing, timer_ticks
 from nbdl.engine.cpu.threads import usable_threads
 from nbdl.engine.executor import checked, host_backend
@@ -28,10 +28,12 @@ from nbdl.network.record import record
 from nbdl.network.update import new_slots
 from nbdl.program.operation import Operation, Program
 from nbdl.program.tensor import Tensor
-from nbdl.training.inputs import check_threads, checked_data, inputs
+from nbdl.training.inputs import check_threads, checked_data, checked_inputs
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
+    from nbdl.units.layer import Shape
+    from nbdl.units.loss import Loss
 
 SLICE_SECONDS = 0.005  # short, so that on a busy machine some are not interrupted
 LEAST_SLICES = 5
@@ -75,20 +77,28 @@ def random_data(job: Job, mode: str, batch: int, rows: int | None = None) -> tup
         rows: how many; by default up to 64 batches, of at most 32 MB.
     """
     job.network.build()
-    shape = job.network.known_input_shape()
+    shapes = job.network.known_input_shapes()
     if rows is None:
-        batches = RANDOM_BYTES // (4 * math.prod(shape) * batch)
+        batches = RANDOM_BYTES // (4 * sum(map(math.prod, shapes)) * batch)
         rows = batch * max(2, min(RANDOM_BATCHES, batches))
     random = np.random.default_rng(0)
-    x = random.standard_normal((rows, *shape), np.float32)
+    xs = [random.standard_normal((rows, *shape), np.float32) for shape in shapes]
+    x = xs[0] if len(xs) == 1 else xs
     if mode == "predict":
         return x, None
-    target = tuple(job.compiled().loss.target_shape(job.network.output_shape))
-    labels = random.integers(0, max(2, job.network.output_shape[-1]), rows)
+    goals, outputs = job.compiled().goals, job.network.output_shapes
+    ys = [_random_targets(random, goal.loss, outputs[goal.output], rows) for goal in goals]
+    return x, ys[0] if len(ys) == 1 else ys
+
+
+def _random_targets(random: np.random.Generator, loss: Loss, output: Shape, rows: int) -> Any:
+    """Labels, one-hot rows, or 0 and 1, as a loss takes them."""
+    target = tuple(loss.target_shape(output))
+    labels = random.integers(0, max(2, output[-1]), rows)
     if target == (1,):
-        return x, labels.reshape(rows, 1)
+        return labels.reshape(rows, 1)
     one_hot = np.eye(target[-1], dtype=np.float32)[labels % target[-1]]
-    return x, np.broadcast_to(one_hot.reshape(rows, *([1] * (len(target) - 1)), -1), (rows, *target))
+    return np.broadcast_to(one_hot.reshape(rows, *([1] * (len(target) - 1)), -1), (rows, *target))
 
 
 def _refuse_other_executors() -> None:
@@ -102,10 +112,8 @@ def _refuse_other_executors() -> None:
 def _data(job: Job, x: Any, y: Any, mode: str) -> list[Any]:
     """x, and for what needs them y and row weights, as a run of the model takes them."""
     if mode != "predict":
-        return checked_data(job, x, y, None)
-    array = as_array(x, "x")
-    job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
-    return [inputs(array, job.network.input_shape, job.network.layers)]
+        return checked_data(job.network, job.compiled(), x, y, None)
+    return list(checked_inputs(job.network, x))
 
 
 class Measurement:

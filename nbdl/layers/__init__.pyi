@@ -5,9 +5,13 @@ from typing import Any, overload
 
 from nbdl_standard.layers.activation import Activation as _Activation
 from nbdl_standard.layers.activity_regularization import ActivityRegularization as _ActivityRegularization
+from nbdl_standard.layers.add import Add as _Add
 from nbdl_standard.layers.alpha_dropout import AlphaDropout as _AlphaDropout
+from nbdl_standard.layers.average import Average as _Average
 from nbdl_standard.layers.batch_normalization import BatchNormalization as _BatchNormalization
+from nbdl_standard.layers.concatenate import Concatenate as _Concatenate
 from nbdl_standard.layers.dense import Dense as _Dense
+from nbdl_standard.layers.dot import Dot as _Dot
 from nbdl_standard.layers.dropout import Dropout as _Dropout
 from nbdl_standard.layers.elu import ELU as _ELU
 from nbdl_standard.layers.embedding import Embedding as _Embedding
@@ -16,9 +20,13 @@ from nbdl_standard.layers.gaussian_dropout import GaussianDropout as _GaussianDr
 from nbdl_standard.layers.gaussian_noise import GaussianNoise as _GaussianNoise
 from nbdl_standard.layers.identity import Identity as _Identity
 from nbdl_standard.layers.input import Input as _Input
+from nbdl_standard.layers.lambda_layer import Lambda as _Lambda
 from nbdl_standard.layers.layer_normalization import LayerNormalization as _LayerNormalization
 from nbdl_standard.layers.leaky_relu import LeakyReLU as _LeakyReLU
+from nbdl_standard.layers.maximum import Maximum as _Maximum
 from nbdl_standard.layers.maxout_dense import MaxoutDense as _MaxoutDense
+from nbdl_standard.layers.minimum import Minimum as _Minimum
+from nbdl_standard.layers.multiply import Multiply as _Multiply
 from nbdl_standard.layers.normalization import Normalization as _Normalization
 from nbdl_standard.layers.permute import Permute as _Permute
 from nbdl_standard.layers.prelu import PReLU as _PReLU
@@ -28,6 +36,7 @@ from nbdl_standard.layers.rescaling import Rescaling as _Rescaling
 from nbdl_standard.layers.reshape import Reshape as _Reshape
 from nbdl_standard.layers.rms_normalization import RMSNormalization as _RMSNormalization
 from nbdl_standard.layers.softmax import Softmax as _Softmax
+from nbdl_standard.layers.subtract import Subtract as _Subtract
 from nbdl_standard.layers.thresholded_relu import ThresholdedReLU as _ThresholdedReLU
 from nbdl_standard.layers.unit_normalization import UnitNormalization as _UnitNormalization
 
@@ -50,6 +59,17 @@ class ActivityRegularization(_ActivityRegularization):
         self,
         l1: float = 0.0,
         l2: float = 0.0,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
+class Add(_Add):
+    def __init__(
+        self,
         *,
         name: str | None = None,
         input_shape: int | Sequence[int] | None = None,
@@ -86,6 +106,17 @@ class AlphaDropout(_AlphaDropout):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+class Average(_Average):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
 class BatchNormalization(_BatchNormalization):
     def __init__(
         self,
@@ -114,6 +145,18 @@ class BatchNormalization(_BatchNormalization):
         activity_regularizer: Any = None,
         beta_init: Any = ...,
         gamma_init: Any = ...,
+    ) -> None: ...
+
+class Concatenate(_Concatenate):
+    def __init__(
+        self,
+        axis: int = -1,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
     ) -> None: ...
 
 class Dense(_Dense):
@@ -172,6 +215,19 @@ class Dense(_Dense):
         b_regularizer: Any = ...,
         W_constraint: Any = ...,
         b_constraint: Any = ...,
+    ) -> None: ...
+
+class Dot(_Dot):
+    def __init__(
+        self,
+        axes: int | tuple[int, int],
+        normalize: bool = False,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
     ) -> None: ...
 
 class Dropout(_Dropout):
@@ -336,6 +392,21 @@ class Input(_Input):
 
 InputLayer = Input
 
+class Lambda(_Lambda):
+    def __init__(
+        self,
+        function: Any,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Any = None,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
 class LayerNormalization(_LayerNormalization):
     def __init__(
         self,
@@ -368,6 +439,17 @@ class LeakyReLU(_LeakyReLU):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
         alpha: float = ...,
+    ) -> None: ...
+
+class Maximum(_Maximum):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
     ) -> None: ...
 
 class MaxoutDense(_MaxoutDense):
@@ -420,6 +502,28 @@ class MaxoutDense(_MaxoutDense):
         b_regularizer: Any = ...,
         W_constraint: Any = ...,
         b_constraint: Any = ...,
+    ) -> None: ...
+
+class Minimum(_Minimum):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
+class Multiply(_Multiply):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
     ) -> None: ...
 
 class Normalization(_Normalization):
@@ -532,6 +636,17 @@ class Softmax(_Softmax):
     def __init__(
         self,
         axis: int = -1,
+        *,
+        name: str | None = None,
+        input_shape: int | Sequence[int] | None = None,
+        input_dim: int | None = None,
+        trainable: bool | None = None,
+        activity_regularizer: Any = None,
+    ) -> None: ...
+
+class Subtract(_Subtract):
+    def __init__(
+        self,
         *,
         name: str | None = None,
         input_shape: int | Sequence[int] | None = None,

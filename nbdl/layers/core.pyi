@@ -3,9 +3,13 @@
 from nbdl.layers import ELU as ELU
 from nbdl.layers import Activation as Activation
 from nbdl.layers import ActivityRegularization as ActivityRegularization
+from nbdl.layers import Add as Add
 from nbdl.layers import AlphaDropout as AlphaDropout
+from nbdl.layers import Average as Average
 from nbdl.layers import BatchNormalization as BatchNormalization
+from nbdl.layers import Concatenate as Concatenate
 from nbdl.layers import Dense as Dense
+from nbdl.layers import Dot as Dot
 from nbdl.layers import Dropout as Dropout
 from nbdl.layers import Embedding as Embedding
 from nbdl.layers import Flatten as Flatten
@@ -14,9 +18,13 @@ from nbdl.layers import GaussianNoise as GaussianNoise
 from nbdl.layers import Identity as Identity
 from nbdl.layers import Input as Input
 from nbdl.layers import InputLayer as InputLayer
+from nbdl.layers import Lambda as Lambda
 from nbdl.layers import LayerNormalization as LayerNormalization
 from nbdl.layers import LeakyReLU as LeakyReLU
+from nbdl.layers import Maximum as Maximum
 from nbdl.layers import MaxoutDense as MaxoutDense
+from nbdl.layers import Minimum as Minimum
+from nbdl.layers import Multiply as Multiply
 from nbdl.layers import Normalization as Normalization
 from nbdl.layers import Permute as Permute
 from nbdl.layers import PReLU as PReLU
@@ -26,5 +34,6 @@ from nbdl.layers import Rescaling as Rescaling
 from nbdl.layers import Reshape as Reshape
 from nbdl.layers import RMSNormalization as RMSNormalization
 from nbdl.layers import Softmax as Softmax
+from nbdl.layers import Subtract as Subtract
 from nbdl.layers import ThresholdedReLU as ThresholdedReLU
 from nbdl.layers import UnitNormalization as UnitNormalization

@@ -34,8 +34,8 @@ def set_by_name(network: Network, stored: Npz, where: str) -> None:
     """Set all weights, or none: names, shapes and types are looked at first."""
     from nbdl.engine.store import refuse_other_shape
 
-    own = network.weights
-    expected = {weight.name: weight.tensor.shape for weight in own}
+    own = network.named_weights()
+    expected = {name: weight.tensor.shape for name, weight in own.items()}
     missing, extra = sorted(set(expected) - set(stored.shapes)), sorted(set(stored.shapes) - set(expected))
     if missing or extra:
         raise FileFormatError(
@@ -45,9 +45,9 @@ def set_by_name(network: Network, stored: Npz, where: str) -> None:
         )  # fmt: skip
     for name, shape in expected.items():
         refuse_other_shape(name, stored.shapes[name], shape, where)
-    values = {weight.name: floats_of(stored, weight.name, where) for weight in own}
-    for weight in own:
-        weight.value[...] = values[weight.name]
+    values = {name: floats_of(stored, name, where) for name in own}
+    for name, weight in own.items():
+        weight.value[...] = values[name]
 
 
 def floats_of(stored: Npz, name: str, where: str) -> np.ndarray:

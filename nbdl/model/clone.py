@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbdl.errors import ConfigError
+from nbdl.model.base import Model
+from nbdl.model.load import face
 from nbdl.model.owner import job_of
-from nbdl.model.sequential import Sequential
 from nbdl.network.seeds import new_seed
 from nbdl.units.keras_names import explained
 from nbdl.units.layer import Layer
@@ -14,8 +15,8 @@ from nbdl.units.layer import Layer
 
 @explained
 def clone_model(
-    model: Sequential, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
-) -> Sequential:
+    model: Model, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
+) -> Model:
     """A model of new layers with the same arguments: not compiled, with initial weights of a seed of its own.
 
     Args:
@@ -29,16 +30,16 @@ def clone_model(
     if input_tensors is not None:
         raise ConfigError("clone_model: input_tensors is not there; the shape of the inputs stays that of the model")
     make = clone_function or _again
-    clone = Sequential(name=model.name, seed=new_seed())
-    clone.encoding = model.encoding
     made: dict[int, Layer] = {}
-    for layer in job_of(model).network.entries:
+
+    def once(layer: Layer) -> Layer:
         if id(layer) not in made:
             made[id(layer)] = _again(layer) if layer.declares_input else make(layer)
-        clone.add(made[id(layer)])
-    if model.layers and model.input_shape is not None and clone.input_shape is None:
-        clone.build((None, *model.input_shape))
-    return clone
+        return made[id(layer)]
+
+    network = job_of(model).network.remade(once, new_seed())
+    network.encoding = model.encoding
+    return face(network)
 
 
 def _again(layer: Layer) -> Layer:

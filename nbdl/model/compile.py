@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbdl.errors import ConfigError
+from nbdl.errors import ConfigError, did_you_mean
 from nbdl.model.owner import Owner
-from nbdl.network.setup import Setup, named_metrics
+from nbdl.network.setup import Goal, Setup, named_metrics
 from nbdl.units.functions import is_function, own_loss
-from nbdl.units.keras_names import FUNCTIONS_LACK, placed
+from nbdl.units.keras_names import placed
 from nbdl.units.metric_wrappers import unit_of
 from nbdl.units.registry import registry
 
@@ -57,6 +59,84 @@ def _listed(value: Any, argument: str) -> list[Any]:
     return _listed(several[0], argument) if of_outputs and several else several
 
 
+def _for_each(value: Any, names: Sequence[str], argument: str) -> list[Any]:
+    """What is given for each of several outputs: in a dict by name, in a list in their order, or one thing for all.
+
+    Raises:
+        ConfigError: a name is unknown, or the list has another length.
+    """
+    if isinstance(value, dict) and not {"name", "class_name"} & value.keys():
+        if unknown := [name for name in value if name not in names]:
+            hint = did_you_mean(str(unknown[0]), names)
+            raise ConfigError(
+                f"compile's {argument}: there is no output {unknown[0]!r}.{hint} Outputs: {', '.join(names)}"
+            )
+        return [value.get(name) for name in names]
+    if isinstance(value, list | tuple):
+        if len(value) != len(names):
+            raise ConfigError(
+                f"compile's {argument}: something for each of the outputs {', '.join(names)} is wanted, or a dict by "
+                f"name, got {len(value)}: {value!r}"
+            )
+        return list(value)
+    return [value] * len(names)
+
+
+def goals_of(names: Sequence[str], loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> list[Goal]:
+    """The goals of a model's outputs.
+
+    Args:
+        names: of the outputs.
+
+    Raises:
+        ConfigError: something is for an output that is not there, or no output has a loss.
+    """
+    several = len(names) > 1
+    losses = _for_each(loss, names, "loss") if several else [_one_loss(loss)]
+    weights = _for_each(loss_weights, names, "loss_weights") if several else [_one_weight(loss_weights)]
+    plain, weighted = (
+        _for_each(value, names, argument) if several else [value]
+        for value, argument in ((metrics, "metrics"), (weighted_metrics, "weighted_metrics"))
+    )
+    goals = []
+    for number, name in enumerate(names):
+        if losses[number] is None:
+            if several and not _listed(plain[number], "metrics"):
+                continue
+            where = f" for the output {name}, which has metrics" if several else ""
+            raise ConfigError(f"compile needs a loss{where}; known: {', '.join(registry.names('losses'))}")
+        goals.append(
+            Goal(
+                registry.make("losses", own_loss(losses[number]), "compile's loss"),
+                named_metrics(_listed(plain[number], "metrics"), _listed(weighted[number], "weighted_metrics")),
+                number,
+                name if several else "",
+                _weight(weights[number]),
+            )
+        )
+    if not goals:
+        raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
+    return goals
+
+
+def _one_weight(value: Any) -> Any:
+    several = _each(value)
+    return several[0] if len(several) == 1 else value or None
+
+
+def _weight(value: Any) -> float:
+    """The weight of a loss.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    if value is None:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ConfigError(f"compile's loss_weights: a number for each output is wanted, got {value!r}")
+    return float(value)
+
+
 def _holds_metrics(value: Any) -> bool:
     """Whether these are metrics rather than weights of losses."""
     several = _each(value)
@@ -88,14 +168,16 @@ class Compilable(Owner):
     ) -> None:
         """Choose what is minimised, how, what is reported, and where it runs.
 
-        A model has one output. Where Keras takes a list or a dict with something for each output, this may be one of
-        length 1.
+        Of a model with several outputs loss, loss_weights and metrics may be lists, in the order of the outputs, or
+        dicts by their names, `model.output_names`; one thing that is no list is for each output. An output without a
+        loss is only predicted.
 
         Args:
             optimizer: name or unit; by default the one that the plugins mark so (RMSprop, as in Keras).
             loss: name or unit; or a plain function f(y, p) of one target and one prediction, whose mean over a row's
                 outputs is the loss; or a pair (f, df) of it and its derivative by p, which else follows from f's code.
-            loss_weights: not there, a model has one loss; metrics in this place are taken as such, as in Keras 1 and 2.
+            loss_weights: what each loss is multiplied with before they are added up. Default 1. Metrics in this place
+                are taken as such, as in Keras 1 and 2.
             metrics: names or units, reported beside the loss; losses too; or plain functions f(y, p), of which the
                 mean over outputs and rows is reported under the function's name. All rows count alike.
             weighted_metrics: the same, with rows that count by their `sample_weight` (and `class_weight`).
@@ -110,18 +192,13 @@ class Compilable(Owner):
             if metrics is not None:
                 raise ConfigError(f"compile: metrics are given twice, {loss_weights!r} and {metrics!r}")
             metrics = loss_weights
-        elif any(one not in (None, 1) for one in _each(loss_weights)):
-            raise TypeError(f"compile: loss_weights= is {FUNCTIONS_LACK.instead['loss_weights']}")
-        loss = _one_loss(loss)
-        if loss is None:
-            raise ConfigError(f"compile needs a loss; known: {', '.join(registry.names('losses'))}")
+            loss_weights = None
         if optimizer is None:
             default = registry.default("optimizers")
             optimizer = default.name if default else ""
         setup = Setup(
             registry.make("optimizers", optimizer, "compile's optimizer"),
-            registry.make("losses", own_loss(loss), "compile's loss"),
-            named_metrics(_listed(metrics, "metrics"), _listed(weighted_metrics, "weighted_metrics")),
+            goals_of(self._job.network.output_names, loss, loss_weights, metrics, weighted_metrics),
         )
         choice = self._job.choice if precision is None else self._job.choice.rounded(precision)
         self._job.compile(setup, choice if device is None else choice.moved(device))
@@ -171,9 +248,12 @@ class Compilable(Owner):
         return self._job.optimizer
 
     @property
-    def loss(self) -> Loss | None:
-        """The loss; None until the model is compiled."""
-        return None if self._job.setup is None else self._job.setup.loss
+    def loss(self) -> Any:
+        """The loss; None until the model is compiled; of several outputs a dict by their names."""
+        setup = self._job.setup
+        if setup is None:
+            return None
+        return {goal.name: goal.loss for goal in setup.goals} if any(goal.name for goal in setup.goals) else setup.loss
 
     @property
     def metrics(self) -> list[Metric | Loss]:

@@ -8,7 +8,7 @@ import pickle
 from copy import deepcopy
 from typing import Any, TypeVar
 
-from nbdl.model.owner import Owner, job_of
+from nbdl.model.owner import Owner, around, job_of
 from nbdl.model.read import read_model
 from nbdl.model.write import model_bytes
 
@@ -18,28 +18,20 @@ M = TypeVar("M", bound=Owner)
 
 def copied(model: M, memo: dict[int, Any]) -> M:
     """An independent copy with all attributes, for `__deepcopy__`; what refers to the model then refers to the copy."""
-    copy = blank(type(model), model.name, model.seed)
+    job, copy = job_of(model), type(model).__new__(type(model))
     memo[id(model)] = copy
-    job, new = job_of(model), job_of(copy)
-    network = new.network
-    network.take_entries(deepcopy(job.network.input, memo), deepcopy(job.network.layers, memo))
-    network.take_facts(job.network)
+    network = job.network.copied(memo)
+    Owner.__init__(copy, network)
+    new = job_of(copy)
     network.encoding = deepcopy(job.network.encoding, memo)
     new.choice = job.choice
     vars(copy).update({name: deepcopy(value, memo) for name, value in vars(model).items() if name != JOB})
-    if network.layers and network.input_shape is not None:
+    if network.steps and network.input_shapes is not None:
         network.build()  # takes the values that the layers have brought
     new.setup = deepcopy(job.setup, memo)
     if new.setup is not None and job.state is not None:
         new.take_state(job.state)
     return copy
-
-
-def blank(kind: type[M], name: str, seed: int) -> M:
-    """A model of a class without layers; a constructor of a user's own is not called."""
-    made = kind.__new__(kind)
-    Owner.__init__(made, name, seed)
-    return made
 
 
 # -- pickle -----------------------------------------------------------------------------------------------
@@ -58,7 +50,7 @@ def reduced(model: Owner) -> Any:
 
 def unpickled(kind: type[M], content: bytes, attributes: bytes = b"") -> M:
     """A model from what `reduced` gave."""
-    model = read_model(io.BytesIO(content), "the model", functools.partial(blank, kind))
+    model = read_model(io.BytesIO(content), "the model", functools.partial(around, kind))
     if attributes:
         vars(model).update(_Unpickler(io.BytesIO(attributes), model).load())
     return model
@@ -66,8 +58,8 @@ def unpickled(kind: type[M], content: bytes, attributes: bytes = b"") -> M:
 
 def _parts(model: Owner) -> dict[str, Any]:
     """What attributes may refer to: the model, its layers and its optimizer."""
-    parts: dict[str, Any] = {"model": model, "input": job_of(model).network.input}
-    parts |= {f"layer {number}": layer for number, layer in enumerate(model.layers)}
+    parts: dict[str, Any] = {"model": model}
+    parts |= {f"layer {number}": layer for number, layer in enumerate(job_of(model).network.entries)}
     if model.compiled is not None:
         parts["optimizer"] = model.compiled.optimizer
     return parts

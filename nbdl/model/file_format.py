@@ -22,12 +22,44 @@ from nbdl.storage import schema
 from nbdl.storage.archive import MOST_JSON
 
 FORMAT = 1
+MOST_NESTED = 20
 HEAD_PART = "nbdl.json"
 ANY_HEAD = schema.record({"format": schema.whole(1, 1 << 31)})  # of a later version as well
 SIZES = schema.items(schema.whole(1), 100)
-CONFIG = schema.record(
-    {"layers": schema.items(schema.unit)},
+_PLACE = schema.items(schema.whole(), 2)
+_CALL = schema.record(
+    {},
     {
+        "layer": schema.maybe(schema.whole()),
+        "inputs": schema.items(_PLACE, 1000),
+        "shapes": schema.items(SIZES, 1000),
+    },
+)
+
+
+def _entry(value: Any, location: str) -> str | None:
+    """A layer, or a model that serves as one."""
+    if isinstance(value, dict) and ("model" in value or "same" in value):
+        return (_MODEL_ENTRY if "model" in value else _SAME)(value, location)
+    return schema.unit(value, location)
+
+
+def _nested(value: Any, location: str) -> str | None:
+    """The configuration of a model within another."""
+    if location.count(".model") > MOST_NESTED:
+        return f"{location}: expected up to {MOST_NESTED} models within one another, got more"
+    return CONFIG(value, location)
+
+
+_SAME = schema.record({"same": schema.whole()}, {})
+_MODEL_ENTRY = schema.record({"name": schema.name, "model": _nested}, {})
+CONFIG = schema.record(
+    {"layers": schema.items(_entry)},
+    {
+        "calls": schema.items(_CALL),
+        "inputs": schema.items(_PLACE, 1000),
+        "outputs": schema.items(_PLACE, 1000),
+        "losses": schema.items(_PLACE, 1000),
         "name": schema.name,
         "seed": schema.maybe(schema.whole(0, (1 << 64) - 1)),
         "order": schema.items(schema.whole()),
@@ -45,6 +77,16 @@ def _metric(value: Any, location: str) -> str | None:
     return (_LOSS if isinstance(value, dict) and "loss" in value else _METRIC)(value, location)
 
 
+_GOAL = schema.record(
+    {
+        "loss": schema.unit,
+        "metrics": schema.items(_metric),
+        "output": schema.whole(),
+        "name": schema.name,
+        "weight": schema.number,
+    }
+)
+
 SCHEMAS = {
     HEAD_PART: schema.record(
         {"format": schema.whole(1, FORMAT)},
@@ -57,6 +99,8 @@ SCHEMAS = {
             "iterations": schema.whole(),
             "epochs": schema.whole(),
             "slots": schema.items(schema.name, 100),
+            "weight": schema.number,
+            "outputs": schema.items(_GOAL, 1000),
             "learning_rate": schema.maybe(schema.either("a number or a schedule", schema.number, schema.unit)),
         },
     ),

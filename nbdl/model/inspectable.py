@@ -24,7 +24,7 @@ class Inspectable(Owner):
         """Print a table of the layers, their output shapes and numbers of weights.
 
         Args:
-            line_length: in characters. Default 65.
+            line_length: in characters. Default 65, of a graph 98.
             positions: not there: None.
             print_fn: what takes each line. Default `print`.
         """
@@ -32,7 +32,7 @@ class Inspectable(Owner):
 
         if positions is not None:
             raise ConfigError("summary: positions of columns are not there; line_length=... makes the table wider")
-        for line in summary(self._job.network, 65 if line_length is None else line_length):
+        for line in summary(self._job.network, line_length):
             (print_fn or print)(line)
 
     def explain(

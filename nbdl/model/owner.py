@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbdl.errors import ConfigError
 from nbdl.network.job import Job
@@ -12,7 +13,6 @@ from nbdl.network.seeds import new_seed
 from nbdl.units.arguments import truth
 from nbdl.units.keras_names import unknown_attribute
 from nbdl.units.overrides import UNCALLED
-from nbdl.units.unit import serialize
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from nbdl.engine.store import Store, Weight
     from nbdl.network.setup import Setup, TrainingState
     from nbdl.training.callbacks import History
-    from nbdl.units.layer import Layer, Shape
+    from nbdl.units.layer import Layer
+    from nbdl.units.symbol import Symbol
+
+
+M = TypeVar("M", bound="Owner")
 
 
 class Owner(Weighted):
@@ -28,8 +32,8 @@ class Owner(Weighted):
 
     _job: Job
 
-    def __init__(self, name: str | None, seed: Any) -> None:
-        self._job = Job(Network(name or "sequential", new_seed() if seed is None else _checked_seed(seed)))
+    def __init__(self, network: Network) -> None:
+        self._job = Job(network)
 
     if not TYPE_CHECKING:  # else a misspelt attribute would pass for any
 
@@ -75,18 +79,55 @@ class Owner(Weighted):
     # -- layers and weights -----------------------------------------------------------------------------
 
     @property
+    def network(self) -> Network:
+        """The layers joined to a graph, with their weights: what models are made of that use this one as a layer."""
+        return self._job.network
+
+    @property
+    def input(self) -> Any:
+        """The symbol of the input, from which other models can be made; of several inputs a list."""
+        symbols = self._job.network.symbols()[0]
+        return symbols[0] if len(symbols) == 1 else symbols
+
+    @property
+    def output(self) -> Any:
+        """The symbol of the output; of several outputs a list."""
+        symbols = self._job.network.symbols()[1]
+        return symbols[0] if len(symbols) == 1 else symbols
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbols of the inputs."""
+        return self._job.network.symbols()[0]
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbols of the outputs."""
+        return self._job.network.symbols()[1]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, by which data may come in a dict."""
+        return list(self._job.network.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs, by which losses, metrics, targets and weights may come in a dict."""
+        return list(self._job.network.output_names)
+
+    @property
     def layers(self) -> list[Layer]:
-        """The layers, in order, without an `Input`: it only tells the shape of the inputs."""
+        """The layers, in order; of a Sequential without an `Input`, which only tells the shape of the inputs."""
         return self._job.network.layers
 
     @property
-    def input_shape(self) -> Shape | None:
-        """The shape of one row of inputs, once known."""
+    def input_shape(self) -> Any:
+        """The shape of one row of inputs, once known; of several inputs a list of them."""
         return self._job.network.input_shape
 
     @property
-    def output_shape(self) -> Shape:
-        """The shape of one row of outputs.
+    def output_shape(self) -> Any:
+        """The shape of one row of outputs; of several outputs a list of them.
 
         Raises:
             MissingError: it is not known yet; so `hasattr` says no, and `getattr` gives its default.
@@ -141,16 +182,15 @@ class Owner(Weighted):
 
     def get_config(self) -> dict[str, Any]:
         """The model as plain data, without weights."""
-        network = self._job.network
-        entries = network.entries
-        distinct = list({id(layer): layer for layer in entries}.values())
-        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in entries]
-        config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": [serialize(one) for one in distinct]}
-        if order != list(range(len(distinct))):
-            config["order"] = order
-        if network.built_shape is not None:
-            config["input_shape"] = list(network.built_shape)
-        return config
+        return self.config_within({})
+
+    def config_within(self, seen: dict[int, int]) -> dict[str, Any]:
+        """The same for a model that may be part of another, whose layers that were written so far are `seen`."""
+        raise NotImplementedError
+
+    def around(self, network: Network) -> Owner:
+        """Return a model around another network, such as this one is around its own."""
+        return face_of(network)
 
     # -- training ---------------------------------------------------------------------------------------
 
@@ -210,12 +250,37 @@ class Owner(Weighted):
         self._job.stop_predicting = stop
 
 
+# What users hold a network by; imported when one is needed, since these modules lie above this one.
+FACES = {"Chain": "nbdl.model.sequential:Sequential", "Graph": "nbdl.model.base:Model"}
+
+
+def face_of(network: Network) -> Owner:
+    """Return a model around a network: a Sequential around a chain, else a Model."""
+    module, _, name = FACES[type(network).__name__].partition(":")
+    kind: type[Owner] = getattr(importlib.import_module(module), name)
+    return around(kind, network)
+
+
+def around(kind: type[M], network: Network) -> M:
+    """Return a model of a class around a network; a constructor of a user's own is not called."""
+    made = kind.__new__(kind)
+    Owner.__init__(made, network)
+    return made
+
+
 def job_of(model: Owner) -> Job:
     """The job of a model, which the rooms below take instead of it."""
     return model._job
 
 
-def _checked_seed(seed: Any) -> int:
+def seed_of(seed: Any) -> int:
+    """Return a seed: the one given, or a new one.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    if seed is None:
+        return new_seed()
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 1 << 64:
         raise ConfigError(f"seed is an integer from 0 to 2**64 - 1, got {seed!r}")
     return int(seed)

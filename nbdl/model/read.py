@@ -22,6 +22,7 @@ from nbdl.model.file_format import ANY_HEAD, CONFIG, FORMAT, HEAD_PART, SCHEMAS
 from nbdl.model.owner import Owner, job_of
 from nbdl.model.requirements import changed_in_place, checked_needs, other_version, refuse_missing, remedy
 from nbdl.model.training_part import restore_training
+from nbdl.network.network import Network
 from nbdl.storage import schema
 from nbdl.storage.archive import Archive, Npz
 from nbdl.storage.outputs import as_path
@@ -49,12 +50,12 @@ def _opened(file: BinaryIO, name: str) -> Archive:
     return archive
 
 
-def read_model(file: BinaryIO, name: str, make: Callable[..., M]) -> M:
+def read_model(file: BinaryIO, name: str, make: Callable[[Network], M]) -> M:
     """A model from an open file.
 
     Args:
         name: of the file, for errors.
-        make: called with `name` and `seed`; it returns a model without layers.
+        make: makes the model around its network.
     """
     archive = _opened(file, name)
     head = archive.json(HEAD_PART, ANY_HEAD)
@@ -85,7 +86,7 @@ def read_model(file: BinaryIO, name: str, make: Callable[..., M]) -> M:
         raise FileFormatError(f"{name} is damaged: {kind}{error}") from error
 
 
-def _restored(archive: Archive, make: Callable[..., M]) -> M:
+def _restored(archive: Archive, make: Callable[[Network], M]) -> M:
     from nbdl.engine.store import only_weights
 
     weights, config = arrays_of(archive, "weights.npz"), archive.json("config.json", CONFIG)

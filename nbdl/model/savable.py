@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from nbdl.errors import ConfigError
-from nbdl.model.owner import Owner
+from nbdl.model.owner import Owner, around
+from nbdl.network.chain import Chain
+from nbdl.network.network import Network
 from nbdl.units.keras_names import explained
 
 
@@ -19,7 +21,15 @@ class Savable(Owner):
         """A model, with initial weights, from what `get_config` returned."""
         from nbdl.model.configs import from_config
 
-        return from_config(config, cls)
+        def made(network: Network) -> Any:
+            if not isinstance(network, Chain):
+                return around(cls, network)
+            chain = cls(name=network.name, seed=network.seed)  # type: ignore[call-arg]  # a Sequential
+            Owner.__init__(chain, network)
+            return chain
+
+        model: Self = from_config(config, made)
+        return model
 
     def to_json(self, **options: Any) -> str:
         """The model as JSON, without weights."""

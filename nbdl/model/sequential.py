@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from nbdl.errors import ConfigError, counted, did_you_mean
+from nbdl.errors import ConfigError, counted
 from nbdl.model.base import Model
+from nbdl.model.owner import Owner, seed_of
+from nbdl.network.chain import Chain
 from nbdl.units.keras_names import explained
 from nbdl.units.layer import Layer
 from nbdl.units.overrides import refuse_uncalled
@@ -36,17 +38,23 @@ class Sequential(Model):
         name: str | None = None,
         seed: int | None = None,
     ) -> None:
-        super().__init__(name, seed)
+        Owner.__init__(self, Chain(name or "sequential", seed_of(seed)))
         if isinstance(layers, Layer):
             raise ConfigError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)])")
         try:
             for layer in layers or []:
                 self.add(layer)
         except BaseException:
-            self._job.network.release()  # there will be no such model
+            self._chain.release()  # there will be no such model
             raise
         if not trainable:
             self.trainable = False
+
+    @property
+    def _chain(self) -> Chain:
+        network = self._job.network
+        assert isinstance(network, Chain)
+        return network
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -55,27 +63,27 @@ class Sequential(Model):
     @explained
     def add(self, layer: Layer) -> None:
         """Append a layer; it gets a name unless it has one."""
-        self._job.network.add(layer)
+        self._chain.add(layer)
 
     @explained
     def pop(self) -> Layer:
         """Remove the last layer and return it; its weights stay with it."""
-        return self._job.network.pop()
+        return self._chain.pop()
 
-    @explained
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by name or by index."""
-        layers = self.layers
-        if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ConfigError(f"there is no layer {index}: the model has {len(layers)} layers")
-            return layers[index]
-        found = next((layer for layer in layers if layer.name == name), None)
-        if found is None:
-            known = [layer.name for layer in layers]
-            hint = did_you_mean(str(name), known)
-            raise ConfigError(f"no layer is called {name!r}.{hint} Layers: {', '.join(known)}")
-        return found
+    def config_within(self, seen: dict[int, int]) -> dict[str, Any]:
+        from nbdl.model.graph_config import written
+
+        network = self._chain
+        entries = network.entries
+        distinct = list({id(layer): layer for layer in entries}.values())
+        order = [next(i for i, layer in enumerate(distinct) if layer is one) for one in entries]
+        layers = [written(one, one.name, seen) for one in distinct]
+        config: dict[str, Any] = {"name": self.name, "seed": self.seed, "layers": layers}
+        if order != list(range(len(distinct))):
+            config["order"] = order
+        if network.built_shape is not None:
+            config["input_shape"] = list(network.built_shape)
+        return config
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """The shape of the outputs for inputs of a shape; both with the rows, which are None.
@@ -83,7 +91,7 @@ class Sequential(Model):
         Raises:
             ConfigError: a layer does not take such inputs.
         """
-        return self._job.network.compute_output_shape(input_shape)
+        return self._chain.compute_output_shape(input_shape)
 
     @explained
     def build(self, input_shape: Any = None) -> None:
@@ -97,7 +105,7 @@ class Sequential(Model):
             ConfigError: there are no layers, no input shape is known, a layer does not fit the one before it, or the
                 device cannot run one.
         """
-        self._job.network.build(input_shape)
+        self._chain.build(input_shape)
 
     def __repr__(self) -> str:
         """Name, layers and number of weights: short, for it is what a notebook shows below a cell."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nbdl.errors import FileFormatError
 from nbdl.model.arrays import arrays_of, floats_of
 from nbdl.model.file_format import SCHEMAS
-from nbdl.network.setup import Setup, TrainingState
+from nbdl.network.setup import Goal, Setup, TrainingState
 from nbdl.storage.archive import Archive
 from nbdl.units.metric import Metric
 from nbdl.units.metric_wrappers import LossMetric, WeightedMetric
@@ -26,12 +26,25 @@ def training_config(job: Job) -> dict[str, Any]:
     setup, state = job.compiled(), job.state
     config: dict[str, Any] = {
         "optimizer": serialize(setup.optimizer),
-        "loss": serialize(setup.loss),
-        "metrics": [{"as": name, **_metric_config(metric)} for name, metric in setup.metrics],
+        **_goal_config(setup.goals[0]),
     }
+    if setup.goals[0].name:
+        config["outputs"] = [
+            {**_goal_config(goal), "output": goal.output, "name": goal.name, "weight": goal.weight}
+            for goal in setup.goals
+        ]
+    elif setup.goals[0].weight != 1.0:
+        config["weight"] = setup.goals[0].weight
     if state is not None:
         config.update(iterations=state.iterations, epochs=state.epochs, slots=list(state.slot_names))
     return config
+
+
+def _goal_config(goal: Goal) -> dict[str, Any]:
+    return {
+        "loss": serialize(goal.loss),
+        "metrics": [{"as": name, **_metric_config(metric)} for name, metric in goal.metrics],
+    }
 
 
 def _metric_config(metric: Any) -> dict[str, Any]:
@@ -49,9 +62,9 @@ def slots_of(job: Job) -> dict[str, np.ndarray]:
     arrays = {}
     for number, slot in enumerate(state.slot_names):
         block = state.slots[number * store.trainable_size : (number + 1) * store.trainable_size]
-        for weight in store.weights:
+        for name, weight in job.network.named_weights().items():
             if weight.trainable:
-                arrays[f"{slot}/{weight.name}"] = store.view(block, weight)
+                arrays[f"{slot}/{name}"] = store.view(block, weight)
     return arrays
 
 
@@ -62,10 +75,22 @@ def restore_training(job: Job, archive: Archive) -> None:
     rate = config.get("learning_rate")
     if rate is not None:  # in older files
         optimizer.learning_rate = registry.make("schedules", rate) if isinstance(rate, dict) else float(rate)
-    metrics = [(one["as"], _metric_from(one)) for one in config["metrics"]]
-    job.setup = Setup(optimizer, registry.make("losses", config["loss"]), metrics)
+    goals = [_goal_from(one, job, archive) for one in config.get("outputs", [config])]
+    job.setup = Setup(optimizer, goals)
     if "optimizer.npz" in archive.names:
         _restore_state(job, optimizer, config, archive)
+
+
+def _goal_from(config: dict[str, Any], job: Job, archive: Archive) -> Goal:
+    outputs = len(job.network.output_names)
+    if config.get("output", 0) >= outputs:
+        raise FileFormatError(
+            f"{archive.where}: training.json: outputs: expected one of {outputs}, got {config['output']}"
+        )
+    metrics = [(one["as"], _metric_from(one)) for one in config["metrics"]]
+    name = config.get("name", "") if outputs > 1 else ""
+    loss = registry.make("losses", config["loss"])
+    return Goal(loss, metrics, config.get("output", 0), name, float(config.get("weight", 1.0)))
 
 
 def _metric_from(config: dict[str, Any]) -> Metric:
@@ -86,7 +111,8 @@ def _restore_state(job: Job, optimizer: Optimizer, config: dict[str, Any], archi
         )
     stored = arrays_of(archive, "optimizer.npz")
     store = job.network.store
-    wanted = {f"{slot}/{weight.name}": weight.shape for slot in names for weight in store.weights if weight.trainable}
+    named = job.network.named_weights()
+    wanted = {f"{slot}/{name}": weight.shape for slot in names for name, weight in named.items() if weight.trainable}
     for name, shape in wanted.items():
         if stored.shapes.get(name) != shape:
             raise FileFormatError(f"{archive.where}: the optimizer's {name} is missing or of another shape")

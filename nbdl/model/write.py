@@ -112,7 +112,7 @@ def model_bytes(model: Owner, unbuilt: bool = False) -> bytes:
             },
         ),
         "config.json": json_part("config.json", {**model.get_config(), **_names(model)}),
-        "weights.npz": npz_bytes({weight.name: weight.value for weight in model.weights}),
+        "weights.npz": npz_bytes({name: one.value for name, one in job_of(model).network.named_weights().items()}),
     }
     if model.compiled is not None and not problem:
         parts["training.json"] = json_part("training.json", training_config(job_of(model)))
@@ -175,11 +175,13 @@ def save_weights(model: Owner, path: str | Path, note: Note | None = None) -> No
         ConfigError: a file is there that does not hold weights alone; or the place cannot be written.
     """
     target = _target(path, "a file of weights alone", is_weights_of(model), ".npz")
-    weights = {weight.name: weight.value for weight in model.existing_weights()}
+    model.existing_weights()
+    weights = {name: weight.value for name, weight in job_of(model).network.named_weights().items()}
     write_atomically(target, noted(npz_bytes(weights), note or {}))
 
 
 def is_weights_of(model: Owner) -> Known:
     """A function that tells whether a file holds weights alone; version 0.1.0 wrote no note, names must tell then."""
-    names = {f"{weight.name}.npy" for weight in model.existing_weights()}
+    model.existing_weights()
+    names = {f"{name}.npy" for name in job_of(model).network.named_weights()}
     return lambda path: not is_model(path) and (read_note(path) is not None or set(zip_names(path)) == names)

@@ -37,8 +37,14 @@ def program_of(job: Job, mode: str) -> Program:
 def _key(job: Job, mode: str) -> ProgramKey:
     if mode not in ("train", "evaluate"):
         return ProgramKey(mode, None, None)
-    frozen = tuple(number for number, layer in enumerate(job.network.layers) if not layer.trainable)
-    return ProgramKey(mode, frozen, job.optimizer.rule() if mode == "train" else None)
+    network = job.network
+    frozen = tuple(number for number, layer in enumerate(network.all_layers) if not layer.trainable)
+    within = tuple(
+        number
+        for number, weight in enumerate(network.weights)
+        if weight.within and not all(layer.trainable for layer in weight.within)
+    )
+    return ProgramKey(mode, (frozen, within), job.optimizer.rule() if mode == "train" else None)
 
 
 def executor_of(
@@ -87,14 +93,15 @@ def net_of_rows(job: Job) -> Net | Literal[False]:
     """The quick net where a row of inputs and one of outputs are vectors, found once."""
     network = job.network
     network.build()
-    vectors = len(network.input_shape or ()) == len(network.output_shape) == 1
+    shapes = [*network.known_input_shapes(), *network.output_shapes]
+    vectors = len(shapes) == 2 and all(len(shape) == 1 for shape in shapes)
     found: Net | Literal[False] = (quick_net(job) if vectors else None) or False
     job.programs.net_of_rows = found
     return found
 
 
 def _make_net(job: Job, derivatives: bool, run: Runner | None) -> Any:
-    program = program_of(job, "predict")
+    program = program_of(job, "row" if len(job.network.input_names) > 1 else "predict")
     if program.draws is not None:
         raise ConfigError(f"layer {program.draws!r} draws random numbers when it predicts, which compiled code cannot")
     if host_backend() == "reference":

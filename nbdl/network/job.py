@@ -25,6 +25,8 @@ class Job:
         state: how far training has come; None before the first step, and once the setup or the layers change.
         choice: the device and the precision.
         programs: what was made for the network as it is.
+        own_states: of optimizers that make steps with gradients and were not given to `compile`.
+        draws: how many gradients were found, for random numbers.
         in_fit: whether it is being trained.
         stop_training, stop_evaluating, stop_predicting: whether to stop soon; callbacks set them.
         history: of the last fit.
@@ -37,6 +39,8 @@ class Job:
         self.state: TrainingState | None = None
         self.choice = DeviceChoice()
         self.programs = ProgramCache()
+        self.own_states: weakref.WeakKeyDictionary[Optimizer, TrainingState] = weakref.WeakKeyDictionary()
+        self.draws = 0
         self.in_fit = False
         self.stop_training = False
         self.stop_evaluating = False
@@ -78,7 +82,10 @@ class Job:
     @property
     def metrics_names(self) -> list[str]:
         """The names of what an evaluation returns, in order; empty without a setup."""
-        return [] if self.setup is None else ["loss", *(name for name, _ in self.setup.metrics)]
+        if self.setup is None:
+            return []
+        losses = [goal.reported("loss") for goal in self.setup.goals if goal.name]
+        return ["loss", *losses, *(name for name, _ in self.setup.metrics)]
 
     def compile(self, setup: Setup, choice: DeviceChoice) -> None:
         """Take a setup, and a device if that can run the network; training begins again.
@@ -107,6 +114,7 @@ class Job:
 
     def layers_changed(self) -> None:
         self.programs.clear()
+        self.own_states.clear()
         self.state = None
 
     def weights_made(self) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbdl.errors import CannotLearnWarning, warn
+from nbdl.errors import CannotLearnWarning, ConfigError, warn
 from nbdl.units.loss import SLACK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbdl.network.network import Network
-    from nbdl.network.setup import Setup
-    from nbdl.units.layer import Layer
+    from nbdl.network.setup import Goal, Setup
+    from nbdl.units.layer import Layer, Shape
     from nbdl.units.loss import Loss
 
 DOMAINS = {"probabilities": (0.0, 1.0), "positive": (0.0, math.inf)}  # by what a loss says of predictions
@@ -27,49 +28,86 @@ def range_of(layer: Layer) -> tuple[float, float] | None:
 
 def warn_of_outputs(network: Network, setup: Setup) -> None:
     """Warn, once for each `compile`, of a network that cannot learn."""
-    if setup.warned or not network.built or not network.layers:
+    if setup.warned or not network.built or not network.steps:
         return
     setup.warned = True
-    loss = setup.loss
-    for text in (
-        *constant_layers(network, loss), *unsuitable(network, loss), *squeezed(network, loss), *one_sided(network, loss)
-    ):  # fmt: skip
+    texts = list(constant_layers(network))
+    for goal in setup.goals:
+        end = End(network, goal)
+        texts += [*over_one(end), *unsuitable(end), *squeezed(end), *one_sided(end)]
+    for text in dict.fromkeys(texts):
         warn(f"This model cannot learn as it should: {text}", CannotLearnWarning)
 
 
-def constant_layers(network: Network, loss: Loss) -> list[str]:
+class End:
+    """Where a network ends in an output that has a loss.
+
+    Attributes:
+        loss: of the output.
+        shape: of one row of it.
+        layers: the layers from the last one on backwards, as long as each has one input, without those that only move.
+    """
+
+    def __init__(self, network: Network, goal: Goal) -> None:
+        number = network.outputs[goal.output]
+        self.loss, self.shape = goal.loss, network.shapes[number]
+        self.layers: list[Layer] = []
+        makers = {one: step for step in network.steps for one in step.outputs}
+        while number in makers:
+            step = makers[number]
+            if not step.layer.moves_only:
+                self.layers.append(step.layer)
+            if len(step.inputs) > 1 or len(step.outputs) > 1:
+                break
+            (number,) = step.inputs
+
+    @property
+    def last(self) -> Layer | None:
+        """The last layer."""
+        return next(iter(self.layers), None)
+
+
+def constant_layers(network: Network) -> list[str]:
     """What is wrong with layers whose outputs are the same whatever goes in."""
     found = [
         f"{type(layer).__name__} {layer.name!r} ends in {layer.activation.name!r} over a single output, which is "
         "always 1. For two classes and one output use 'sigmoid', for a number no activation"
-        for layer, shape in zip(network.layers, network.shapes, strict=True)
+        for layer, shape in layer_shapes(network)
         if layer.activation is not None and layer.activation.adds_up and shape[-1] == 1
     ]
     trained = False
-    for layer, shape in zip(network.layers, network.shapes, strict=True):
+    for layer, shape in layer_shapes(network):
         if layer.compares_features and trained and math.prod(shape) == 1:
             found.append(
                 f"{type(layer).__name__} {layer.name!r} compares the features of a row with one another, and there is "
                 "only one: what the layers before it learn makes no difference. Leave it out"
             )
         trained |= bool(layer.weights)
-    outputs = network.output_shape[-1]
-    if not found and loss.over_columns and outputs == 1:
-        found.append(
-            f"the loss {loss.name!r} compares the outputs of a row with one another, and there is only one. For "
-            "two classes and one output use 'binary_crossentropy' after 'sigmoid'"
-        )
     return found
 
 
-def last_layers(network: Network) -> list[Layer]:
-    """The layers from the last one on backwards, without those that only move their inputs."""
-    return [layer for layer in reversed(network.layers) if not layer.moves_only]
+def over_one(end: End) -> list[str]:
+    """What is wrong with a loss that compares the outputs of a row where there is only one."""
+    if not end.loss.over_columns or end.shape[-1] != 1 or (end.last is not None and _adds_up(end.last)):
+        return []
+    return [
+        f"the loss {end.loss.name!r} compares the outputs of a row with one another, and there is only one. For "
+        "two classes and one output use 'binary_crossentropy' after 'sigmoid'"
+    ]
 
 
-def unsuitable(network: Network, loss: Loss) -> list[str]:
+def _adds_up(layer: Layer) -> bool:
+    return layer.activation is not None and layer.activation.adds_up
+
+
+def layer_shapes(network: Network) -> list[tuple[Layer, Shape]]:
+    """Each layer with the shape of a row of its outputs, in the order of the steps."""
+    return [(step.layer, network.shapes[number]) for step in network.steps for number in step.outputs]
+
+
+def unsuitable(end: End) -> list[str]:
     """What is wrong with outputs that are no probabilities, before a loss that takes such."""
-    layer = next(iter(last_layers(network)), None)
+    layer, loss = end.last, end.loss
     if layer is None or loss.from_logits or loss.predictions != "probabilities":
         return []
     if layer.zeroes:
@@ -96,18 +134,19 @@ def within(found: tuple[float, float], loss: Loss) -> bool:
     return found[0] >= low - SLACK and found[1] <= high + SLACK
 
 
-def fits(network: Network, loss: Loss) -> bool:
-    """Whether the outputs are known to be such as the loss takes."""
-    layer = next(iter(last_layers(network)), None)
+def fits(network: Network, goal: Goal) -> bool:
+    """Whether an output is known to be such as its loss takes."""
+    layer, loss = End(network, goal).last, goal.loss
     if layer is None or layer.zeroes:
         return False
     found = range_of(layer)
     return loss.from_logits or (found is not None and within(found, loss))
 
 
-def squeezed(network: Network, loss: Loss) -> list[str]:
+def squeezed(end: End) -> list[str]:
     """What is wrong with an activation of the loss's pairs, which takes logits, after outputs from 0 to 1."""
-    last, before, *_ = *last_layers(network), None, None
+    loss = end.loss
+    last, before, *_ = *end.layers, None, None
     if last is None or before is None or not last.activates_only or last.activation is None:
         return []
     found = range_of(before)
@@ -122,9 +161,9 @@ def squeezed(network: Network, loss: Loss) -> list[str]:
     ]
 
 
-def one_sided(network: Network, loss: Loss) -> list[str]:
+def one_sided(end: End) -> list[str]:
     """What is wrong with outputs that are never negative, before a loss that tells classes by the sign."""
-    layer = next(iter(last_layers(network)), None)
+    layer, loss = end.last, end.loss
     found = None if layer is None else range_of(layer)
     if layer is None or loss.targets != "signs" or found is None or found[0] < 0.0:
         return []
@@ -137,6 +176,7 @@ def one_sided(network: Network, loss: Loss) -> list[str]:
 
 def warn_of_frozen(network: Network) -> None:
     """Warn before a training that changes no weight."""
+    refuse_shared_and_frozen(network)
     if network.weights and not network.trainable_weights:
         warn(
             "This model cannot learn as it should: none of its weights is trainable. Set layer.trainable = True where "
@@ -145,18 +185,36 @@ def warn_of_frozen(network: Network) -> None:
         )
 
 
-def warn_of_values(network: Network, setup: Setup, y: NDArray[Any]) -> None:
-    """Warn of metrics that take each target for one of two classes, where targets are other values."""
-    outputs = math.prod(network.output_shape)
-    names = [name for name, metric in setup.metrics if metric.counts_classes(outputs)]
-    if not names or math.prod(y.shape[1:]) != outputs:  # labels count as one-hot rows
+def refuse_shared_and_frozen(network: Network) -> None:
+    """Refuse to train a model that would change no weight, and whose layers are part of another model.
+
+    Raises:
+        ConfigError: it is one. Keras's script of a GAN freezes its judge between two calls of `compile`, and the judge
+            goes on learning by itself; here it would not.
+    """
+    if any(weight.trained for weight in network.weights) or not network.weights:
         return
-    others = y[(y != 0) & (y != 1) & (y != -1)]
-    if others.size:
-        shown = ", ".join(repr(name) for name in names)
-        who = f"the metric {shown} is" if len(names) == 1 else f"the metrics {shown} are"
-        warn(
-            f"{who} for targets of two classes, 0 and 1, and {others.size} of {y.size} numbers of y are neither, such "
-            f"as {float(others[0]):g}. The figures do not tell how close predictions are; 'mae', 'r2_score' and other "
-            "metrics of values do"
+    if any(other is not network for layer in network.all_layers for other in layer.networks):
+        raise ConfigError(
+            f"model {network.name!r} would change no weight: its layers, which another model uses too, are frozen, "
+            "and `trainable` acts at once, whenever a model was compiled. Set trainable = True before its own "
+            "steps, and False before those of the other model"
         )
+
+
+def warn_of_values(network: Network, setup: Setup, targets: Sequence[NDArray[Any]]) -> None:
+    """Warn of metrics that take each target for one of two classes, where targets are other values."""
+    for goal, y in zip(setup.goals, targets, strict=True):
+        outputs = math.prod(network.output_shapes[goal.output])
+        names = [goal.reported(name) for name, metric in goal.metrics if metric.counts_classes(outputs)]
+        if not names or math.prod(y.shape[1:]) != outputs:  # labels count as one-hot rows
+            continue
+        others = y[(y != 0) & (y != 1) & (y != -1)]
+        if others.size:
+            shown = ", ".join(repr(name) for name in names)
+            who = f"the metric {shown} is" if len(names) == 1 else f"the metrics {shown} are"
+            warn(
+                f"{who} for targets of two classes, 0 and 1, and {others.size} of {y.size} numbers of y are neither, "
+                f"such as {float(others[0]):g}. The figures do not tell how close predictions are; 'mae', 'r2_score' "
+                "and other metrics of values do"
+            )

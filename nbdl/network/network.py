@@ -1,16 +1,17 @@
-"""Network: layers one after another, joined with their weights."""
+"""Network: layers joined to a graph, with their weights."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbdl.errors import ConfigError, MissingError
-from nbdl.storage.schema import MOST_NAME, is_name
 from nbdl.units.builder import Builder
-from nbdl.units.layer import Layer, Shape, shape_of, snake_case, without_rows
+from nbdl.units.layer import Layer, Shape
 from nbdl.units.random import RandomStream, first_values
+from nbdl.units.symbol import Symbol
 from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -29,8 +30,23 @@ class Listener(Protocol):
         """The network has just been built."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """A layer applied to tensors of a network.
+
+    Attributes:
+        inputs, outputs: the numbers of the tensors; those of the network's inputs come first, from 0.
+        scope: names of the models that the layer lies in, from the outermost.
+    """
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    scope: tuple[str, ...] = ()
+
+
 class Network(Weighted):
-    """Layers one after another, with their weights: what everything below the models of users knows.
+    """Layers joined to a graph, with their weights: what everything below the models of users knows.
 
     Attributes:
         name: shown in `summary`.
@@ -38,7 +54,7 @@ class Network(Weighted):
         encoding: how rows became inputs, if the network was trained on encoded ones.
         fitted_names: the columns of the data frame that it was fitted on last.
         target_names: the columns of the targets, likewise.
-        shapes: of one row of each layer's outputs, once it is built.
+        shapes: of one row of each tensor, by its number, once the network is built.
         listener: told of changes; held weakly, since it holds the network.
     """
 
@@ -48,190 +64,144 @@ class Network(Weighted):
         self.encoding: Encoding | None = None
         self.fitted_names: Names | None = None
         self.target_names: Names | None = None
-        self.shapes: list[Shape] = []
+        self.shapes: dict[int, Shape] = {}
+        self._readers: dict[int, list[Layer]] = {}
         self.listener: weakref.ref[Listener] | None = None
-        self.input: Layer | None = None  # an `Input` that was added before all layers
-        self._layers: list[Layer] = []
         self._store: Store | None = None
-        self._built_shape: Shape | None = None  # of the inputs, where `build` was told
 
-    # -- layers -----------------------------------------------------------------------------------------
+    # -- the graph --------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The layers in an order in which each comes after those that it reads."""
+        raise NotImplementedError
+
+    @property
+    def input_names(self) -> Sequence[str]:
+        """The names of the inputs, whose tensors have the numbers from 0 on."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> Sequence[int]:
+        """The numbers of the tensors that are the outputs."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> Sequence[str]:
+        """The names of the outputs: of the layers that give them, with a number where one gives several."""
+        raise NotImplementedError
+
+    @property
+    def penalties(self) -> Sequence[int]:
+        """The numbers of tensors whose means over the rows are added to the loss."""
+        return ()
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, in order, without an `Input`: it only tells the shape of the inputs."""
-        return list(self._layers)
+        """The layers as a user has put them together; a model that serves as one is one of them."""
+        raise NotImplementedError
+
+    @property
+    def all_layers(self) -> list[Layer]:
+        """Every layer once, those within models too, in the order of the steps."""
+        return list(dict.fromkeys(step.layer for step in self.steps))
 
     @property
     def entries(self) -> list[Layer]:
-        """What was added: the layers, after an `Input`."""
-        return [*([] if self.input is None else [self.input]), *self._layers]
+        """All that a file tells of: the layers, those that declare inputs and those within models too."""
+        raise NotImplementedError
 
-    def add(self, layer: Layer) -> None:
-        """Append a layer; it gets a name unless it has one.
+    def copied(self, memo: dict[int, Any]) -> Network:
+        """Return a network of copies of the layers, which bring the values of their weights.
+
+        Args:
+            memo: what `copy.deepcopy` has copied so far.
+        """
+        raise NotImplementedError
+
+    def remade(self, make: Callable[[Layer], Layer], seed: int) -> Network:
+        """Return a network of other layers, each made from one of this network's."""
+        raise NotImplementedError
+
+    @property
+    def input_shapes(self) -> Sequence[Shape] | None:
+        """The shapes of one row of each input, once known."""
+        raise NotImplementedError
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of one row of inputs, once known; of several inputs a list of them."""
+        shapes = self.input_shapes
+        return None if shapes is None else shapes[0] if len(shapes) == 1 else list(shapes)
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """The shapes of one row of each output.
 
         Raises:
-            ConfigError: it does not fit the layers before it, or belongs to another network.
+            MissingError: they are not known yet.
         """
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise ConfigError(f"add an instance: {layer.__name__}(...), not the class {layer.__name__}")
-        if not isinstance(layer, Layer):
-            raise ConfigError(f"a model is made of layers, got {layer!r}")
-        self._refuse_foreign(layer)
-        if layer not in self._layers:
-            self._name(layer)
-        if layer.declares_input:
-            self._declare_input(layer)
-            return
-        if self._layers and layer.given_shape is not None and self.shapes and layer.given_shape != self.shapes[-1]:
-            raise ConfigError(
-                f"{type(layer).__name__} {layer.name!r} says input_shape={layer.given_shape}, but layer "
-                f"{self._layers[-1].name!r} outputs (None, {', '.join(map(str, self.shapes[-1]))})"
-            )
-        self._layers.append(layer)
-        self._changed()
-        if self.input_shape is not None:
-            try:
-                self.build()
-            except ConfigError:
-                self.pop()
-                raise
-
-    def pop(self) -> Layer:
-        """Remove the last layer and return it; its weights stay with it."""
-        if not self._layers:
-            raise ConfigError("the model has no layers to remove")
-        layer = self._layers.pop()
-        if layer not in self._layers:
-            layer._network = None
-        self._changed()
-        return layer
-
-    def release(self) -> None:
-        """Let all layers go, and take their weights from them: there will be no such network."""
-        for layer in self._layers:
-            layer._network = layer._weights = layer._output_shape = layer._taken_shape = None
-
-    def take_entries(self, declared: Layer | None, layers: Sequence[Layer]) -> None:
-        """Have the entries of another network, copied: they keep their names, and bring the values of their weights."""
-        self.input = declared
-        self._layers = list(layers)
-
-    def take_facts(self, other: Network) -> None:
-        """Know of the inputs and the columns what another network knows."""
-        self._built_shape = other._built_shape
-        self.fitted_names = other.fitted_names
-        self.target_names = other.target_names
-
-    def _declare_input(self, layer: Layer) -> None:
-        known = self.input_shape
-        if known is not None:
-            raise ConfigError(f"the model takes inputs of shape {known} already: it has one input; leave out {layer!r}")
-        if self._layers:
-            raise ConfigError(f"{layer!r} tells the shape of the model's inputs: put it before all layers")
-        self.input = layer
-
-    def _name(self, layer: Layer) -> None:
-        taken = {other.name for other in self.entries}
-        if not layer.name:
-            base, number = snake_case(type(layer).__name__), 1
-            while f"{base}_{number}" in taken:
-                number += 1
-            layer.name = f"{base}_{number}"
-        elif not is_name(layer.name):
-            raise ConfigError(f"a layer's name is printable text of up to {MOST_NAME} characters, got {layer.name!r}")
-        elif layer.name in taken:
-            raise ConfigError(f"two layers are called {layer.name!r}; give them different names")
-
-    def _refuse_foreign(self, layer: Layer) -> None:
-        """A layer of another network would lose its values there, or begin again here."""
-        owner = None if layer._network is None else layer._network()
-        if layer._network is None or owner is self:
-            return
-        whose = "a model that is gone" if owner is None else f"model {owner.name!r}"
-        raise ConfigError(
-            f"layer {layer.name!r} belongs to {whose}; a layer's weights live in one model: use copy.deepcopy(model), "
-            "or a new layer and set_weights"
-        )
-
-    def _changed(self) -> None:
-        if self._store is not None:
-            self._store.stale[0] = 1  # nets in compiled code have the former layers
-        if not self._layers:
-            self._store = self.fitted_names = None
-        self.shapes = []
-        self.target_names = None
-        listener = self._listener()
-        if listener is not None:
-            listener.layers_changed()
-
-    def _listener(self) -> Listener | None:
-        return None if self.listener is None else self.listener()
-
-    # -- shapes -----------------------------------------------------------------------------------------
+        self._refuse_unknown()
+        self.build()
+        return [self.shapes[number] for number in self.outputs]
 
     @property
-    def input_shape(self) -> Shape | None:
-        """The shape of one row of inputs, once known."""
-        for layer in self.entries[:1]:
-            if layer.given_shape is not None:
-                return layer.given_shape
-        return self._built_shape
-
-    @property
-    def built_shape(self) -> Shape | None:
-        """The shape of one row of inputs that `build` was told, which a configuration keeps."""
-        return self._built_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """The shape of one row of outputs.
+    def output_shape(self) -> Any:
+        """The shape of one row of outputs; of several outputs a list of them.
 
         Raises:
             MissingError: it is not known yet; so `hasattr` says no, and `getattr` gives its default.
         """
-        if not self._layers or self.input_shape is None:
+        shapes = self.output_shapes
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _refuse_unknown(self) -> None:
+        """Raise MissingError if the shape of the inputs is not known yet."""
+        if not self.steps or self.input_shapes is None:
             raise MissingError(f"the model has no output shape yet: {self._unknown()}")
-        self.build()
-        return self.shapes[-1]
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """The shape of the outputs for inputs of a shape; both with the rows, which are None.
+    def known_input_shapes(self) -> Sequence[Shape]:
+        """The shapes of one row of the inputs.
 
         Raises:
-            ConfigError: a layer does not take such inputs.
+            ConfigError: they are not known yet.
         """
-        shape: tuple[int | None, ...] = (None, *without_rows(input_shape, "compute_output_shape"))
-        for layer in self._layers:
-            shape = layer.compute_output_shape(shape)
-        return shape
-
-    def known_input_shape(self) -> Shape:
-        """The shape of one row of inputs.
-
-        Raises:
-            ConfigError: it is not known yet.
-        """
-        shape = self.input_shape
-        if shape is None:
+        shapes = self.input_shapes
+        if shapes is None:
             raise ConfigError(self._unknown())
-        return shape
+        return shapes
 
     def _unknown(self) -> str:
         """Why there are no weights and shapes yet."""
-        if not self._layers:
-            return "it has no layers; call model.add(layer)"
-        return (
-            "the shape of the inputs is not known yet: give the first layer input_dim=... or input_shape=..., "
-            "call build(...), or fit"
-        )
+        raise NotImplementedError
+
+    def readers(self, number: int) -> list[Layer]:
+        """The layers that first do more with a tensor than to move it."""
+        known = self._readers.get(number)
+        if known is None:
+            moved, found = {number}, dict[Layer, None]()
+            for step in self.steps:
+                if moved.intersection(step.inputs):
+                    if step.layer.moves_only:
+                        moved.update(step.outputs)
+                    else:
+                        found[step.layer] = None
+            known = self._readers[number] = list(found)
+        return known
+
+    def describe(self) -> None:
+        """Have symbols for the layers, so that other networks can be made of them."""
+
+    def symbols(self) -> tuple[list[Symbol], list[Symbol]]:
+        """Return the symbols of the inputs and of the outputs."""
+        raise NotImplementedError
 
     # -- building ---------------------------------------------------------------------------------------
 
     @property
     def built(self) -> bool:
         """Whether the weights exist."""
-        return self._store is not None and len(self.shapes) == len(self._layers)
+        return self._store is not None and bool(self.shapes)
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights; layers that had some keep their values.
@@ -243,68 +213,95 @@ class Network(Weighted):
             ConfigError: there are no layers, no input shape is known, a layer does not fit the one before it, or the
                 device cannot run one.
         """
-        if not self._layers:
-            raise ConfigError("the model has no layers yet: call model.add(layer)")
-        if input_shape is not None:
-            self._take_input_shape(input_shape)
         if self.built:
             return
         from nbdl.engine.store import Store
 
-        for layer in self._layers:
-            self._refuse_foreign(layer)
-        weights: list[Weight] = []
-        taken, shapes = self._shaped(weights)
-        self._fill(Store(weights))
+        kept = [layer for layer in self.all_layers if self._keeps(layer)]
+        old = {(id(one), weight.own_name): weight.value for one in self.all_layers for weight in one.weights}
+        made, taken, shapes = self._shaped(kept)
+        weights = [w for layer in self.all_layers for w in (layer.weights if layer in kept else made[id(layer)])]
+        fresh = {id(weight) for several in made.values() for weight in several}
+        self._fill(Store(weights), fresh, old)
         self.shapes = shapes
-        for layer, shape in zip(self._layers, shapes, strict=True):
-            layer._network = weakref.ref(self)
-            layer._output_shape = shape
-            layer._taken_shape = taken[id(layer)]
-            layer._weights = [weight for weight in weights if weight.layer is layer]
+        given = {id(step.layer): [shapes[number] for number in step.outputs] for step in self.steps}
+        for layer in self.all_layers:
+            layer.joins(self)
+            if layer not in kept:
+                layer.take_weights(made[id(layer)], taken[id(layer)], given[id(layer)])
         listener = self._listener()
         if listener is not None:
             listener.weights_made()
 
-    def _take_input_shape(self, input_shape: Any) -> None:
-        rows = isinstance(input_shape, Sequence) and len(input_shape) > 1 and input_shape[0] is None
-        shape = shape_of(input_shape[1:] if rows else input_shape, "build")
-        known = self.input_shape
-        if known is not None and known != shape:
-            raise ConfigError(f"the model takes inputs of shape {known}, build was given {shape}")
-        self._built_shape = shape
+    def _keeps(self, layer: Layer) -> bool:
+        """Whether the weights of a layer stay where they are: other networks read them there."""
+        return layer.placed and any(network is not self for network in layer.networks)
 
-    def _shaped(self, weights: list[Weight]) -> tuple[dict[int, Shape], list[Shape]]:
-        """Let each layer add its weights to these; return the shape that each takes, and those that they give."""
-        shape = self.known_input_shape()
-        shapes: list[Shape] = []
-        taken: dict[int, Shape] = {}
-        outputs: dict[int, Shape] = {}
-        for layer in self._layers:
+    def _shaped(
+        self, kept: Sequence[Layer]
+    ) -> tuple[dict[int, list[Weight]], dict[int, list[Shape]], dict[int, Shape]]:
+        """Let each layer make its weights, but for those that keep theirs.
+
+        Returns:
+            The new weights and the shapes that each layer takes, by its id; the shapes of all tensors.
+        """
+        shapes = dict(enumerate(self.known_input_shapes()))
+        made: dict[int, list[Weight]] = {}
+        taken: dict[int, list[Shape]] = {}
+        given: dict[int, tuple[Shape, ...]] = {}
+        moved = set(shapes)  # tensors that are inputs, at most under another shape or order
+        for step in self.steps:
+            layer, takes = step.layer, [shapes[number] for number in step.inputs]
             if id(layer) not in taken:
-                taken[id(layer)] = shape
-                outputs[id(layer)] = layer.outputs(Builder(layer, weights), shape)
-            elif taken[id(layer)] != shape:
-                raise ConfigError(f"layer {layer.name!r} is used twice, with inputs {taken[id(layer)]} and {shape}")
-            if layer.input_limit is not None and not all(earlier.moves_only for earlier in self._layers[: len(shapes)]):
+                taken[id(layer)] = takes
+                if layer in kept:
+                    given[id(layer)] = layer.shapes_for(takes)
+                    if layer.taken_shapes != takes:
+                        raise ConfigError(self._used_twice(layer, layer.taken_shapes, takes))
+                else:
+                    made[id(layer)] = []
+                    given[id(layer)] = layer.outputs(Builder(layer, made[id(layer)]), *takes)
+            elif taken[id(layer)] != takes:
+                raise ConfigError(self._used_twice(layer, taken[id(layer)], takes))
+            if layer.input_limit is not None and not moved.issuperset(step.inputs):
                 raise ConfigError(
                     f"{type(layer).__name__} {layer.name!r} takes integers, which a layer before it does not give: put "
                     "it first"
                 )
-            shape = outputs[id(layer)]
-            shapes.append(shape)
-        return taken, shapes
+            if layer.moves_only and moved.issuperset(step.inputs):
+                moved.update(step.outputs)
+            shapes.update(zip(step.outputs, given[id(layer)], strict=True))
+        return made, taken, shapes
 
-    def _fill(self, store: Store) -> None:
-        """Set initial values, or those that the layer had before."""
-        old = {(id(one), weight.own_name): weight.value for one in self._layers for weight in one.weights}
+    def _used_twice(self, layer: Layer, first: Sequence[Shape], second: Sequence[Shape]) -> str:
+        one, other = (", ".join(map(str, shapes)) for shapes in (first, second))
+        return f"layer {layer.name!r} is used twice, with inputs {one} and {other}"
+
+    def _fill(self, store: Store, fresh: set[int], old: dict[tuple[int, str], Any]) -> None:
+        """Set initial values of new weights, or those that the layer had before."""
         for site, weight in enumerate(store.weights):
+            if id(weight) not in fresh:
+                continue
             kept = old.get((id(weight.layer), weight.own_name))
             if kept is not None and kept.shape == weight.value.shape:
                 weight.value[...] = kept
             else:
                 weight.value[...] = first_values(weight, RandomStream(self.seed, site))
         self._store = store
+
+    def _changed(self) -> None:
+        """Let go of what was made for other layers."""
+        if self._store is not None:
+            self._store.stale[0] = 1  # nets in compiled code have the former layers
+        self.shapes = {}
+        self._readers = {}
+        self.target_names = None
+        listener = self._listener()
+        if listener is not None:
+            listener.layers_changed()
+
+    def _listener(self) -> Listener | None:
+        return None if self.listener is None else self.listener()
 
     # -- weights ----------------------------------------------------------------------------------------
 
@@ -318,10 +315,15 @@ class Network(Weighted):
     @property
     def weights(self) -> list[Weight]:
         """All weights and states, layer by layer; empty until the shape of the inputs is known."""
-        return self.store.weights if self._layers and self.input_shape is not None else []
+        return self.store.weights if self.steps and self.input_shapes is not None else []
 
     def existing_weights(self) -> list[Weight]:
         return self.store.weights
+
+    def named_weights(self) -> dict[str, Weight]:
+        """All weights by the names that files have: those in models within this one begin with the model's."""
+        scopes = {id(step.layer): step.scope for step in reversed(self.steps)}
+        return {"/".join([*scopes.get(id(w.layer), ()), w.name]): w for w in self.weights}
 
     def _shown(self) -> str:
         return "the model"
@@ -329,11 +331,11 @@ class Network(Weighted):
     @property
     def trainable(self) -> bool:
         """Whether any layer is; setting it freezes all layers, or none, at once."""
-        return any(layer.trainable for layer in self._layers)
+        return any(layer.trainable for layer in self.all_layers)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        for layer in self._layers:
+        for layer in self.all_layers:
             layer.trainable = value
 
     # -- names of columns -------------------------------------------------------------------------------
@@ -347,15 +349,20 @@ class Network(Weighted):
     @property
     def adapted_names(self) -> Names | None:
         """The names of the columns that a layer took statistics of, where the inputs reach it column by column."""
-        for layer in self._layers:
+        for layer in self.all_layers:
             if layer.feature_names is not None:
                 return layer.feature_names
             if layer.weights or layer._output_shape != self.input_shape:
                 return None
         return None
 
+    def take_names(self, other: Network) -> None:
+        """Know of the columns what another network knows."""
+        self.fitted_names = other.fitted_names
+        self.target_names = other.target_names
+
     def rename_features(self, names: Sequence[str] | None) -> None:
         """Take other names for the columns of the inputs, or none."""
-        for layer in self._layers:
+        for layer in self.all_layers:
             layer.feature_names = None
         self.fitted_names = None if names is None else tuple(names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from nbdl.engine.executor import Executor
     from nbdl.engine.nets.net import Net
+    from nbdl.network.setup import Setup
     from nbdl.program.operation import Program
 
 EXECUTORS = 16  # that a cache keeps
@@ -17,12 +18,12 @@ class ProgramKey(NamedTuple):
     """What a program depends on: its mode, and what may change without a new `compile`.
 
     Attributes:
-        frozen: the numbers of the layers that are not trained, and
+        frozen: the numbers of the layers that are not trained, and of weights of layers within layers, and
         rule: the optimizer's rule: None where the program does not depend on them.
     """
 
     mode: str
-    frozen: tuple[int, ...] | None
+    frozen: tuple[tuple[int, ...], tuple[int, ...]] | None
     rule: Any
 
 
@@ -56,6 +57,9 @@ class ProgramCache:
         net_of_rows: the quick net where a row of inputs and one of outputs are vectors; False where there is none.
         step_runner: what `train_on_batch` keeps from call to call.
         metric_sums: what `test_on_batch` keeps from call to call.
+        gradients: what `value_and_gradient` keeps.
+        setups: of losses that it was given, by what they were given as.
+        own_step: what `optimizer.apply` keeps.
     """
 
     programs: dict[ProgramKey, Program] = field(default_factory=dict)
@@ -64,6 +68,9 @@ class ProgramCache:
     net_of_rows: Net | Literal[False] | None = None
     step_runner: object | None = None
     metric_sums: object | None = None
+    gradients: object | None = None
+    setups: dict[Any, Setup] = field(default_factory=dict)
+    own_step: object | None = None
 
     def keep(self, key: ExecutorKey, executor: Executor) -> None:
         """Add an executor, and let go of the oldest: each has memory for its rows, of which there may be any number."""
@@ -76,4 +83,5 @@ class ProgramCache:
         self.programs.clear()
         self.executors.clear()
         self.nets.clear()
-        self.net_of_rows = self.step_runner = self.metric_sums = None
+        self.setups.clear()
+        self.net_of_rows = self.step_runner = self.metric_sums = self.gradients = self.own_step = None

@@ -23,13 +23,49 @@ NOT_COMPILED = "the model is not compiled: call model.compile(loss=..., optimize
 
 
 @dataclass
-class Setup:
-    """What `compile` chose: optimizer, loss, named metrics."""
+class Goal:
+    """What one output is to come to.
 
-    optimizer: Optimizer
+    Attributes:
+        loss: of its predictions and targets.
+        metrics: by name.
+        output: which of the network's outputs it is.
+        name: of the output; "" where it is the only one.
+        weight: of the loss in the sum of all losses.
+    """
+
     loss: Loss
     metrics: list[tuple[str, Metric]]
+    output: int = 0
+    name: str = ""
+    weight: float = 1.0
+
+    def reported(self, name: str) -> str:
+        """Return what a metric is called in logs: with the output's name before it, if there are several outputs."""
+        return f"{self.name}_{name}" if self.name else name
+
+    def logged(self, name: str) -> str:
+        """Return what an entry of the program's log, or an input, is called."""
+        return f"{name} {self.name}".strip()
+
+
+@dataclass
+class Setup:
+    """What `compile` chose: an optimizer, and a goal for each output that has a loss."""
+
+    optimizer: Optimizer
+    goals: list[Goal]
     warned: bool = False  # whether the warnings of `warn_of_outputs` have been given
+
+    @property
+    def loss(self) -> Loss:
+        """The loss of the first output that has one."""
+        return self.goals[0].loss
+
+    @property
+    def metrics(self) -> list[tuple[str, Metric]]:
+        """All metrics, by the names that they are reported under."""
+        return [(goal.reported(name), metric) for goal in self.goals for name, metric in goal.metrics]
 
 
 @dataclass

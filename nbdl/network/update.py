@@ -63,7 +63,12 @@ def update(r: Recorder, optimizer: Optimizer, store: Store, losses: Tensor) -> N
     for state, value in r.assignments:
         with r.recording(state.name, "assign"):
             r.map(same, value, into=[state])
-    for weight in trained:
+    constrain(r, trained)
+
+
+def constrain(r: Recorder, weights: Sequence[Weight]) -> None:
+    """Record the constraints of these weights."""
+    for weight in weights:
         if weight.constraint is not None:
             with r.recording(weight.name, "constrain"):
                 unit = weight.constraint

@@ -93,7 +93,6 @@ PUBLIC = (
 
 # What Keras has and nbdl has not, and what to do instead.
 MISSING: dict[str, str] = {
-    "Model": "nbdl has chains of layers: Sequential([...]), whose models have fit, evaluate and predict",
     "DTypePolicy": "everything is float32",
     "Function": "nbdl has chains of layers: Sequential([...])",
     "Functional": "nbdl has chains of layers: Sequential([...])",
@@ -116,7 +115,7 @@ MISSING: dict[str, str] = {
     "get_custom_objects": "call nbdl.register(...) with your units before loading",
     "get_registered_name": "call nbdl.register(...) with your units before loading",
     "get_registered_object": "call nbdl.register(...) with your units before loading",
-    "get_source_inputs": "nbdl has chains of layers: see model.layers",
+    "get_source_inputs": "model.inputs are the symbols of a model's inputs",
     "get_file": "download the file with another package, such as pooch",
     "image_dataset_from_directory": "bring images to arrays with another package first",
     "text_dataset_from_directory": "bring text to arrays with another package first",
@@ -127,8 +126,7 @@ MISSING: dict[str, str] = {
     "name_scope": "not needed: weights are named after their layer",
     "ops": "nbdl's units are scalar functions or recorded operations: see nbdl.register and help(nbdl.Layer)",
     "pad_sequences": "bring sequences to arrays of one length first",
-    "plot_model": "see model.summary() and model.explain()",
-    "model_to_dot": "see model.summary() and model.explain()",
+    "model_to_dot": "see nbdl.utils.plot_model, which needs no dot",
     "preprocessing": "bring images, text and sequences to arrays with another package first",
     "PyDataset": "not needed: fit takes any object with __getitem__ and __len__ that gives batches",
     "Sequence": "not needed: fit takes any object with __getitem__ and __len__ that gives batches",

@@ -71,6 +71,7 @@ OPTIONS = (
     ),
     Option("kinks", "(0.0, ...)", "places without a derivative, which differences keep away from", ELEMENTS),
     Option("input_shape", "(6,)", "one row of what a layer takes, where (3,) and (4, 3) do not do", ("layers",)),
+    Option("inputs", "2", "how many inputs to try a layer with that takes several", ("layers",), since="1.2"),
     Option("self_normalizing", "True", "a layer of noise that keeps mean 0 and variance 1", ("layers",)),
     Option("targets", '"labels", ...', "what y looks like; a loss refuses other targets, too", COMPARING),
     Option("predictions", '"reals", ...', "what p looks like", COMPARING),

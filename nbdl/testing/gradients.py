@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nbdl.engine.store import PLACES
 from nbdl.testing.arguments import with_other_numbers
 from nbdl.testing.probe import Array, Probe
 from nbdl.testing.subject import Subject, check
@@ -120,7 +121,8 @@ def _layer_derivatives(forward: Probe, backward: Probe, x: Array, dy: Array, agr
     agree(result.output, lambda moved: rows * output(forward, [moved]), x, "dx")
     start = forward.initial.astype(np.float64)
     for weight in (one for one in forward.store.weights if one.trainable):
-        extent = slice(weight.tensor.offset, weight.tensor.offset + weight.tensor.features)
+        first = weight.tensor.offset & PLACES
+        extent = slice(first, first + weight.tensor.features)
 
         def value(moved: Array, extent: slice = extent) -> Array:
             weights = start.copy()

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from nbdl.errors import NbdlError
+from nbdl.model.base import Model
 from nbdl.model.sequential import Sequential
 from nbdl.testing.data import draw
 from nbdl.testing.own import Bounded, Descent, Product, Squares, Squashed
 from nbdl.testing.probe import Array
 from nbdl.testing.subject import Subject, check
-from nbdl.testing.units import built, generator, layer_inputs, reals
+from nbdl.testing.units import built, declared, generator, layer_inputs, reals
 from nbdl.units.entry import singular
 from nbdl.units.layer import Layer, Shape
 from nbdl.units.random import RandomStream
@@ -34,7 +35,12 @@ def lowers_its_loss(layers: list[Layer], x: Array, y: Array, loss: Any = None, o
     """Train, and assert that the loss goes down; return the last figures."""
     model = Sequential(layers, seed=1)
     model.build(x.shape[1:] if model.input_shape is None else None)
-    model.compile(optimizer=optimizer or Descent(), loss=loss or Squares(), metrics=list(metrics))
+    return learns(model, x, y, loss or Squares(), optimizer or Descent(), metrics)
+
+
+def learns(model: Model, x: Any, y: Array, loss: Any, optimizer: Any, metrics: Any = ()) -> dict[str, float]:
+    """Train a model, and assert that the loss goes down; return the last figures."""
+    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
     before = model.evaluate(x, y, return_dict=True)["loss"]
     try:
         model.fit(x, y, batch_size=16, epochs=EPOCHS, verbose=0)
@@ -58,7 +64,12 @@ def trains(subject: Subject) -> None:
         x, y = task(2, shape)
         if layer.input_limit is not None:
             x = layer_inputs(layer, generator(), *x.shape)
-        lowers_its_loss([layer, Product(2)], x, y)
+        if layer.takes_several:
+            a = [declared(shape[1:]) for _ in range(shape[0])]
+            model = Model(a, Product(2)(layer(a)), seed=1)
+            learns(model, [x[:, number] for number in range(shape[0])], y, Squares(), Descent())
+        else:
+            lowers_its_loss([layer, Product(2)], x, y)
     elif subject.kind == "losses":
         _train_loss(subject, x)
     elif subject.kind == "optimizers":

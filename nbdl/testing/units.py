@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 from nbdl.engine.executor import host_backend
 from nbdl.engine.store import LINE, Store, Weight
 from nbdl.errors import ConfigError
-from nbdl.network.record import forward
+from nbdl.network.forward import Node, backward_of, forward
+from nbdl.network.network import Step
 from nbdl.network.update import descend, new_slots
 from nbdl.program.functions import same
 from nbdl.program.recorder import Recorder
@@ -19,6 +22,7 @@ from nbdl.testing.data import loss_data, metric_data
 from nbdl.testing.probe import Array, Probe, logged
 from nbdl.testing.subject import Subject
 from nbdl.units.builder import Builder
+from nbdl.units.symbol import Call, Symbol
 
 SMALL = (5, 3)
 LARGE = (600, 48)
@@ -101,8 +105,16 @@ def activation_probes(subject: Subject, rows: int, features: int) -> list[Probe]
     ]
 
 
+def inputs_of(subject: Subject, layer: Any) -> int:
+    """How many inputs a layer is tried with."""
+    return int(subject.options.get("inputs", 2)) if layer.takes_several else 1
+
+
 def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Weight]]:
-    """A layer, the shapes of its input and output, its weights."""
+    """A layer, the shapes of its input and output, its weights.
+
+    The inputs of a layer that takes several lie side by side in one.
+    """
     shapes = [(features,), *SHAPES[1:]] if features != SMALL[1] else list(SHAPES)
     stated = subject.options.get("input_shape")
     if stated is not None:
@@ -113,7 +125,10 @@ def built(subject: Subject, features: int) -> tuple[Any, tuple[int, ...], tuple[
         layer.name = layer.name or "layer"
         try:
             shape = layer.given_shape or shape
-            return layer, shape, layer.outputs(Builder(layer, weights), shape), weights
+            count = inputs_of(subject, layer)
+            outputs = layer.outputs(Builder(layer, weights), *[shape] * count)
+            output = outputs[0] if len(outputs) == 1 else (sum(map(math.prod, outputs)),)
+            return layer, shape if not layer.takes_several else (count, *shape), output, weights
         except ConfigError as error:
             problem = error
     raise AssertionError(f"no shape of {shapes} suits it; register it with input_shape=(...): {problem}")
@@ -139,6 +154,11 @@ def layer_probes(subject: Subject, rows: int, features: int) -> list[Probe]:
     return found
 
 
+def declared(shape: tuple[int, ...]) -> Symbol:
+    """The symbol of an input."""
+    return Call(None).give([shape])[0]
+
+
 def layer_inputs(layer: Any, rng: np.random.Generator, *shape: int) -> Array:
     """What a layer takes: normal numbers, or integers."""
     if layer.input_limit is None:
@@ -146,11 +166,26 @@ def layer_inputs(layer: Any, rng: np.random.Generator, *shape: int) -> Array:
     return rng.integers(0, layer.input_limit, shape).astype(np.float32)
 
 
+def nodes_of(r: Recorder, layer: Any, x: Tensor) -> list[Node]:
+    """Record a layer, each of several inputs a part of x; return its nodes."""
+    if not layer.takes_several:
+        values = {0: x}
+    else:
+        each = x.shape[1:]
+        parts = [r.reshape(r.slice(x, number, number + 1, axis=0), each) for number in range(x.shape[0])]
+        values = dict(enumerate(parts))
+    known = tuple(values)
+    outputs = layer.shapes_for([values[number].shape for number in known])
+    return forward(r, [Step(layer, known, tuple(range(len(known), len(known) + len(outputs))))], values)
+
+
 def layer_forward(layer: Any) -> Any:
-    """Record y, and the states that the layer assigns."""
+    """Record y, and the states that the layer assigns; several outputs side by side."""
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
-        y = forward(r, [layer], tensors[0])[-1].y
+        found = nodes_of(r, layer, tensors[0])[-1].y
+        several = isinstance(found, tuple)
+        y: Tensor = r.concat(*(r.reshape(one, (one.features,)) for one in found)) if several else found
         for state, value in r.assignments:
             with r.recording(state.name, "assign"):
                 r.map(same, value, into=[state])
@@ -163,14 +198,24 @@ def layer_backward(layer: Any, weights: Sequence[Weight]) -> Any:
     """Record dx, and the gradients into the log."""
 
     def record(r: Recorder, tensors: Sequence[Tensor]) -> Tensor:
-        gradient = tensors[1]
-        for node in reversed(forward(r, [layer], tensors[0])):
-            gradient = node.unit.backward(r, node.x, node.y, gradient, node.saved)
+        gradient: Any = tensors[1]
+        for node in reversed(nodes_of(r, layer, tensors[0])):
+            if isinstance(node.y, tuple):
+                ends = list(itertools.accumulate(one.features for one in node.y))
+                gradient = tuple(
+                    r.reshape(r.slice(gradient, end - one.features, end), one.shape)
+                    for one, end in zip(node.y, ends, strict=True)
+                )
+            found = backward_of(r, node, gradient)
+            gradient = found[0]
+            if isinstance(node.x, tuple):
+                gradient = r.concat(*(r.reshape(one, (one.features,)) for one in found))
         for weight in weights:
             if weight.trainable:
                 assert weight.tensor in r.gradients, f"backward gives no gradient for {weight.name}"
                 logged(r, weight.name, r.gradients[weight.tensor])
-        return gradient
+        result: Tensor = gradient
+        return result
 
     return record
 

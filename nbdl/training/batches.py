@@ -39,7 +39,7 @@ def is_stream(x: Any) -> bool:
     (False, True)
     """
     if isinstance(x, list | tuple):
-        return bool(x) and isinstance(x[0], tuple) and bool(x[0]) and all(_is_array(part) for part in x[0])
+        return bool(x) and isinstance(x[0], tuple) and bool(x[0]) and all(map(_is_part, x[0]))
     if isinstance(x, str | bytes | range | set | frozenset) or any(hasattr(x, name) for name in ARRAYS):
         return False
     return hasattr(x, "__next__") or (not _is_buffer(x) and (hasattr(x, "__iter__") or _is_sequence(x)))
@@ -48,6 +48,12 @@ def is_stream(x: Any) -> bool:
 def _is_array(part: Any) -> bool:
     """Whether this is an array, and not one of NumPy's or PyTorch's numbers, which are arrays without a dimension."""
     return hasattr(part, "__array__") and getattr(part, "ndim", 1) != 0
+
+
+def _is_part(part: Any) -> bool:
+    """Whether this is an array, or those of several inputs or outputs, in a list or by name."""
+    several = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+    return _is_array(part) or (bool(several) and all(map(_is_array, several)))
 
 
 def _is_buffer(x: Any) -> bool:
@@ -225,11 +231,12 @@ class BatchStream:
         if self.trains and looks:
             renew_names(self.job.network, x, y)
         with self.naming(where):
-            data = checked_data(self.job, x, y, weights, looks)
+            data = checked_data(self.job.network, self.job.compiled(), x, y, weights, looks)
             if len(data[0]) == 0:
                 raise DataError("it has no rows")
             if self.class_weights is not None:
-                data[2] = data[2] * self.class_weights.factors(data[1])
+                *_, y, row_weights = data
+                data[-1] = row_weights * self.class_weights.factors(y)
         return data
 
     @contextmanager

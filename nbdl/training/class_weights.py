@@ -14,6 +14,7 @@ from nbdl.errors import ConfigError, DataError, warn
 
 if TYPE_CHECKING:
     from nbdl.data.checks import Array
+    from nbdl.network.job import Job
     from nbdl.units.layer import Shape
 
 BINARY = (-1, 0, 1)  # labels of a single output
@@ -37,6 +38,18 @@ def labels_of(y: Array, output_shape: Shape) -> NDArray[np.int64] | None:
     else:
         whole = column.dtype.kind in "iu" or bool((column == np.floor(column)).all())
     return column.astype(np.int64) if whole else None
+
+
+def only_output(job: Job) -> Shape:
+    """The shape of a row of the output that classes are of.
+
+    Raises:
+        ConfigError: there are several losses.
+    """
+    goals = job.compiled().goals
+    if len(goals) > 1:
+        raise ConfigError("class_weight is for a model with one loss; weigh rows by sample_weight, {output: weights}")
+    return job.network.output_shapes[goals[0].output]
 
 
 class ClassWeights:

@@ -35,14 +35,14 @@ def evaluation(
     source = batches_of(job, data, batch_size, steps, hooks.evaluation_batches, name)
     if source is not None:
         return Evaluation(job, source)
-    return Evaluation(job, limited(checked_data(job, *data), batch_size, steps))
+    return Evaluation(job, limited(checked_data(job.network, job.compiled(), *data), batch_size, steps))
 
 
 class Evaluation:
     """The loss and metrics over the same rows, or the next batches, as often as wanted, on the model's device."""
 
     def __init__(self, job: Job, source: list[Any] | BatchStream) -> None:
-        self.job, self.metrics, self.device = job, job.compiled().metrics, job.device
+        self.job, self.setup, self.device = job, job.compiled(), job.device
         self.stream = source if isinstance(source, BatchStream) else None
         if not isinstance(source, BatchStream):
             if len(source[0]) == 0:
@@ -77,6 +77,6 @@ class Evaluation:
         return tally
 
     def _add(self, tally: MetricSums | None, one: Pass) -> MetricSums:
-        tally = tally or MetricSums(one.program, self.metrics)
+        tally = tally or MetricSums(one.program, self.setup)
         tally.add(one.tables.log, one.tables.steps[:, ROW_COUNT])
         return tally

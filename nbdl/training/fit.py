@@ -15,6 +15,7 @@ from nbdl.training.fit_data import FitData, validated_epochs, validation_of
 from nbdl.training.inputs import check_threads
 from nbdl.training.loops import EpochLoop
 from nbdl.training.options import FitOptions
+from nbdl.training.own_steps import own_step
 from nbdl.training.progress import ProgressLine
 from nbdl.training.steps import alone
 
@@ -35,7 +36,8 @@ def fit(job: Job, model: CallbackModel, x: Any, y: Any, options: FitOptions) -> 
     check_threads(options.threads)
     with alone(job), kept_if_trained(job):
         data = FitData(job, x, y, options)
-        loop = data.loop(options.class_weight, options.threads)
+        own = own_step(model)
+        loop = data.loop(options.class_weight, options.threads) if own is None else data.own_loop(own, options)
         learn_names(job.network, *data.names)
         history = History()
         shown = [ProgressLine(options.verbose)] if options.verbose else []

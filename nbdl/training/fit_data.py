@@ -15,11 +15,12 @@ from nbdl.network.columns import renew_names
 from nbdl.network.learnable import warn_of_values
 from nbdl.training.batches import BatchStream, Slices, is_stream, limited, on_disk, refuse_beside
 from nbdl.training.callbacks import CallbackList
-from nbdl.training.class_weights import ClassWeights, warn_of_sorted
+from nbdl.training.class_weights import ClassWeights, only_output, warn_of_sorted
 from nbdl.training.evaluate import Evaluation, evaluation
-from nbdl.training.inputs import checked_data
+from nbdl.training.inputs import checked_data, parted
 from nbdl.training.loops import ArrayLoop, EpochLoop, StreamLoop
 from nbdl.training.options import FitOptions
+from nbdl.training.own_steps import OwnBatches, OwnLoop, OwnRunner, OwnStep
 from nbdl.training.steps import StepRunner, ceil_div
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class FitData:
             check_order(job.network.target_names, names_of(y), "y")
             self.arrays = [one if one is None or on_disk(one) else as_array(one, "y") for one in data]
         else:
-            self.checked = checked_data(job, x, y, weights)
+            self.checked = checked_data(job.network, job.compiled(), x, y, weights)
         rows = int((self.checked or self.arrays)[0].shape[0])
         if rows == 0:
             raise DataError("there are no rows to train on")
@@ -79,8 +80,8 @@ class FitData:
             stream = BatchStream(job, self.source, self.steps, self.shuffle, trains=True)
             first = stream.first()
             self.names = stream.names
-            warn_of_values(job.network, job.compiled(), first[1])
-            weights = None if class_weight is None else ClassWeights(class_weight, job.network.output_shape)
+            warn_of_values(job.network, job.compiled(), parted(job, first)[1])
+            weights = None if class_weight is None else ClassWeights(class_weight, only_output(job))
             if weights is not None and weights.balanced:
                 raise ConfigError(
                     "class_weight='balanced' counts the classes of y in memory; for batches give the weights, "
@@ -88,16 +89,37 @@ class FitData:
                 )
             stream.class_weights = weights
             return StreamLoop(StepRunner(job, threads), stream, first)
-        warn_of_values(job.network, job.compiled(), self.checked[1])
+        targets = parted(job, self.checked)[1]
+        warn_of_values(job.network, job.compiled(), targets)
         train = [array[:kept] for array in self.checked] if self.rest else self.checked
         if self.rest:
-            warn_of_sorted(train[1], self.checked[1][kept:], job.network.output_shape)
+            for goal, y in zip(job.compiled().goals, targets, strict=True):
+                warn_of_sorted(y[:kept], y[kept:], job.network.output_shapes[goal.output])
         if class_weight is not None:
-            weights = ClassWeights(class_weight, job.network.output_shape)
-            weights.balance(train[1])
-            train[2] = train[2] * weights.factors(train[1])
+            weights = ClassWeights(class_weight, only_output(job))
+            *_, y, row_weights = train
+            weights.balance(y)
+            train[-1] = row_weights * weights.factors(y)
         assert self.batch is not None
         return ArrayLoop(StepRunner(job, threads), train, min(self.batch, len(train[0])), self.shuffle, self.steps)
+
+    def own_loop(self, step: OwnStep, options: FitOptions) -> EpochLoop:
+        """Return the loop that calls a model's own `train_step` with each batch.
+
+        Raises:
+            ConfigError: there are class weights, which it would not see.
+        """
+        if options.class_weight is not None:
+            raise ConfigError("class_weight is not passed to a train_step of one's own: weigh rows by sample_weight")
+        runner = OwnRunner(self.job, step)
+        if self.source is not None:
+            return OwnLoop(runner, BatchStream(self.job, self.source, self.steps, self.shuffle, trains=True))
+        kept = self.rest.start
+        train = [array[:kept] for array in self.checked] if self.rest else self.checked
+        weighted = options.sample_weight is not None
+        assert self.batch is not None
+        batches = OwnBatches(self.job, train, min(self.batch, kept), bool(self.shuffle), weighted)
+        return OwnLoop(runner, BatchStream(self.job, batches, self.steps))
 
     def validation(self, batch_size: int | None, steps: int | None, hooks: CallbackList) -> Evaluation:
         """Of the rows that were split off."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from nbdl.errors import DataError, warn
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
+    from nbdl.network.network import Network
+    from nbdl.network.setup import Setup
     from nbdl.units.layer import Layer, Shape
     from nbdl.units.loss import Loss
 
@@ -25,30 +27,118 @@ def check_threads(threads: int | None) -> None:
     count(threads, "threads", 1, 1)
 
 
-def checked_data(job: Job, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
-    """x, y and row weights, each rows × features, as the model wants them; `looks` as for `inputs`."""
-    setup = job.compiled()
-    check_names(job.network.feature_names, x)
-    check_order(job.network.target_names, names_of(y), "y")
-    array = as_array(x, "x")
-    if not job.network.built:
-        job.network.build(None if job.network.input_shape is not None else (array.shape[1:] or (1,)))
-    rows = inputs(array, job.network.input_shape, job.network.layers, looks)
-    columns = targets(y, setup.loss, job.network.output_shape, len(rows), looks)
-    return [rows, columns, row_weights(sample_weight, len(rows))]
+def checked_data(network: Network, setup: Setup, x: Any, y: Any, sample_weight: Any, looks: bool = True) -> list[Array]:
+    """The inputs, the targets of each loss, and row weights for each: rows × features, as the model wants them.
+
+    Args:
+        looks: as for `inputs`.
+    """
+    check_order(network.target_names, names_of(y), "y")
+    xs = checked_inputs(network, x, looks)
+    rows, names = len(xs[0]), [network.output_names[goal.output] for goal in setup.goals]
+    ys = []
+    if len(names) == 1 and rows != 1 and _is_list_of_one(y) and len(y[0]) == rows:
+        y = y[0]
+    for goal, one in zip(setup.goals, by_name(y, names, "y", network.output_names), strict=True):
+        shape = network.output_shapes[goal.output]
+        ys.append(targets(one, goal.loss, shape, rows, looks, goal.logged("y")))
+    weights = weights_by_name(sample_weight, names)
+    return [*xs, *ys, *(row_weights(one, rows) for one in weights)]
 
 
-def _check_integers(rows: Array, low: float, high: float, limit: int) -> None:
+def parted(job: Job, data: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
+    """The inputs, the targets and the weights of what `checked_data` gave."""
+    inputs, goals = len(job.network.input_names), len(job.compiled().goals)
+    return data[:inputs], data[inputs : inputs + goals], data[inputs + goals :]
+
+
+def checked_inputs(network: Network, x: Any, looks: bool = True) -> list[Array]:
+    """Each input, rows × features; the network is built if it is not yet.
+
+    Args:
+        x: of several inputs a list in their order, or a dict by their names.
+        looks: as for `inputs`.
+
+    Raises:
+        DataError: it does not fit.
+    """
+    names = network.input_names
+    if len(names) == 1:
+        check_names(network.feature_names, x)
+    shapes = network.input_shapes
+    given = by_name(x, names, "x")
+    if len(names) == 1 and shapes is not None and _is_list_of_one(x) and np.shape(x[0])[1:] == shapes[0]:
+        given = [x[0]]  # of one input, as a list of all inputs
+    if not network.built:
+        array = as_array(given[0], "x")
+        network.build(None if network.input_shapes is not None else (array.shape[1:] or (1,)))
+    found = []
+    for number, (one, shape) in enumerate(zip(given, network.known_input_shapes(), strict=True)):
+        title = "x" if len(names) == 1 else names[number]
+        found.append(inputs(one, shape, network.readers(number), looks, title))
+        if len(found[-1]) != len(found[0]):
+            raise DataError(f"{names[0]} has {len(found[0])} rows, {title} has {len(found[-1])}")
+    return found
+
+
+def by_name(value: Any, names: Sequence[str], argument: str, others: Sequence[str] = ()) -> list[Any]:
+    """What is given for each of some names: in a dict by name, in a list in their order, or the one thing for one.
+
+    Args:
+        others: names that a dict may have beside these, whose values are not used.
+
+    Raises:
+        DataError: something is missing, or there is more.
+    """
+    by_names = isinstance(value, Mapping) and not hasattr(value, "columns")
+    if len(names) == 1 and not (by_names and names[0] in value and {*value} <= {*names, *others}):
+        return [value]
+    listed = ", ".join(names)
+    if by_names:
+        missing, unknown = [one for one in names if one not in value], [*value.keys() - {*names, *others}]
+        if missing or unknown:
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(map(str, unknown))}"
+            raise DataError(f"{argument} is a dict that {wrong}; the names are {listed}")
+        return [value[name] for name in names]
+    if not isinstance(value, list | tuple) or len(value) != len(names):
+        got = f"a list of {len(value)}" if isinstance(value, list | tuple) else type(value).__name__
+        raise DataError(f"{argument} is a list of {len(names)} arrays, or a dict by name, for {listed}; got {got}")
+    return list(value)
+
+
+def _is_list_of_one(value: Any) -> bool:
+    """Whether this is a list of one array."""
+    return (
+        isinstance(value, list | tuple) and len(value) == 1 and bool(np.ndim(value[0])) and hasattr(value[0], "shape")
+    )
+
+
+def weights_by_name(weights: Any, names: Sequence[str]) -> list[Any]:
+    """The row weights of each loss: in a dict by the output's name, in a list, or one array for all.
+
+    Raises:
+        DataError: there is a list of another length, or an unknown name.
+    """
+    if isinstance(weights, Mapping) and not hasattr(weights, "columns"):
+        if unknown := weights.keys() - {*names}:
+            raise DataError(f"sample_weight has {', '.join(map(str, unknown))}; the outputs are {', '.join(names)}")
+        return [weights.get(name) for name in names]
+    if len(names) > 1 and isinstance(weights, list | tuple) and all(one is None or np.ndim(one) for one in weights):
+        return by_name(weights, names, "sample_weight")
+    return [weights] * len(names)
+
+
+def _check_integers(rows: Array, low: float, high: float, limit: int, name: str) -> None:
     """Refuse what are not integers from 0 to below the limit."""
     if low < 0 or high >= limit:
-        raise DataError(f"x goes from {low:g} to {high:g}; the first layer takes integers from 0 to {limit - 1}")
+        raise DataError(f"{name} goes from {low:g} to {high:g}; the first layer takes integers from 0 to {limit - 1}")
     for start in range(0, rows.size if rows.dtype.kind == "f" else 0, CHUNK):
         part = rows.reshape(-1)[start : start + CHUNK]
         broken = part != np.floor(part)
         if broken.any():
             row, column = divmod(start + int(broken.argmax()), rows.shape[1])
             value = rows[row, column]
-            raise DataError(f"x holds {value:g} in row {row}, column {column}; the first layer takes integers")
+            raise DataError(f"{name} holds {value:g} in row {row}, column {column}; the first layer takes integers")
 
 
 def acting(layers: Sequence[Layer]) -> Layer | None:
@@ -56,53 +146,51 @@ def acting(layers: Sequence[Layer]) -> Layer | None:
     return next((layer for layer in layers if not layer.moves_only), None)
 
 
-def inputs(x: Any, shape: Shape | None, layers: Sequence[Layer] = (), looks: bool = True) -> Array:
-    """x as rows × features, and as the first of these layers wants it.
+def inputs(x: Any, shape: Shape, readers: Sequence[Layer] = (), looks: bool = True, name: str = "x") -> Array:
+    """x as rows × features, and as the layers that read it want it.
 
     `looks` warns of pixels that are not scaled and of numbers that float32 cannot hold.
     """
-    first = acting(layers)
-    limit, scaled = (None, False) if first is None else (first.input_limit, first.rescales)
-    array = as_array(x, "x")
-    if shape is None:
-        shape = array.shape[1:] or (1,)
-    rows = rows_of(array, shape, "x")
-    low, high = check_finite(rows, "x") if rows.size else (0.0, 0.0)
-    check_size(low, high, "x")
-    if limit is not None:
-        _check_integers(rows, low, high, limit)
+    limits = [layer.input_limit for layer in readers if layer.input_limit is not None]
+    scaled = bool(readers) and all(layer.rescales for layer in readers)
+    array = as_array(x, name)
+    rows = rows_of(array, shape, name)
+    low, high = check_finite(rows, name) if rows.size else (0.0, 0.0)
+    check_size(low, high, name)
+    if limits:
+        _check_integers(rows, low, high, min(limits), name)
     elif looks and (lost := what_is_lost(rows, low, high)):
-        warn(f"x holds {lost}. {REMEDY}")
+        warn(f"{name} holds {lost}. {REMEDY}")
     elif (
         looks and not scaled and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16)
     ):
         warn(
-            f"x goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
+            f"{name} goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "
             "divide by 255"
         )
     return rows
 
 
-def targets(y: Any, loss: Loss, output_shape: Shape, rows: int, looks: bool = True) -> Array:
+def targets(y: Any, loss: Loss, output_shape: Shape, rows: int, looks: bool = True, name: str = "y") -> Array:
     """y as rows × features, as the loss wants them; `looks` as for `inputs`."""
     if y is None:
-        raise DataError("y is missing: the loss compares predictions with targets")
-    array = as_array(y, "y")
+        raise DataError(f"{name} is missing: the loss compares predictions with targets")
+    array = as_array(y, name)
     if len(array) != rows:
         hint = "; did you pass the transpose?" if array.ndim == 2 and array.shape[1] == rows else ""
-        raise DataError(f"x has {rows} rows, y has {len(array)}{hint}")
+        raise DataError(f"x has {rows} rows, {name} has {len(array)}{hint}")
     low = high = 0.0
     if array.size:
-        low, high = check_finite(array, "y")
-        check_size(low, high, "y")
+        low, high = check_finite(array, name)
+        check_size(low, high, name)
         if array.dtype.kind in "iu" and max(abs(low), abs(high)) > EXACT:
-            raise DataError(f"y holds integers up to {high:g}; float32 is exact only up to {EXACT}")
+            raise DataError(f"{name} holds integers up to {high:g}; float32 is exact only up to {EXACT}")
         if looks and array.dtype.kind == "f" and (lost := what_is_lost(array.reshape(rows, -1), 0.0, 0.0)):
-            warn(f"y holds {lost}. {REMEDY}")
+            warn(f"{name} holds {lost}. {REMEDY}")
         problem = loss.check_targets(array, output_shape)
         if problem:
             raise DataError(problem)
-    columns = rows_of(array, loss.target_shape(output_shape), "y", f"loss {loss.unit_name!r}")
+    columns = rows_of(array, loss.target_shape(output_shape), name, f"loss {loss.unit_name!r}")
     problem = loss.check_range(low, high)
     if problem:
         raise DataError(problem)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdl.network.learnable import fits
+from nbdl.training.inputs import parted
 
 if TYPE_CHECKING:
     from nbdl.engine.run import Finding
@@ -27,13 +28,15 @@ def remedies(job: Job, finding: Finding | None, data: Sequence[Any], first: bool
         data: inputs, targets and weights.
         first: whether it was the first step of all, which no learning rate has spoiled.
     """
-    found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(data).items() if size > LARGE]
+    found = [f"scaled {name} (they go up to {size:.3g})" for name, size in sizes(job, data).items() if size > LARGE]
     origin = "" if finding is None else finding.operation.layer
-    network, loss = job.network, job.compiled().loss
-    domain = DOMAINS.get(str(loss.predictions))
-    if origin == "loss" and finding is not None and finding.value == "NaN" and domain and not fits(network, loss):
-        found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss.unit_name!r} expects")
-        first = True  # no learning rate mends it
+    for goal in job.compiled().goals:
+        domain = DOMAINS.get(str(goal.loss.predictions))
+        is_nan = origin == "loss" and finding is not None and finding.value == "NaN"
+        if is_nan and domain and not fits(job.network, goal):
+            loss = goal.loss.unit_name
+            found.insert(0, f"a last layer whose activation gives {domain}, as the loss {loss!r} expects")
+            first = True  # no learning rate mends it
     if finding is not None and finding.operation.phase == "clip":
         found.append("clipvalue, since the squares that clipnorm and global_clipnorm add up are too large for float32")
     if not (first and found):
@@ -41,8 +44,12 @@ def remedies(job: Job, finding: Finding | None, data: Sequence[Any], first: bool
     return f"Usual remedies: {', '.join(found)}"
 
 
-def sizes(data: Sequence[Any]) -> dict[str, float]:
-    """Return the largest magnitude of each array that is there."""
-    arrays = zip(DATA, data, strict=False)
+def sizes(job: Job, data: Sequence[Any]) -> dict[str, float]:
+    """Return the largest magnitudes of inputs, of targets and of weights, as far as there are any."""
+    found: dict[str, float] = {}
     with np.errstate(all="ignore"):
-        return {name: float(np.max(np.abs(array))) for name, array in arrays if array is not None and np.size(array)}
+        for name, arrays in zip(DATA, parted(job, data), strict=True):
+            largest = [float(np.max(np.abs(array))) for array in arrays if array is not None and np.size(array)]
+            if largest:
+                found[name] = max(largest)
+    return found

@@ -145,7 +145,7 @@ class StepRunner:
 
     def metric_sums(self) -> MetricSums:
         """For the log of these steps."""
-        return MetricSums(self.program, self.setup.metrics)
+        return MetricSums(self.program, self.setup)
 
     def log(self, steps: int) -> Floats:
         """For the results of so many steps."""

@@ -33,8 +33,35 @@ class Builder:
     3
     """
 
-    def __init__(self, layer: Named, weights: list[Weight]) -> None:
-        self._layer, self._weights = layer, weights
+    def __init__(self, layer: Named, weights: list[Weight], within: tuple[Any, ...] = ()) -> None:
+        self._layer, self._weights, self._within = layer, weights, within
+
+    def layer(self, layer: Any, *shapes: Shape) -> Any:
+        """Build a layer within this one; its weights are this one's, under its name: "block/dense/kernel".
+
+        `forward` applies it by `layer.applied(r, x)`, and `backward` goes back by `layer.propagated(r, saved, dy)`.
+
+        Args:
+            layer: an attribute of the layer, made in its `__init__`.
+            shapes: of one row of each of its inputs.
+
+        Returns:
+            The shape of one row of its outputs; of several a tuple.
+
+        Raises:
+            ConfigError: it does not take such inputs, or has a penalty on its outputs.
+        """
+        if layer.activity_regularizer is not None:
+            raise ConfigError(f"layer {self._layer.name!r}: a layer within it has no activity_regularizer")
+        taken = {weight.within[: len(self._within) + 1] for weight in self._weights}
+        names = {path[-1].name for path in taken if len(path) == len(self._within) + 1 and path[-1] is not layer}
+        layer.name = layer.name or layer.free_name(names)
+        if layer.name in names:
+            raise ConfigError(f"layer {self._layer.name!r}: two layers within it are called {layer.name!r}")
+        before = len(self._weights)
+        outputs = layer.outputs(Builder(self._layer, self._weights, (*self._within, layer)), *shapes)
+        layer.take_weights(self._weights[before:], list(shapes), list(outputs))
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def weight(
         self, name: str, shape: Shape, initializer: Any, regularizer: Any = None, constraint: Any = None
@@ -63,8 +90,9 @@ class Builder:
         if not isinstance(name, str) or not name:
             raise ConfigError(f"{where}: the name is a word, such as 'kernel', got {name!r}")
         shape = checked_shape(shape, f"{where}({name!r})")
+        name = "/".join([*(layer.name for layer in self._within), name])
         full = f"{self._layer.name}/{name}"
-        if any(weight.name == full for weight in self._weights):
+        if any(weight.layer is self._layer and weight.own_name == name for weight in self._weights):
             raise ConfigError(f"{self._layer.name}: two weights are called {name!r}")
         weight = Weight(
             Tensor(shape, False, "weight", full),
@@ -74,6 +102,7 @@ class Builder:
             registry.make("regularizers", regularizer, full),
             registry.make("constraints", constraint, full),
             own_name=name,
+            within=self._within,
         )
         self._weights.append(weight)
         return weight.tensor

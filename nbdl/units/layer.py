@@ -6,7 +6,7 @@ import copy
 import inspect
 import re
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nbdl.errors import ConfigError, MissingError
@@ -16,6 +16,7 @@ from nbdl.units.constructor import parameters_of
 from nbdl.units.functions import own_activation
 from nbdl.units.registry import registry
 from nbdl.units.regularizer import Regularizer
+from nbdl.units.symbol import Call, Symbol, symbols_in
 from nbdl.units.unit import Unit, serialize
 from nbdl.units.weighted import Weighted
 
@@ -61,6 +62,11 @@ class Layer(Unit, Weighted):
         zeroes: whether it sets some of its inputs to 0 while training.
         activates_only: whether it does nothing but apply its activation, so that it may stand for one.
         declares_input: whether it only tells a model the shape of its inputs.
+        takes_several: whether it takes several inputs: `build(b, *shapes)`, `forward(r, *xs)`; `backward` gets a tuple
+            of them and returns as many gradients.
+
+    A layer with several outputs returns a tuple of shapes from `build` and a tuple of tensors from `forward`, and
+    `backward` gets tuples for y and dy.
     """
 
     kind = "layers"
@@ -95,10 +101,12 @@ class Layer(Unit, Weighted):
     zeroes: bool = False
     activates_only: ClassVar[bool] = False
     declares_input: ClassVar[bool] = False
-    _network: weakref.ref[Any] | None = None  # the network that this layer belongs to, once it is built
+    takes_several: ClassVar[bool] = False
+    _networks: weakref.WeakSet[Any] | None = None  # those that this layer is part of, once it is built
+    _calls: tuple[Call, ...] = ()  # on symbols
     _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
-    _output_shape: Shape | None = None  # of one row, once it is built
-    _taken_shape: Shape | None = None  # that of its inputs
+    _output_shape: Any = None  # of one row, once it is built; of several outputs a list of them
+    _taken_shape: Any = None  # that of its inputs, likewise
     _made: dict[str, Any] = {}  # the units that the constructor set
 
     def __init__(self) -> None:
@@ -151,14 +159,18 @@ class Layer(Unit, Weighted):
                 return self._output_shape
             if name == "input_shape":  # none was given
                 return self._taken_shape
+            if name in ("input", "output"):  # symbols: of the layer's only call
+                call = self._only_call(name)
+                symbols = call.outputs if name == "output" else call.inputs or call.outputs
+                return symbols[0] if len(symbols) == 1 else list(symbols)
             return super().__getattr__(name)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the network: a copy belongs to none. It has weights of its own, with the same values."""
-        return {name: value for name, value in self.__dict__.items() if name != "_network"}
+        """Leave out the networks: a copy belongs to none. It has weights of its own, with the same values."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_networks", "_calls")}
 
     @classmethod
     def modern(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -219,16 +231,72 @@ class Layer(Unit, Weighted):
         """Create weights with `b.weight(...)`; return the shape of one row of outputs."""
         return shape
 
-    def outputs(self, b: Builder, shape: Shape) -> Shape:
-        """Build; return the shape of one row after the activation."""
-        built: Any = self.build(b, shape)
-        if not isinstance(built, tuple) or not all(_is_size(size) for size in built):
+    def outputs(self, b: Builder, *shapes: Shape) -> tuple[Shape, ...]:
+        """Build for inputs of these shapes; return the shape of one row of each output, after the activation."""
+        if len(shapes) > 1 and not self.takes_several:
+            raise ConfigError(f"{self._shown()} ({type(self).__name__}) takes one input, got {len(shapes)}")
+        built: Any = self.build(b, *shapes)
+        several = isinstance(built, tuple) and bool(built) and all(isinstance(one, tuple) for one in built)
+        each = built if several else (built,)
+        if not all(isinstance(one, tuple) and all(_is_size(size) for size in one) for one in each):
             raise ConfigError(
                 f"layer {self.name!r} ({type(self).__name__}): build returned {built!r}; it returns the shape of one "
                 "row of outputs, such as `return (self.units,)`"
             )
-        shape = tuple(int(size) for size in built)
-        return shape if self.activation is None else self.activation.output_shape(shape)
+        found = tuple(tuple(int(size) for size in one) for one in each)
+        if self.activation is None:
+            return found
+        if len(found) > 1:
+            raise ConfigError(f"{self._shown()} has {len(found)} outputs: an activation is for a layer with one")
+        return (self.activation.output_shape(found[0]),)
+
+    # -- described networks -----------------------------------------------------------------------------
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Describe a network: apply the layer to symbols, and return those of its outputs.
+
+        Args:
+            inputs: a symbol; of a layer that takes several a list of them, or several arguments.
+
+        Raises:
+            ConfigError: these are no symbols, or the layer does not take such inputs.
+        """
+        if self.declares_input:
+            raise ConfigError(f"{self._shown()} declares an input: it stands for a symbol itself, and is not called")
+        found = symbols_in(inputs[0] if len(inputs) == 1 else inputs, f"{self._shown()} was called")
+        call = Call(self, tuple(found))
+        symbols = call.give(self.shapes_for([symbol.row_shape for symbol in found]))
+        self.add_call(call)
+        return symbols[0] if len(symbols) == 1 else list(symbols)
+
+    def shapes_for(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Return the shapes of one row of the outputs for inputs of these shapes, and build nothing."""
+        from nbdl.units.builder import Builder
+
+        probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
+        return probe.outputs(Builder(probe, []), *shapes)
+
+    @property
+    def declared_symbol(self) -> Symbol | None:
+        """The symbol of the input that this layer declares; None if it declares none."""
+        if not self.declares_input or self.given_shape is None:
+            return None
+        if not self._calls:
+            call = Call(self)
+            call.give([self.given_shape])
+            self._calls = (call,)
+        return self._calls[0].outputs[0]
+
+    def _only_call(self, name: str) -> Call:
+        symbol = self.declared_symbol
+        if symbol is not None:
+            return symbol.call
+        for network in self._networks or ():
+            network.describe()
+        if len(self._calls) != 1:
+            found = "was not called on symbols" if not self._calls else f"was called {len(self._calls)} times"
+            raise MissingError(f"{self._shown()} has no {name}: it {found}")
+        return self._calls[0]
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y from x; return y and whatever `backward` needs."""
@@ -237,6 +305,31 @@ class Layer(Unit, Weighted):
     def backward(self, r: Recorder, x: Tensor, y: Tensor, dy: Tensor, saved: Any) -> Tensor:
         """Record `r.gradient(weight, ...)` for each weight and return dx."""
         raise self.unwritten("backward")
+
+    # -- layers within layers ---------------------------------------------------------------------------
+
+    def applied(self, r: Recorder, *xs: Tensor) -> tuple[Any, Any]:
+        """Record y of this layer within another, its activation included; return y and what `propagated` needs."""
+        y, saved = self.forward(r, *xs)
+        passed: list[Any] = [(self, xs if self.takes_several else xs[0], y, saved)]
+        if self.activation is not None:
+            z = y
+            y, saved = self.activation.forward(r, z)
+            passed.append((self.activation, z, y, saved))
+        return y, passed
+
+    def propagated(self, r: Recorder, passed: Any, dy: Any) -> Any:
+        """Record the gradients of this layer within another; return dx, of several inputs a tuple."""
+        for unit, x, y, saved in reversed(passed):
+            dy = unit.backward(r, x, y, dy, saved)
+        return dy
+
+    def free_name(self, taken: Iterable[str]) -> str:
+        """Return the name that a layer gets unless it has one."""
+        base, number, taken = snake_case(type(self).__name__), 1, set(taken)
+        while f"{base}_{number}" in taken:
+            number += 1
+        return f"{base}_{number}"
 
     # -- weights, once the layer is part of a model ------------------------------------------------------
 
@@ -249,6 +342,46 @@ class Layer(Unit, Weighted):
     def weights(self) -> list[Weight]:
         """This layer's weights and states, in the order in which `build` made them; empty until they exist."""
         return list(self._weights or ())
+
+    @property
+    def placed(self) -> bool:
+        """Whether the weights exist and lie in a block."""
+        return self._weights is not None and all(weight.block is not None for weight in self._weights)
+
+    @property
+    def networks(self) -> list[Any]:
+        """The networks that this layer is part of."""
+        return list(self._networks or ())
+
+    @property
+    def taken_shapes(self) -> list[Shape]:
+        """The shapes of one row of the inputs that it was built for."""
+        return list(self._taken_shape) if self.takes_several else [self._taken_shape]
+
+    def joins(self, network: Any) -> None:
+        """Become part of a network."""
+        if self._networks is None:
+            self._networks = weakref.WeakSet()
+        self._networks.add(network)
+
+    def leaves(self, network: Any) -> None:
+        """Be part of a network no more."""
+        if self._networks is not None:
+            self._networks.discard(network)
+
+    def take_weights(self, weights: list[Weight], taken: Sequence[Shape], given: Sequence[Shape]) -> None:
+        """Have these weights, made for inputs and outputs of these shapes."""
+        self._weights = weights
+        self._taken_shape = list(taken) if self.takes_several else taken[0]
+        self._output_shape = given[0] if len(given) == 1 else list(given)
+
+    def forget_weights(self) -> None:
+        """Have no weights: those that made them are gone."""
+        self._weights = self._output_shape = self._taken_shape = None
+
+    def add_call(self, call: Call) -> None:
+        """Remember a call on symbols."""
+        self._calls = (*self._calls, call)
 
     def existing_weights(self) -> list[Weight]:
         if self._weights is None:
@@ -264,11 +397,10 @@ class Layer(Unit, Weighted):
         Raises:
             ConfigError: the layer does not take such inputs.
         """
-        from nbdl.units.builder import Builder
-
-        probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
-        shape = without_rows(input_shape, f"{self._shown()}: compute_output_shape")
-        return (None, *probe.outputs(Builder(probe, []), shape))
+        where = f"{self._shown()}: compute_output_shape"
+        several = self.takes_several and bool(input_shape) and not isinstance(input_shape[0], int | type(None))
+        found = self.shapes_for([without_rows(one, where) for one in (input_shape if several else [input_shape])])
+        return (None, *found[0])
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -156,6 +156,19 @@ class Optimizer(Unit):
                 return 0 if counter is None else counter.iterations
             return super().__getattr__(name)
 
+    def apply(self, gradients: Any, model: Any) -> None:
+        """Change the weights of a model that are trained, by this rule, with gradients of one's own.
+
+        Args:
+            gradients: one for each of `model.trainable_weights`, as `nbdl.value_and_gradient` gives them.
+            model: whose weights. Slots and the number of steps are kept for each model.
+
+        Raises:
+            ConfigError: there are more or fewer, or one has another shape.
+            DivergenceError: one is not finite; the weights stay as they are.
+        """
+        model.apply_gradients(gradients, self)
+
     def attach(self, counter: Counter) -> None:
         """Remember who counts the steps that `iterations` tells."""
         self._counter = weakref.ref(counter)

@@ -20,10 +20,10 @@ UNCALLED: dict[str, dict[str, str]] = {
     "models": {
         **dict.fromkeys(
             (
-                "train_step", "test_step", "predict_step", "make_train_function", "make_test_function",
+                "test_step", "predict_step", "make_train_function", "make_test_function",
                 "make_predict_function", "train_function", "test_function", "predict_function", "compute_loss",
                 "compute_metrics", "compute_loss_and_updates", "stateless_compute_loss", "get_metrics_result",
-                "metrics", "add_loss", "add_metric", "compiled_loss",
+                "metrics", "add_metric", "compiled_loss",
                 "compiled_metrics",
             ),
             STEP,

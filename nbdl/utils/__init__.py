@@ -47,6 +47,20 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     return np.asarray(array / np.where(norm == 0, 1, norm))
 
 
+def plot_model(model: Any, to_file: Any = "model.svg") -> None:
+    """Draw a model: a box for each layer, and what each is connected to.
+
+    Formula: the same as model.export(to_file).
+
+    Args:
+        model: whose input shape is known.
+        to_file: a file; its suffix names an exporter: ".svg". An earlier drawing is replaced, any other file is not.
+
+    Source: Keras 3, utils/model_visualization.py, which needs Graphviz.
+    """
+    model.export(to_file)
+
+
 @explained
 def to_categorical(y: Any, num_classes: int | None = None, nb_classes: int | None = None) -> np.ndarray:
     """Integer labels as one-hot rows.

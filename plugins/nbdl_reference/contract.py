@@ -30,9 +30,9 @@ def hook_page() -> str:
 WRITTEN_WITH = {
     "Recorder": (
         "map", "sum", "gemm", "kernel", "uniform", "table", "take", "mean", "share", "total", "chain_rule", "add_to",
-        "one_hot", "reshape", "gradient", "assign", "write", "log",
+        "one_hot", "concat", "slice", "spread", "reshape", "gradient", "assign", "write", "log",
     ),
-    "Builder": ("weight", "state"),
+    "Builder": ("weight", "state", "layer"),
 }  # fmt: skip
 
 

@@ -17,6 +17,12 @@ def dense(x: Array, weights: list[Array], units: int, activation: Any = None, us
     return z if activation is None else ACTIVATIONS[activation].value(z)
 
 
+def dot(x: Array, weights: list[Array], axes: Any, normalize: bool = False) -> Array:
+    length = np.sqrt((x**2).sum(axis=-1, keepdims=True)) if normalize else 1.0
+    first, second = np.moveaxis(x / length, 1, 0)
+    return np.asarray((first * second).sum(axis=-1, keepdims=True))
+
+
 def normalized(x: Array, mean: Any, variance: Any, epsilon: float, gamma: Any = 1.0, beta: Any = 0.0) -> Array:
     return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
 
@@ -55,6 +61,15 @@ def maxout_dense(x: Array, weights: list[Array], units: int, nb_feature: int = 4
 
 LAYERS = {
     **SHAPES,
+    "Add": Truth(lambda x, weights: x[:, 0] + x[:, 1]),  # of several inputs, which lie along the second axis
+    "Subtract": Truth(lambda x, weights: x[:, 0] - x[:, 1]),
+    "Multiply": Truth(lambda x, weights: x[:, 0] * x[:, 1]),
+    "Average": Truth(lambda x, weights: x.mean(axis=1)),
+    "Maximum": Truth(lambda x, weights: x.max(axis=1)),
+    "Minimum": Truth(lambda x, weights: x.min(axis=1)),
+    "Concatenate": Truth(lambda x, weights, axis=-1: np.concatenate([x[:, 0], x[:, 1]], axis)),
+    "Dot": Truth(dot),
+    "Lambda": Truth(lambda x, weights, function: ACTIVATIONS[function].value(x[:, 0])),
     "Dense": Truth(dense),
     "Flatten": Truth(lambda x, weights: x.reshape(len(x), -1)),
     "Activation": Truth(lambda x, weights, activation: ACTIVATIONS[activation].value(x)),

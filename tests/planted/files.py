@@ -112,7 +112,8 @@ def described(model: Any) -> bytes:
 
     if model.input_shape is None:
         raise ConfigError("the model's input shape is not known")
-    if any(operation.kind == "kernel" for operation in prediction_program(model.layers, model.input_shape).operations):
+    model.build()
+    if any(operation.kind == "kernel" for operation in prediction_program(model.network).operations):
         raise ConfigError("a hand-written body cannot be expressed")
     weights = [weight.value.tolist() for weight in model.weights]
     return json.dumps({"model": fingerprint(model), "weights": weights}).encode()

@@ -191,6 +191,7 @@ class LoweredProgram(HostMemory):
         frame[layout.WORK] = work.ctypes.data
         frame[layout.CONSTANTS] = self.constants.ctypes.data
         frame[layout.SEED_LOW], frame[layout.SEED_HIGH] = batches.seed & 0xFFFFFFFF, batches.seed >> 32
+        frame[layout.INPUT_COUNT] = len(self.gathered)
         for number, (source, dtype) in enumerate(zip(batches.sources, self.gathered, strict=True)):
             frame[layout.SOURCE + number] = source.ctypes.data
             if dtype is None:

@@ -266,15 +266,15 @@ def texts(model: Sequential, name: str) -> tuple[str, str]:
     from nbdl.engine.c import CProgram, rehearse
     from nbdl.model import owner_of
 
-    recorded = model.program("predict")
+    recorded = model.program("row")
     rehearse(recorded, model.store)
     program = CProgram(recorded, name, functools.partial(owner_of, model))
     names = {"n": name, "M": name.upper()}
     encoding, prototypes, functions = encoding_parts(model, name)
     interface = INTERFACE.format(
         **names,
-        inputs=math.prod(model.input_shape or ()),
-        outputs=math.prod(model.output_shape),
+        inputs=sum(math.prod(symbol.row_shape) for symbol in model.inputs),
+        outputs=sum(math.prod(symbol.row_shape) for symbol in model.outputs),
         work=max(1, program.work),
         more="".join(f"\n{line}" for line in prototypes),
     )
@@ -347,8 +347,10 @@ def weights(model: Sequential, program: CProgram) -> list[str]:
 
     found = []
     for name, tensor in program.arrays.items():
-        block = model.store.data if tensor.space == "weight" else program.program.constants
-        values = block[tensor.offset : tensor.offset + tensor.features]
+        if tensor.space == "weight":
+            values = model.store.part(tensor.offset, tensor.features).tolist()
+        else:
+            values = program.program.constants[tensor.offset : tensor.offset + tensor.features]
         head = f"/* {comment_text(tensor.describe())} */\nstatic const float {name}[{tensor.features}] = {{"
         found.append("\n".join([head, *rows_of([literal(float(value)) for value in values]), "};"]))
     return found
@@ -364,14 +366,19 @@ def self_test(model: Sequential, program: CProgram, names: dict[str, str]) -> st
     import numpy as np
 
     from nbdl.engine.c import literal, uniform
-    from nbdl.training import acting
 
-    shape = model.input_shape or ()
-    drawn, first = uniform(TEST_ROWS, math.prod(shape), 0, 0, 0).astype(np.float32), acting(model.layers)
-    limit = None if first is None else first.input_limit
-    x = (2 * TEST_RANGE * drawn - TEST_RANGE if limit is None else np.floor(limit * drawn)).reshape(TEST_ROWS, *shape)
-    x[0] = 0.0
-    predicted = np.asarray(model.predict(x, encoded=True))
+    parts = []
+    for number, symbol in enumerate(model.inputs):
+        drawn = uniform(TEST_ROWS, math.prod(symbol.row_shape), 0, 0, number).astype(np.float32)
+        limits = [layer.input_limit for layer in model.network.readers(number) if layer.input_limit is not None]
+        part = np.floor(min(limits) * drawn) if limits else 2 * TEST_RANGE * drawn - TEST_RANGE
+        part[0] = 0.0
+        parts.append(part.reshape(TEST_ROWS, *symbol.row_shape))
+    predicted = model.predict(parts[0] if len(parts) == 1 else parts, encoded=True)
+    x, predicted = (
+        np.concatenate([np.reshape(one, (TEST_ROWS, -1)) for one in several], axis=1)
+        for several in (parts, predicted if isinstance(predicted, list) else [predicted])
+    )
 
     def listed(values: Any) -> str:
         flat = values.reshape(TEST_ROWS, -1).tolist()

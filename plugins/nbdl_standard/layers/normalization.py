@@ -139,12 +139,12 @@ class Normalization(Layer):
             raise ConfigError(
                 f"Normalization {self.name!r} was made with a mean and a variance: leave them out to adapt"
             )
-        network = None if self._network is None else self._network()
         count, mean, variance, names = 0, np.zeros(()), np.zeros(()), None
         for part, rows in _parts(data):
             check_names(names, part, "adapt's data")
             names = names or names_of(part)
-            check_order(None if network is None else network.fitted_names, names, "adapt's data")
+            for network in self.networks:
+                check_order(network.fitted_names, names, "adapt's data")
             shape = self._shape or self.given_shape or rows.shape[1:]
             if rows.shape[1:] != shape:
                 raise DataError(f"adapt: Normalization {self.name!r} takes rows of shape {shape}, got {rows.shape[1:]}")
@@ -164,7 +164,7 @@ class Normalization(Layer):
             raise DataError("adapt: the data has NaN or infinity; drop or fill such rows")
         self._statistics, self.feature_names = (mean, variance), names
         _warn_of_rounding(mean, variance)
-        if self._network is not None:
+        if self.built:
             for weight, values in zip(self.weights, self._statistics, strict=True):
                 weight.value[...] = values
 

@@ -76,3 +76,22 @@ def test_a_net_that_learned_nothing_is_caught(name: str, folder: Path, monkeypat
     monkeypatch.setattr(compare, "INSTALLED", False)
     monkeypatch.setattr(example, "learn", forgotten(example.learn))
     assert not EXAMPLES[name](example.main(["--quick"]))
+
+
+GRAPHS = {
+    "residual": lambda found: found > 0.93,
+    "two_towers": lambda found: found > 0.85,
+    "variational": lambda found: found < 0.05,
+    "gan": lambda found: found < 0.2,
+    "siamese": lambda found: found > 0.85,
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_trains(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "graphs")
+    assert GRAPHS[name](importlib.import_module(name).main())
+
+
+def test_every_graph_is_here() -> None:
+    assert {path.stem for path in (FOLDER / "graphs").glob("*.py")} == {*GRAPHS}

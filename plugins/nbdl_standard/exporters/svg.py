@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from nbdl import Model
 
 WIDTH, HEIGHT, ACROSS, DOWN, MARGIN = 190, 46, 26, 34, 20  # of a box, the gaps between boxes, and the border
+ASIDE = 40  # for lines that pass boxes
 STYLE = (
     "text { font: 13px sans-serif; fill: #1b1f24; text-anchor: middle } "
     ".shape { font-size: 11px; fill: #57606a } "
@@ -45,7 +47,7 @@ def picture(model: Model) -> str:
         depth[id(call)] = 1 + max((depth[id(one.call)] for one in call.inputs if id(one.call) in depth), default=-1)
         levels.setdefault(depth[id(call)], []).append(call)
     widest = max(map(len, levels.values()))
-    width = 2 * MARGIN + widest * (WIDTH + ACROSS) - ACROSS
+    width = 2 * MARGIN + widest * (WIDTH + ACROSS) - ACROSS + 2 * ASIDE
     height = 2 * MARGIN + len(levels) * (HEIGHT + DOWN) - DOWN
     places: dict[int, tuple[float, float]] = {}
     for level, several in levels.items():
@@ -100,10 +102,16 @@ def shortened(text: str, most: int = 27) -> str:
 
 
 def arrow(above: tuple[float, float], below: tuple[float, float]) -> str:
-    """A line from one box to another."""
+    """A line from one box to another; past other boxes it goes on the outer side."""
     x0, y0, x1, y1 = above[0] + WIDTH / 2, above[1] + HEIGHT, below[0] + WIDTH / 2, below[1] - 2
     bend = max(DOWN / 2, (y1 - y0) / 2)
-    return f'<path d="M{x0:g} {y0:g}C{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1:g}"/>'
+    aside = 0.0 if y1 - y0 < HEIGHT + DOWN else math.copysign(0.8 * WIDTH, x0 - x1)
+    ends = (
+        f"{x0 + aside:g} {y0 + bend / 2:g} {x1 + aside:g} {y1 - bend / 2:g}"
+        if aside
+        else (f"{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g}")
+    )
+    return f'<path d="M{x0:g} {y0:g}C{ends} {x1:g} {y1:g}"/>'
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,23 @@ def test_a_part_of_a_model_is_a_model_over_the_same_weights() -> None:
     assert np.shares_memory(view, chain.weights[0].value)
     kernel, bias = chain.get_weights()[:2]
     assert np.allclose(part.predict(A), np.maximum(A @ kernel + bias, 0.0), atol=1e-5)
+
+
+def test_a_chain_that_grows_has_new_symbols_and_one_within_a_model_does_not_grow() -> None:
+    chain = Sequential([Dense(5, input_dim=6), Dense(3)], name="chain", seed=1)
+    first = chain.layers[0].output
+    assert chain.output.shape == (None, 3)
+    chain.add(Dense(2))
+    assert chain.output.shape == (None, 2)
+    assert chain.layers[0].output is not first
+    a = Input(shape=(6,))
+    outer = Model(a, Dense(1)(chain(a)), name="outer")
+    for change in (chain.pop, lambda: chain.add(Dense(4))):
+        with pytest.raises(ConfigError, match="'chain' is part of model 'outer'"):
+            change()
+    del outer
+    gc.collect()
+    chain.pop()
 
 
 def test_two_models_train_layers_that_they_share() -> None:

@@ -62,6 +62,7 @@ class Chain(Network):
         Raises:
             ConfigError: it does not fit the layers before it.
         """
+        self._refuse_used()
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ConfigError(f"add an instance: {layer.__name__}(...), not the class {layer.__name__}")
         if not isinstance(layer, Layer):
@@ -89,6 +90,7 @@ class Chain(Network):
 
     def pop(self) -> Layer:
         """Remove the last layer and return it; its weights stay with it."""
+        self._refuse_used()
         if not self._layers:
             raise ConfigError("the model has no layers to remove")
         layer = self._layers.pop()
@@ -97,7 +99,17 @@ class Chain(Network):
         self._changed()
         return layer
 
+    def _refuse_used(self) -> None:
+        for user in self.users:
+            raise ConfigError(
+                f"model {self.name!r} is part of model {user.name!r}, so its layers stay as they are: "
+                "make a new model of them, Sequential([*model.layers, ...])"
+            )
+
     def _changed(self) -> None:
+        for call in self._described:
+            if call.inputs:
+                call.layer.remove_call(call)
         self._steps = [Step(layer, (number,), (number + 1,)) for number, layer in enumerate(self._layers)]
         self._described = []
         if not self._layers:

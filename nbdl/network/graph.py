@@ -58,6 +58,7 @@ class Graph(Network):
 
     def _inline(self, call: Call, inner: Network) -> None:
         """Add the steps of a model that serves as a layer."""
+        inner.users.add(self)
         known = dict(enumerate(self._of(call.inputs)))
         scope = self._scopes[id(call.layer)]
         for step in inner.steps:

@@ -56,6 +56,7 @@ class Network(Weighted):
         target_names: the columns of the targets, likewise.
         shapes: of one row of each tensor, by its number, once the network is built.
         listener: told of changes; held weakly, since it holds the network.
+        users: networks that this one is part of, as a layer.
     """
 
     def __init__(self, name: str, seed: int) -> None:
@@ -67,6 +68,7 @@ class Network(Weighted):
         self.shapes: dict[int, Shape] = {}
         self._readers: dict[int, list[Layer]] = {}
         self.listener: weakref.ref[Listener] | None = None
+        self.users: weakref.WeakSet[Network] = weakref.WeakSet()
         self._store: Store | None = None
 
     # -- the graph --------------------------------------------------------------------------------------

@@ -383,6 +383,10 @@ class Layer(Unit, Weighted):
         """Remember a call on symbols."""
         self._calls = (*self._calls, call)
 
+    def remove_call(self, call: Call) -> None:
+        """Forget a call on symbols."""
+        self._calls = tuple(one for one in self._calls if one is not call)
+
     def existing_weights(self) -> list[Weight]:
         if self._weights is None:
             raise ConfigError(f"{self._shown()} has no weights yet: a model whose input shape is known makes them")

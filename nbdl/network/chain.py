@@ -152,8 +152,7 @@ class Chain(Network):
 
     # -- shapes -----------------------------------------------------------------------------------------
 
-    @property
-    def input_shapes(self) -> Sequence[Shape] | None:
+    def _declared_shapes(self) -> Sequence[Shape] | None:
         for layer in self.entries[:1]:
             if layer.given_shape is not None:
                 return [layer.given_shape]

@@ -163,8 +163,7 @@ class Graph(Network):
             found += [layer] if inner is None else inner.entries
         return list(dict.fromkeys(found))
 
-    @property
-    def input_shapes(self) -> Sequence[Shape]:
+    def _declared_shapes(self) -> Sequence[Shape]:
         return [symbol.row_shape for symbol in self.inputs]
 
     def _unknown(self) -> str:

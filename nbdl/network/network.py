@@ -66,6 +66,7 @@ class Network(Weighted):
         self.fitted_names: Names | None = None
         self.target_names: Names | None = None
         self.shapes: dict[int, Shape] = {}
+        self._ends: tuple[list[Shape], list[Shape]] | None = None  # shapes of inputs and outputs, once it is built
         self._readers: dict[int, list[Layer]] = {}
         self.listener: weakref.ref[Listener] | None = None
         self.users: weakref.WeakSet[Network] = weakref.WeakSet()
@@ -128,6 +129,10 @@ class Network(Weighted):
     @property
     def input_shapes(self) -> Sequence[Shape] | None:
         """The shapes of one row of each input, once known."""
+        return self._declared_shapes() if self._ends is None else self._ends[0]
+
+    def _declared_shapes(self) -> Sequence[Shape] | None:
+        """The shapes of one row of each input that layers or `build` were told."""
         raise NotImplementedError
 
     @property
@@ -143,9 +148,11 @@ class Network(Weighted):
         Raises:
             MissingError: they are not known yet.
         """
-        self._refuse_unknown()
-        self.build()
-        return [self.shapes[number] for number in self.outputs]
+        if self._ends is None:
+            self._refuse_unknown()
+            self.build()
+        assert self._ends is not None
+        return self._ends[1]
 
     @property
     def output_shape(self) -> Any:
@@ -203,7 +210,7 @@ class Network(Weighted):
     @property
     def built(self) -> bool:
         """Whether the weights exist."""
-        return self._store is not None and bool(self.shapes)
+        return self._ends is not None
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights; layers that had some keep their values.
@@ -226,6 +233,7 @@ class Network(Weighted):
         fresh = {id(weight) for several in made.values() for weight in several}
         self._fill(Store(weights), fresh, old)
         self.shapes = shapes
+        self._ends = [*self.known_input_shapes()], [shapes[number] for number in self.outputs]
         given = {id(step.layer): [shapes[number] for number in step.outputs] for step in self.steps}
         for layer in self.all_layers:
             layer.joins(self)
@@ -296,6 +304,7 @@ class Network(Weighted):
         if self._store is not None:
             self._store.stale[0] = 1  # nets in compiled code have the former layers
         self.shapes = {}
+        self._ends = None
         self._readers = {}
         self.target_names = None
         listener = self._listener()
@@ -310,7 +319,8 @@ class Network(Weighted):
     @property
     def store(self) -> Store:
         """The weights' memory; builds the network if need be."""
-        self.build()
+        if self._ends is None:
+            self.build()
         assert self._store is not None
         return self._store
 
@@ -351,7 +361,7 @@ class Network(Weighted):
     @property
     def adapted_names(self) -> Names | None:
         """The names of the columns that a layer took statistics of, where the inputs reach it column by column."""
-        for layer in self.all_layers:
+        for layer in (step.layer for step in self.steps):
             if layer.feature_names is not None:
                 return layer.feature_names
             if layer.weights or layer._output_shape != self.input_shape:

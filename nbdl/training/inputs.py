@@ -64,21 +64,29 @@ def checked_inputs(network: Network, x: Any, looks: bool = True) -> list[Array]:
     """
     names = network.input_names
     if len(names) == 1:
-        check_names(network.feature_names, x)
-    shapes = network.input_shapes
-    given = by_name(x, names, "x")
-    if len(names) == 1 and shapes is not None and _is_list_of_one(x) and np.shape(x[0])[1:] == shapes[0]:
-        given = [x[0]]  # of one input, as a list of all inputs
-    if not network.built:
-        array = as_array(given[0], "x")
-        network.build(None if network.input_shapes is not None else (array.shape[1:] or (1,)))
-    found = []
-    for number, (one, shape) in enumerate(zip(given, network.known_input_shapes(), strict=True)):
-        title = "x" if len(names) == 1 else names[number]
-        found.append(inputs(one, shape, network.readers(number), looks, title))
+        return [_only_input(network, x, looks)]
+    found: list[Array] = []
+    network.build()
+    for number, (name, one, shape) in enumerate(
+        zip(names, by_name(x, names, "x"), network.known_input_shapes(), strict=True)
+    ):
+        found.append(inputs(one, shape, network.readers(number), looks, name))
         if len(found[-1]) != len(found[0]):
-            raise DataError(f"{names[0]} has {len(found[0])} rows, {title} has {len(found[-1])}")
+            raise DataError(f"{names[0]} has {len(found[0])} rows, {name} has {len(found[-1])}")
     return found
+
+
+def _only_input(network: Network, x: Any, looks: bool) -> Array:
+    """The rows of a network with one input; the network is built if it is not yet."""
+    check_names(network.feature_names, x)
+    if type(x) is not np.ndarray:
+        (x,) = by_name(x, network.input_names, "x")
+        shapes = network.input_shapes
+        if shapes is not None and _is_list_of_one(x) and np.shape(x[0])[1:] == shapes[0]:
+            x = x[0]  # a list of all inputs
+    if not network.built:
+        network.build(None if network.input_shapes is not None else (as_array(x, "x").shape[1:] or (1,)))
+    return inputs(x, network.known_input_shapes()[0], network.readers(0), looks)
 
 
 def by_name(value: Any, names: Sequence[str], argument: str, others: Sequence[str] = ()) -> list[Any]:
@@ -152,7 +160,6 @@ def inputs(x: Any, shape: Shape, readers: Sequence[Layer] = (), looks: bool = Tr
     `looks` warns of pixels that are not scaled and of numbers that float32 cannot hold.
     """
     limits = [layer.input_limit for layer in readers if layer.input_limit is not None]
-    scaled = bool(readers) and all(layer.rescales for layer in readers)
     array = as_array(x, name)
     rows = rows_of(array, shape, name)
     low, high = check_finite(rows, name) if rows.size else (0.0, 0.0)
@@ -162,7 +169,11 @@ def inputs(x: Any, shape: Shape, readers: Sequence[Layer] = (), looks: bool = Tr
     elif looks and (lost := what_is_lost(rows, low, high)):
         warn(f"{name} holds {lost}. {REMEDY}")
     elif (
-        looks and not scaled and low >= 0 and 200 < high <= 255 and (array.dtype == np.uint8 or math.prod(shape) >= 16)
+        looks
+        and low >= 0
+        and 200 < high <= 255
+        and (array.dtype == np.uint8 or math.prod(shape) >= 16)
+        and not (readers and all(layer.rescales for layer in readers))
     ):
         warn(
             f"{name} goes from {low:g} to {high:g}, like pixels that are not scaled: nets learn badly from that; "

@@ -37,9 +37,9 @@ def joined(a: float, b: float) -> float:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[nbdl.Model, Any, Any]:
+def graphs(draw: st.DrawFn, widths: tuple[int, int] = (2, 5), rows: int = ROWS) -> tuple[nbdl.Model, Any, Any]:
     """A compiled model of one or two inputs and outputs, with its data: shared layers, merges, a frozen part."""
-    width = draw(st.integers(2, 5))
+    width = draw(st.integers(*widths))
     inputs = [Input(shape=(width,), name=f"in{number}") for number in range(draw(st.integers(1, 2)))]
     known: list[Any] = list(inputs)
     shared: list[Any] = []
@@ -77,8 +77,8 @@ def graphs(draw: st.DrawFn) -> tuple[nbdl.Model, Any, Any]:
     weights = [draw(st.sampled_from((1.0, 0.5, 2.0))) for _ in ends]
     model.compile(loss=[LOSSES[end] for end in ends], loss_weights=weights, optimizer="sgd")
     rng = np.random.default_rng(draw(st.integers(0, 99)))
-    x = [rng.normal(size=(ROWS, width)).astype(np.float32) for _ in inputs]
-    y = [np.eye(2, dtype=np.float32)[rng.integers(0, 2, ROWS)] for _ in ends]
+    x = [rng.normal(size=(rows, width)).astype(np.float32) for _ in inputs]
+    y = [np.eye(2, dtype=np.float32)[rng.integers(0, 2, rows)] for _ in ends]
     return model, x, y
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import csv
 import gc
+import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from click.testing import CliRunner
+from hypothesis import HealthCheck, assume, given, settings
 from random_graphs import Loss64, graphs
 
 import nbdl
 from nbdl import Model, Sequential
+from nbdl.cli.app import app
 from nbdl.errors import ConfigError, DataError, FileFormatError
 from nbdl.layers import Add, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Lambda, Multiply, Subtract
 from nbdl.model.owner import job_of
@@ -122,18 +127,34 @@ def test_a_chain_that_is_called_has_the_bits_of_a_sequential() -> None:
     assert np.array_equal(called.predict(A), chain.predict(A))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_branches_have_the_same_bits_on_any_number_of_threads(threads: int) -> None:
+def check_bits(made: tuple[Model, Any, Any]) -> None:
+    """Train copies of a model on one and on two threads, where it is large enough for two."""
+    model, x, y = made
     found = []
-    for count in (1, threads):
-        a = Input(shape=(64,))
-        left, right = Dense(256, activation="relu")(a), Dense(256, activation="tanh")(a)
-        model = Model(a, Dense(10, activation="softmax")(Add()([left, right])), seed=1)
-        model.compile(loss=CROSS, optimizer="adam")
-        x = np.random.default_rng(1).normal(size=(1024, 64)).astype(np.float32)
-        model.fit(x, np.arange(1024) % 10, batch_size=512, epochs=3, verbose=0, threads=count)
-        found.append(model.get_weights())
+    for threads in (1, 2):
+        one = copy.deepcopy(model)
+        history = one.fit(x, y, batch_size=len(x[0]) // 2, epochs=2, verbose=0, threads=threads, shuffle=False)
+        (executor,) = job_of(one).programs.executors.values()
+        assume(executor.parallel)
+        assert all(np.isfinite(history.history["loss"]))
+        found.append([*one.get_weights(), *history.history["loss"], *one.predict(x)])
     assert same(*found)
+
+
+WIDE = {"widths": (150, 250), "rows": 512}
+
+
+@given(graphs(**WIDE))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+def test_branches_have_the_same_bits_on_any_number_of_threads(made: tuple[Model, Any, Any]) -> None:
+    check_bits(made)
+
+
+@pytest.mark.long
+@given(graphs(**WIDE))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+def test_fifty_graphs_have_the_same_bits_on_any_number_of_threads(made: tuple[Model, Any, Any]) -> None:
+    check_bits(made)
 
 
 # -- several inputs and outputs -----------------------------------------------------------------------------------
@@ -523,3 +544,79 @@ def test_gradients_that_do_not_fit_are_refused() -> None:
     assert same(before, model.get_weights())
     optimizer.apply(gradients, model)
     assert nbdl.value_and_gradient(model, A, NUMBERS, "mse")[0] < loss
+
+
+# -- the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model in two.nbdl, and its data in two.npz."""
+    monkeypatch.chdir(tmp_path)
+    model = compiled(two_towers(), metrics={"cls": ["accuracy"]})
+    model.fit([A, B], [CLASSES, NUMBERS], epochs=1, verbose=0)
+    model.save("two.nbdl")
+    np.savez("two.npz", a=A, b=B, cls=CLASSES, reg=NUMBERS)
+    return model
+
+
+def command(*arguments: str, code: int = 0) -> str:
+    """Run a command and return what it printed."""
+    found = CliRunner().invoke(app, list(arguments), prog_name="nbdl")
+    assert found.exit_code == code, (found.output, found.exception)
+    return found.output
+
+
+def test_the_command_line_evaluates_a_graph(saved: Model) -> None:
+    found = json.loads(command("evaluate", "two.nbdl", "two.npz", "--json"))
+    wanted = saved.evaluate([A, B], [CLASSES, NUMBERS], verbose=0, return_dict=True)
+    assert found.pop("rows") == len(A)
+    assert found == pytest.approx({name: float(value) for name, value in wanted.items()})
+
+
+def test_the_command_line_predicts_with_a_graph(saved: Model) -> None:
+    command("predict", "two.nbdl", "two.npz", "-o", "answers.csv")
+    names, *rows = csv.reader(Path("answers.csv").read_text().splitlines())
+    assert names == ["prediction_cls_1", "prediction_cls_2", "prediction_reg"]
+    wanted = np.concatenate(saved.predict([A, B]), axis=1)
+    np.testing.assert_allclose(np.array(rows, float), wanted, rtol=1e-6)
+    assert "replaced earlier answers" in command("predict", "two.nbdl", "two.npz", "-o", "answers.csv")
+
+
+def test_the_command_line_predicts_with_a_chain_that_knows_no_columns(saved: Model) -> None:
+    chain = Sequential([Dense(1, input_dim=6)], seed=1)
+    chain.save("chain.nbdl")
+    np.savez("chain.npz", x=A)
+    names, *rows = csv.reader(command("predict", "chain.nbdl", "chain.npz").splitlines())
+    assert names == ["prediction"]
+    np.testing.assert_allclose(np.array(rows, float), chain.predict(A), rtol=1e-6)
+    assert "not compiled" in command("evaluate", "chain.nbdl", "chain.npz", code=2)
+
+
+def test_the_command_line_tells_of_a_graph(saved: Model) -> None:
+    shown = command("summary", "two.nbdl")
+    assert "Connected to" in shown
+    assert "sparse_categorical_crossentropy of cls, mean_squared_error of reg" in shown
+    assert "gemm" in command("explain", "two.nbdl")
+    assert "exported" in command("export", "two.nbdl", "--to", "c")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "message"),
+    [
+        (2, ("predict", "two.nbdl", "digits"), r"numpy.savez\(file, a=..., b=..., cls=..., reg=...\)"),
+        (3, ("predict", "two.nbdl", "other.npz"), "has no array b. Arrays: a"),
+        (3, ("evaluate", "two.nbdl", "inputs.npz"), "has no array cls, reg"),
+        (3, ("evaluate", "two.nbdl", "missing.npz"), "no such file"),
+        (3, ("evaluate", "two.nbdl", "text.npz"), "not a whole .npz file"),
+        (2, ("predict", "two.nbdl", "two.npz", "--format", "csv"), "arrays are read as they are"),
+        (2, ("predict", "two.nbdl", "two.npz", "--proba"), "know their classes"),
+    ],
+)
+def test_data_that_the_command_line_cannot_give_a_graph(
+    saved: Model, code: int, arguments: tuple[str, ...], message: str
+) -> None:
+    np.savez("other.npz", a=A)
+    np.savez("inputs.npz", a=A, b=B)
+    Path("text.npz").write_text("a,b\n1,2\n")
+    assert re.search(message, " ".join(command(*arguments, code=code).split()))

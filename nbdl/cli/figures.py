@@ -70,7 +70,12 @@ def figures_of(
     else:
         boundary = 0.5 if model.loss is None else model.loss.boundary
         notes = notes_on_classes(encoding, indices(y), indices(predictions, boundary))
-    return {name: value if getattr(value, "ndim", 0) else float(value) for name, value in found.items()}, notes
+    return floats(found), notes
+
+
+def floats(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as numbers of Python; one with a value for each class stays an array."""
+    return {name: value if getattr(value, "ndim", 0) else float(value) for name, value in found.items()}
 
 
 def indices(classes: NDArray[Any], boundary: float = 0.5) -> NDArray[Any]:

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 @debug_option
 def summary(model: str) -> None:
     """Print the layers of MODEL, their weights, and the data that it takes and gives."""
+    from nbdl.data.table import listed
+
     net = load_model(model)
     net.summary(print_fn=echo)
     if net.compiled is not None:
-        echo(f"Trained with {net.optimizer.unit_name} on {net.loss.unit_name}, seed {net.seed}")
+        losses = net.loss if isinstance(net.loss, dict) else {"": net.loss}
+        names = [f"{loss.unit_name} of {output}" if output else loss.unit_name for output, loss in losses.items()]
+        echo(f"Trained with {net.optimizer.unit_name} on {listed(names)}, seed {net.seed}")
     if net.encoding is not None:
         for line in described(net.encoding):
             echo(line)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from nbdl.cli.complete import files, sources
-from nbdl.cli.figures import encoding_of
+from nbdl.cli.named_arrays import inputs_from
 from nbdl.cli.options import (
     debug_option,
     device_option,
@@ -35,6 +36,7 @@ from nbdl.storage.outputs import as_path, check_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nbdl.cli.source import Reading
     from nbdl.data.encoding import Encoding
     from nbdl.units.loss import Loss
 
@@ -79,8 +81,11 @@ def predict(
     those that the model does not need are ignored. The answers are CSV below a line of names: class names, or
     numbers in the target's own unit.
 
-    -o replaces an earlier file of answers, and a line says so: a file whose first line is "prediction", with or
-    without probabilities after it. Any other file is never overwritten.
+    Of a model that `nbdl train` did not make, SOURCE is an .npz file with an array for each input, called as the
+    input is, or x. The answers are the numbers that the model gives, a column for each.
+
+    -o replaces an earlier file of answers, and a line says so: a file whose first line has the names of predictions,
+    with or without probabilities after them. Any other file is never overwritten.
 
     \b
     nbdl predict table.nbdl new.csv -o answers.csv
@@ -91,16 +96,12 @@ def predict(
         raise click.UsageError("give a file, or rows on standard input")
     target = None if output in (None, "-") else answers_path(str(output), model, source)
     net = load_model(model, device, precision)
-    encoding = encoding_of(net, model)
-    if proba and encoding.task != "classification":
-        raise ConfigError("--proba is for classes; this model predicts numbers")
-    check_outputs(encoding, net.output_shape[-1], "the model")
-    how = how.like(encoding)
-    with saying_how_read(how):
-        found = load(source, how)
-        x = encoding.encode(found.data if found.test is None else found.test)
-    predictions = net.predict(x, threads=threads, encoded=True)
-    rows = table(encoding, predictions, proba, net.loss)
+    if net.encoding is None:
+        if proba:
+            raise ConfigError("--proba is for models of `nbdl train`, which know their classes")
+        rows = columns(net.output_names, net.predict(inputs_from(source, net, model, how), threads=threads))
+    else:
+        rows = answers_to(source, net, how, proba, threads)
     if target is None:
         write(Answers(sys.stdout), rows)
         sys.stdout.flush()
@@ -108,6 +109,23 @@ def predict(
     replaced = save_answers(target, rows)
     if replaced:
         echo(f"{target}: replaced earlier answers", err=True)
+
+
+def answers_to(source: str, net: Any, how: Reading, proba: bool, threads: int | None) -> Iterator[list[Any]]:
+    """Return the table of answers of a model that knows how its data is encoded.
+
+    Args:
+        proba: whether to add the probability of each class.
+    """
+    encoding: Encoding = net.encoding
+    if proba and encoding.task != "classification":
+        raise ConfigError("--proba is for classes; this model predicts numbers")
+    check_outputs(encoding, net.output_shape[-1], "the model")
+    how = how.like(encoding)
+    with saying_how_read(how):
+        found = load(source, how)
+        x = encoding.encode(found.data if found.test is None else found.test)
+    return table(encoding, net.predict(x, threads=threads, encoded=True), proba, net.loss)
 
 
 def answers_path(output: str, model: str, source: str) -> Path:
@@ -145,7 +163,7 @@ def is_device(path: Path) -> bool:
 
 
 def is_answers(path: Path) -> bool:
-    """Return whether a file begins with the line of names that `table` writes."""
+    """Return whether a file begins with the line of names that `table` or `columns` writes."""
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         try:
             names = next(csv.reader(io.StringIO(file.read(HEAD))), [])
@@ -153,7 +171,7 @@ def is_answers(path: Path) -> bool:
             return False
     while names and names[-1].startswith(f"{PROBABILITY}_"):
         names.pop()
-    return names in ([ANSWER], [f"{ANSWER}_{number}" for number in range(1, len(names) + 1)]) and bool(names)
+    return bool(names) and all(name == ANSWER or name.startswith(f"{ANSWER}_") for name in names)
 
 
 def save_answers(target: Path, rows: Iterator[list[Any]]) -> bool:
@@ -190,6 +208,24 @@ def table(encoding: Encoding, predictions: NDArray[Any], proba: bool, loss: Loss
         if chances is not None:
             cells += [shortened(value) for value in chances[row].tolist()]
         yield cells
+
+
+def columns(outputs: Sequence[str], predictions: Any) -> Iterator[list[Any]]:
+    """Yield a row of names, then a row of numbers for each row of predictions.
+
+    Args:
+        outputs: the names of the outputs, which tell columns apart where there are several.
+        predictions: an array, or a list with one for each output.
+    """
+    several = isinstance(predictions, list)
+    parts = predictions if several else [predictions]
+    names = []
+    for output, part in zip(outputs, parts, strict=True):
+        name, width = f"{ANSWER}_{output}" if several else ANSWER, math.prod(part.shape[1:])
+        names += [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]
+    yield names
+    for rows in zip(*(part.reshape(len(part), -1) for part in parts), strict=True):
+        yield [shortened(value) for row in rows for value in row.tolist()]
 
 
 def of_logits(z: NDArray[Any]) -> NDArray[Any]:

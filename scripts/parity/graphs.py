@@ -2,8 +2,9 @@
 
     PYTHONPATH=scripts python -m parity.graphs            # some minutes
     PYTHONPATH=scripts python -m parity.graphs residual gate
+    PYTHONPATH=scripts python -m parity.graphs --random 50
 
-For each graph both sides make 50 steps of Adam; the table has the worst tensor's ‖Δw‖/‖w‖ after 1 and 50 steps, beside
+For each graph both sides make 50 steps of Adam (momentum where graphs are made at random); the table has the worst tensor's ‖Δw‖/‖w‖ after 1 and 50 steps, beside
 it Keras against itself with the rows of each batch in another order, which float32's rounding alone tells apart, and
 the time of a step. Keras and JAX are needed: `pip install keras jax`.
 """
@@ -11,6 +12,7 @@ the time of a step. Keras and JAX are needed: `pip install keras jax`.
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import sys
 import time
@@ -224,6 +226,59 @@ def losses_on_one_value(k: Any) -> Any:
     return k.Model([a, b], [first, k.Dense(1, name="second")(k.Concatenate()([h, first]))]), {"loss": ["mse", "huber"]}
 
 
+# -- graphs at random ---------------------------------------------------------------------------------------
+
+MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+ENDS = (("linear", "mse", NUMBER), ("sigmoid", "binary_crossentropy", LABEL[:, None]), ("tanh", "mae", NUMBER))
+
+
+def enter_random(seed: int) -> str:
+    """Enter a graph of one or two inputs and losses: branches, shared layers, models within it, frozen parts."""
+    name, draw = f"random_{seed}", random.Random(seed)
+    inputs, ends = draw.randint(1, 2), [draw.choice(ENDS) for _ in range(draw.randint(1, 2))]
+    choices = draw.randint(0, 1 << 30)  # the same on both sides
+
+    def build(k: Any) -> tuple[Any, Any]:
+        draw = random.Random(choices)
+        known = [k.Input((12,), name=f"in{number}") for number in range(inputs)]
+        given, shared = list(known), []
+        for number in range(draw.randint(3, 7)):
+            known.append(at_random(k, draw, known, shared, number))
+        outputs = [
+            k.Dense(1, activation=activation, name=f"out{number}")(draw.choice(known[inputs:]))
+            for number, (activation, _, _) in enumerate(ends)
+        ]
+        model = k.Model(given, outputs)
+        for layer in sorted(layers_of(model).values(), key=lambda layer: layer.name):
+            if draw.random() < 0.2 and not layer.name.startswith("out"):
+                layer.trainable = False
+        return model, {"loss": [loss for _, loss, _ in ends], "loss_weights": [1.0, 0.5][: len(ends)]}
+
+    GRAPHS[name] = build, [A, B][:inputs], [y for _, _, y in ends]
+    return name
+
+
+def at_random(k: Any, draw: random.Random, known: list[Any], shared: list[Any], number: int) -> Any:
+    """Return one more tensor of 12 columns, made of known ones."""
+    a, b = draw.choice(known), draw.choice(known)
+    kind = draw.choice(("dense", "dense", "shared", "norm", "merge", "concat", "dot", "model"))
+    if kind == "shared" and shared:
+        return draw.choice(shared)(a)
+    if kind == "norm":
+        return draw.choice((k.LayerNormalization, k.BatchNormalization))(name=f"n{number}")(a)
+    if kind == "merge":
+        return getattr(k, draw.choice(MERGES))(name=f"m{number}")([a, b])
+    if kind == "concat":
+        return k.Dense(12, activation="tanh", name=f"d{number}")(k.Concatenate(name=f"c{number}")([a, b]))
+    if kind == "dot":
+        return k.Multiply(name=f"m{number}")([a, k.Dot(axes=1, normalize=True, name=f"p{number}")([a, b])])
+    if kind == "model":
+        layers = [k.Input((12,)), k.Dense(5, activation="tanh", name=f"i{number}"), k.Dense(12, name=f"o{number}")]
+        return k.Sequential(layers, name=f"model{number}")(a)
+    shared.append(k.Dense(12, activation=draw.choice(("tanh", "sigmoid", "softplus", "relu")), name=f"d{number}"))
+    return shared[-1](a)
+
+
 # -- both sides ---------------------------------------------------------------------------------------------
 
 
@@ -246,6 +301,13 @@ def layers_of(model: Any) -> dict[str, Any]:
     return found
 
 
+def optimizer(package: Any, name: str) -> Any:
+    """Adam; for graphs at random, momentum, whose steps are as large as the gradients."""
+    if name.startswith("random"):
+        return package.optimizers.SGD(0.02, momentum=0.9)
+    return package.optimizers.Adam(0.01)
+
+
 def compared(name: str) -> tuple[float, float, float, float, float]:
     """The worst tensor after 1 and after 50 steps; that of Keras against itself; µs of a step on either side."""
     import keras
@@ -261,9 +323,9 @@ def compared(name: str) -> tuple[float, float, float, float, float]:
     for key, layer in own.items():
         for layers in (other, floor):
             layers[key].set_weights(layer.get_weights())
-    mine.compile(optimizer=nbdl.optimizers.Adam(0.01), **how)
+    mine.compile(optimizer=optimizer(nbdl, name), **how)
     for model in (theirs, again):
-        model.compile(optimizer=keras.optimizers.Adam(0.01), **how)
+        model.compile(optimizer=optimizer(keras, name), **how)
     apart, times = [], {"nbdl": list[float](), "Keras": list[float]()}
     backwards = np.arange(BATCH)[::-1]
     for step in range(STEPS):
@@ -288,7 +350,10 @@ def distance(layer: Any, other: Any) -> float:
 
 def main() -> int:
     """Print the table; exit with 1 if a graph is further away than rounding brings it."""
-    names = sys.argv[1:] or list(GRAPHS)
+    if sys.argv[1:2] == ["--random"]:
+        names = [enter_random(seed) for seed in range(int(sys.argv[2]))]
+    else:
+        names = sys.argv[1:] or list(GRAPHS)
     worst = [0.0, 0.0]
     print(
         "| graph | 1 step | 50 steps | Keras itself | nbdl, µs a batch | Keras, µs a batch |\n|---|---|---|---|---|---|"

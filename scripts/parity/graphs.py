@@ -4,9 +4,10 @@
     PYTHONPATH=scripts python -m parity.graphs residual gate
     PYTHONPATH=scripts python -m parity.graphs --random 50
 
-For each graph both sides make 50 steps of Adam (momentum where graphs are made at random); the table has the worst tensor's ‖Δw‖/‖w‖ after 1 and 50 steps, beside
-it Keras against itself with the rows of each batch in another order, which float32's rounding alone tells apart, and
-the time of a step. Keras and JAX are needed: `pip install keras jax`.
+For each graph both sides make 50 steps of Adam, or of momentum where the graphs are made at random. The table has the
+worst tensor's ‖Δw‖/‖w‖ after 1 and 50 steps. Beside it stands Keras against itself with the rows of each batch in
+another order, which float32's rounding alone tells apart; and the time of a step. Keras and JAX are needed:
+`pip install keras jax`.
 """
 
 from __future__ import annotations

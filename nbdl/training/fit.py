@@ -15,7 +15,7 @@ from nbdl.training.fit_data import FitData, validated_epochs, validation_of
 from nbdl.training.inputs import check_threads
 from nbdl.training.loops import EpochLoop
 from nbdl.training.options import FitOptions
-from nbdl.training.own_steps import own_step
+from nbdl.training.own_steps import OwnStep
 from nbdl.training.progress import ProgressLine
 from nbdl.training.steps import alone
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from nbdl.units.callback import CallbackModel
 
 
-def fit(job: Job, model: CallbackModel, x: Any, y: Any, options: FitOptions) -> History:
+def fit(job: Job, model: CallbackModel, x: Any, y: Any, options: FitOptions, step: OwnStep | None = None) -> History:
     """Train a model; see `Model.fit`.
 
     Args:
         job: what is trained.
         model: what callbacks see of it.
+        step: a `train_step` that its author has written.
     """
     last = count(options.epochs, "epochs", 1, 0)
     first = count(options.initial_epoch, "initial_epoch", 0, 0)
     check_threads(options.threads)
     with alone(job), kept_if_trained(job):
         data = FitData(job, x, y, options)
-        own = own_step(model)
-        loop = data.loop(options.class_weight, options.threads) if own is None else data.own_loop(own, options)
+        loop = data.loop(options.class_weight, options.threads) if step is None else data.own_loop(step, options)
         learn_names(job.network, *data.names)
         history = History()
         shown = [ProgressLine(options.verbose)] if options.verbose else []

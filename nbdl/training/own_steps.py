@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 OwnStep = Callable[[Any], Any]
 
 
-def own_step(model: Any) -> OwnStep | None:
-    """Return the `train_step` that a model's author has written; None if there is none."""
-    found: OwnStep | None = getattr(model, "train_step", None)
-    return found
-
-
 class OwnBatches:
     """Batches of checked arrays as a `train_step` gets them: (x, y), or (x, y, weights) where there are some."""
 

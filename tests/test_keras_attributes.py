@@ -258,3 +258,34 @@ def test_layers_of_a_built_model_tell_the_shape_of_their_inputs() -> None:
     model.pop()
     model.add(Dense(5))
     assert model.layers[1].input_shape == (3,)
+
+
+# -- what is missing ----------------------------------------------------------------------------------------
+
+
+def missing() -> list[Any]:
+    """The attributes that `scripts/parity/missing.md` lists, by model or layer."""
+    page = (Path(__file__).parent.parent / "scripts" / "parity" / "missing.md").read_text(encoding="utf-8")
+    found = []
+    for part in page.split("\n## ")[1:]:
+        kind, *lines = part.splitlines()
+        for line in lines[4:]:
+            names, _, reason = line.strip("| ").partition(" | ")
+            found += [
+                pytest.param(kind, name, reason, id=f"{kind}.{name}")
+                for name in names.replace("`", "").split(", ")
+                if name and "(" not in name
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("kind", "name", "reason"), missing())
+def test_what_is_missing_from_keras_says_what_to_use(kind: str, name: str, reason: str) -> None:
+    x = Input(shape=(4,))
+    dense = Dense(3)
+    model = nbdl.Model(x, dense(x))
+    model.compile("adam", "mse")
+    with pytest.raises(AttributeError) as caught:
+        getattr(model if kind == "Model" else dense, name)
+    assert reason
+    assert str(caught.value).endswith(reason)

@@ -29,10 +29,13 @@ def _row(fields: Sequence[str], ends: Sequence[float], line_length: int) -> str:
     return line.rstrip()
 
 
-def summary(network: Network, line_length: int | None = None) -> Iterator[str]:
+def summary(network: Network, line_length: int | None = None, expand: bool = False) -> Iterator[str]:
     """Keras 2's table: layers, output shapes, numbers of weights; as Keras 3 has it of a model that is not built.
 
     Of a graph a further column says what each layer is connected to.
+
+    Args:
+        expand: show the layers of models within a graph too, each below its model and further to the right.
     """
     graph = network if isinstance(network, Graph) else None
     ends = POSITIONS if graph is None else GRAPH_POSITIONS
@@ -49,7 +52,7 @@ def summary(network: Network, line_length: int | None = None) -> Iterator[str]:
     yield "_" * line_length
     yield _row(["Layer (type)", "Output Shape", "Param #", "Connected to"][: len(ends)], ends, line_length)
     yield "=" * line_length
-    rows = _chain_rows(network, known) if graph is None else _graph_rows(graph)
+    rows = _chain_rows(network, known) if graph is None else _graph_rows(graph, expand)
     for number, (title, shape, layers, connected) in enumerate(rows):
         if number:
             yield "_" * line_length
@@ -64,14 +67,14 @@ def summary(network: Network, line_length: int | None = None) -> Iterator[str]:
     yield "_" * line_length
 
 
-def _chain_rows(network: Network, known: bool) -> Iterator[tuple[str, str, list[Layer], str]]:
+def _chain_rows(network: Network, known: bool, indent: str = "") -> Iterator[tuple[str, str, list[Layer], str]]:
     """Title, shape, layers and connection of each row."""
     for step in network.steps:
         shape = _shape(network.shapes[step.outputs[0]]) if known else "?"
-        yield f"{step.layer.name} ({type(step.layer).__name__})", shape, [step.layer], ""
+        yield f"{indent}{step.layer.name} ({type(step.layer).__name__})", shape, [step.layer], ""
 
 
-def _graph_rows(graph: Graph) -> Iterator[tuple[str, str, list[Layer], str]]:
+def _graph_rows(graph: Graph, expand: bool, indent: str = "") -> Iterator[tuple[str, str, list[Layer], str]]:
     """The same of a graph: a row for each layer, or model, with all that it is called on."""
     calls: dict[Any, list[Call]] = {}
     firsts = [symbol.call for symbol in graph.inputs]
@@ -79,9 +82,13 @@ def _graph_rows(graph: Graph) -> Iterator[tuple[str, str, list[Layer], str]]:
         calls.setdefault(call.layer if call.layer is not None else call, []).append(call)
     for layer, several in calls.items():
         inner = network_of(layer)
-        title = f"{graph.title(layer)} ({type(layer).__name__})" if layer is several[0].layer else "input"
+        title = f"{indent}{graph.title(layer)} ({type(layer).__name__})" if layer is several[0].layer else "input"
         shapes = [_shape(symbol.row_shape) for symbol in several[0].outputs]
         inputs = dict.fromkeys(
             graph.title(one.call.layer) or "input" for call in several for one in call.inputs if call not in firsts
         )
         yield title, ", ".join(shapes), inner.all_layers if inner else [layer], ", ".join(inputs)
+        if expand and isinstance(inner, Graph):
+            yield from _graph_rows(inner, expand, f"{indent}  ")
+        elif expand and inner:
+            yield from _chain_rows(inner, True, f"{indent}  ")

@@ -19,20 +19,22 @@ class Inspectable(Owner):
 
     @explained
     def summary(
-        self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None
-    ) -> None:
+        self, line_length: int | None = None, positions: Any = None, print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+    ) -> None:  # fmt: skip
         """Print a table of the layers, their output shapes and numbers of weights.
 
         Args:
             line_length: in characters. Default 65, of a graph 98.
             positions: not there: None.
             print_fn: what takes each line. Default `print`.
+            expand_nested: show the layers of models within a graph too.
         """
         from nbdl.inspection.summary import summary
 
         if positions is not None:
             raise ConfigError("summary: positions of columns are not there; line_length=... makes the table wider")
-        for line in summary(self._job.network, line_length):
+        for line in summary(self._job.network, line_length, expand_nested):
             (print_fn or print)(line)
 
     def explain(

@@ -20,12 +20,37 @@ ATTRIBUTES: dict[str, str] = {
     "fit_generator": "part of fit: fit(generator, steps_per_epoch=..., epochs=...), where a step is a batch",
     "evaluate_generator": "part of evaluate: evaluate(generator, steps=...), where a step is a batch",
     "predict_generator": "part of predict: predict(generator, steps=...), where a step is a batch",
-    "output": "not there: see model.explain() for how values flow",
-    "outputs": "not there: a model is a chain of layers; see model.output_shape and model.explain()",
-    "input": "not there: see model.explain() for how values flow",
-    "inputs": "not there: a model is a chain of layers; see model.input_shape and model.explain()",
     "losses": "not there: penalties are part of the loss that fit and evaluate give",
     "to_yaml": "not there: to_json and get_config give the same",
+    "add_loss": "a method of models: model.add_loss(symbol)",
+    "activity_regularizer": "an argument of layers, not of models",
+    "compute_output_shape": "not there: the inputs of a graph have one shape; see model.output_shape",
+    "operations": "not there: see model.layers",
+    "path": "not there: layers have names, and weights have theirs below that of their layer",
+    "input_spec": "not there: build(b, shape) looks at the shape, and raises ConfigError if it does not fit",
+    "call_signature_parameters": "not there: forward(r, x) is what a layer computes",
+    "rematerialized_call": "not there: what backward reads is kept in a work area that is made once",
+    "variable_serialization_spec": "not there: a file holds weights by name",
+    **dict.fromkeys(("metrics", "metrics_variables", "add_metric"), "not there: metrics are given to compile"),
+    **dict.fromkeys(("dtype_policy", "autocast", "input_dtype"), "not there: everything is float32"),
+    **dict.fromkeys(("supports_masking", "compute_mask"), "not there: no layer takes or makes masks"),
+    **dict.fromkeys(("jit_compile", "supports_jit"), "not there: everything is compiled"),
+    **dict.fromkeys(
+        ("get_state_tree", "set_state_tree", "jax_state_sync"), "not there: see get_weights and set_weights"
+    ),
+    **dict.fromkeys(
+        (
+            "quantize",
+            "quantization_mode",
+            "quantized_build",
+            "quantized_call",
+            "get_quantization_layer_structure",
+            "enable_lora",
+            "lora_enabled",
+        ),
+        "not there: weights are float32, for training and for use",
+    ),
+    "steps_per_execution": "not there: fit runs as many steps at a time as fit between two lines of progress",
 }
 
 # Keras's names of arguments that have another here.
@@ -96,7 +121,7 @@ ALL_LACK = Missing(
 FUNCTIONS_LACK = Missing(
     ignored={
         **ALL_LACK.ignored,
-        **dict.fromkeys(("workers", "nb_worker", "use_multiprocessing", "pickle_safe", "expand_nested"), (...,)),
+        **dict.fromkeys(("workers", "nb_worker", "use_multiprocessing", "pickle_safe"), (...,)),
         **dict.fromkeys(("max_queue_size", "max_q_size"), (...,)),
         "jit_compile": ("auto", ...),
         "auto_scale_loss": (True, ...),

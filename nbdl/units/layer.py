@@ -16,7 +16,7 @@ from nbdl.units.constructor import parameters_of
 from nbdl.units.functions import own_activation
 from nbdl.units.registry import registry
 from nbdl.units.regularizer import Regularizer
-from nbdl.units.symbol import Call, Symbol, symbols_in
+from nbdl.units.symbol import Call, Described, Symbol, symbols_in
 from nbdl.units.unit import Unit, serialize
 from nbdl.units.weighted import Weighted
 
@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
 
 
-class Layer(Unit, Weighted):
+class Layer(Unit, Weighted, Described):
     """One layer of a model.
 
     A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch

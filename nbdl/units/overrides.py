@@ -6,10 +6,10 @@ from nbdl.errors import ConfigError
 
 STEP = (
     "fit, evaluate and predict run a compiled program of the layers, the loss and the optimizer; write those as units "
-    "(nbdl.Layer, nbdl.Loss, nbdl.Optimizer), or a loop of your own over train_on_batch"
+    "(nbdl.Layer, nbdl.Loss, nbdl.Optimizer), or a train_step of your own over nbdl.value_and_gradient"
 )
 STATELESS = "layers keep nothing from one batch to the next, and metrics start again in each epoch: leave the call out"
-CHAIN = "a model is the chain of its layers: write what it computes as a layer, with forward and backward"
+GRAPH = "a model is layers put together, Model(inputs, outputs): write a layer, with forward and backward"
 FORWARD = "write forward and backward, which record operations: see help(nbdl.Layer)"
 BUILD = "build(b, shape) returns the shape of the outputs"
 WEIGHT = "build makes weights with b.weight(...)"
@@ -30,7 +30,11 @@ UNCALLED: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("reset_states", "reset_state"), STATELESS),
         **dict.fromkeys(
-            ("call", "compute_mask", "compute_output_spec", "stateless_call", "symbolic_call", "add_weight"), CHAIN
+            (
+                "call", "compute_mask", "compute_output_spec", "stateless_call", "symbolic_call", "add_weight",
+                "add_variable",
+            ),
+            GRAPH,
         ),
         **dict.fromkeys(
             ("build_from_config", "get_build_config", "compile_from_config", "get_compile_config"), CONFIG

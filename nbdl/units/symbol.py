@@ -12,7 +12,20 @@ from nbdl.errors import ConfigError
 Shape = tuple[int, ...]
 
 
-class Symbol:
+class Described:
+    """What has no numbers yet, so that arithmetic on it is refused, with what to write."""
+
+    def _refused(self, *_: Any) -> Any:
+        raise ConfigError(
+            f"{self!r} is a description, and no array: layers are called on it, such as Dense(3)(x), Add()([x, y]) or "
+            "Multiply()([x, y]); a scalar function of it is Lambda(function)(x)"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refused
+    __matmul__ = __rmatmul__ = __pow__ = __neg__ = _refused
+
+
+class Symbol(Described):
     """A tensor of a network that is being described: what a layer gives for each row.
 
     Attributes:
@@ -41,14 +54,7 @@ class Symbol:
     def __repr__(self) -> str:
         return f"<Symbol {self.name}, shape={self.shape}>"
 
-    def _refused(self, *_: Any) -> Any:
-        raise ConfigError(
-            f"{self!r} is a description, and no array: layers are called on it, such as Dense(3)(x), Add()([x, y]) or "
-            "Multiply()([x, y]); a scalar function of it is Lambda(function)(x)"
-        )
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refused
-    __matmul__ = __rmatmul__ = __pow__ = __neg__ = __getitem__ = __array__ = __float__ = __bool__ = _refused
+    __getitem__ = __array__ = __float__ = __bool__ = Described._refused
     __iter__ = None  # else `list(symbol)` would ask for items
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from on_disk import OnDisk
 
 import nbdl
 from nbdl import Callback, Sequential
@@ -617,28 +618,6 @@ def test_shuffling_batches_keeps_each_together() -> None:
     assert (np.sort(batches[:, :3], axis=1) == [20, 40, 80]).all(), "the losses of whole batches"
     assert (batches[:, 3] == 80).all(), "the short one stays last"
     assert len({tuple(epoch) for epoch in batches.tolist()}) > 1
-
-
-class OnDisk:
-    """As h5py's and zarr's arrays are: `np.asarray` would read everything, rows are taken in rising order."""
-
-    chunks = None
-
-    def __init__(self, values: Any) -> None:
-        self.values, self.shape, self.dtype, self.read = values, values.shape, values.dtype, []
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, rows: Any) -> Any:
-        if not isinstance(rows, slice):
-            assert (np.diff(rows) > 0).all()
-        found = self.values[rows]
-        self.read.append(len(found))
-        return found
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise AssertionError("the whole array was read")
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "batch"])

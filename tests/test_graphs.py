@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, reject, settings
+from on_disk import OnDisk
 from random_graphs import Loss64, graphs
 
 import nbdl
@@ -179,6 +180,39 @@ def test_data_comes_in_lists_tuples_dicts_and_batches() -> None:
     assert set(curves[0]) == {"loss", "cls_loss", "reg_loss"}
     total = [c + 0.5 * r for c, r in zip(curves[0]["cls_loss"], curves[0]["reg_loss"], strict=True)]
     assert curves[0]["loss"] == pytest.approx(total)
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "batch"])
+def test_arrays_on_disk_are_read_in_slices(shuffle: Any) -> None:
+    ways = (
+        ([A, B], [CLASSES, NUMBERS]),
+        ([OnDisk(A), B], [CLASSES, OnDisk(NUMBERS)]),
+        ({"b": OnDisk(B), "a": OnDisk(A)}, {"reg": OnDisk(NUMBERS), "cls": OnDisk(CLASSES)}),
+    )
+    found = []
+    for x, y in ways:
+        model = compiled(two_towers())
+        history = model.fit(x, y, epochs=2, verbose=0, shuffle=shuffle, validation_split=0.2, batch_size=20).history
+        assert len(model.evaluate(x, y)) == 3
+        found.append([*model.get_weights(), history["loss"], *model.predict(x)])
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+    with pytest.raises(DataError, match="120 and 119 rows"):
+        compiled(two_towers()).fit([OnDisk(A), B[:-1]], [CLASSES, NUMBERS], verbose=0)
+
+
+def test_a_step_of_ones_own_gets_the_slices_of_arrays_on_disk() -> None:
+    class Own(Sequential):
+        def train_step(self, data: Any) -> dict[str, Any]:
+            x, y = data
+            assert len(x) == len(y) <= 50
+            return super().train_step(data)
+
+    models = [kind([Dense(1, input_dim=6)], seed=1) for kind in (Own, Sequential)]
+    for model in models:
+        model.compile(loss="mse", optimizer="adam")
+        model.fit(OnDisk(A), NUMBERS, batch_size=50, epochs=2, verbose=0)
+    assert same(*(model.get_weights() for model in models))
 
 
 def test_metrics_weights_and_evaluation_of_each_output() -> None:

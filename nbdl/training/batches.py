@@ -18,7 +18,8 @@ from nbdl.data.columns import Names, check_names, check_order, names_of
 from nbdl.engine.random import permutation
 from nbdl.errors import DataError
 from nbdl.network.columns import renew_names
-from nbdl.training.inputs import checked_data
+from nbdl.program.limits import INPUTS
+from nbdl.training.inputs import by_name, checked_data, weights_by_name
 
 if TYPE_CHECKING:
     from nbdl.network.job import Job
@@ -84,7 +85,8 @@ class Slices:
     """Batches of arrays that are read a slice at a time: from files, as h5py and zarr have them.
 
     Args:
-        arrays: x, y and weights, or None for those that are missing; each has `shape` and takes slices.
+        arrays: x, y and weights, or None for those that are missing; of several inputs or losses a list. Each array
+            has `shape` and takes slices.
         part: which rows.
         shuffle: "batch" for the order of the batches alone, which leaves each one slice of the file.
 
@@ -94,9 +96,9 @@ class Slices:
 
     def __init__(self, arrays: Sequence[Any], part: range, batch: int, shuffle: bool | str = False) -> None:
         self.arrays, self.part, self.batch, self.shuffle = list(arrays), part, batch, shuffle
-        lengths = [array.shape[0] for array in arrays if array is not None]
+        lengths = [one.shape[0] for array in arrays for one in each(array) if one is not None]
         if len(set(lengths)) > 1:
-            raise DataError(f"x, y and sample_weight have {' and '.join(map(str, lengths))} rows")
+            raise DataError(f"x, y and sample_weight have {' and '.join(map(str, dict.fromkeys(lengths)))} rows")
 
     def __len__(self) -> int:
         return -(-len(self.part) // self.batch)
@@ -116,7 +118,10 @@ class Slices:
             yield self._rows(rows[first : first + batch])
 
     def _rows(self, rows: Any) -> tuple[Any, ...]:
-        return tuple(None if array is None else _read(array, rows) for array in self.arrays)
+        x, *others = [_read(array, rows) for array in self.arrays]
+        while others and others[-1] is None:
+            others.pop()
+        return x, *others
 
 
 def in_batches(firsts: Any, whole: int, seed: int, number: int) -> Any:
@@ -127,7 +132,9 @@ def in_batches(firsts: Any, whole: int, seed: int, number: int) -> Any:
 
 
 def _read(array: Any, rows: Any) -> Any:
-    """Rows of an array; files want their numbers to rise."""
+    """Rows of an array, or of each of several; files want their numbers to rise."""
+    if array is None or isinstance(array, list):
+        return array and [_read(one, rows) for one in array]
     if len(rows) == rows[-1] - rows[0] + 1 and (np.diff(rows) == 1).all():
         return array[int(rows[0]) : int(rows[-1]) + 1]
     order = np.argsort(rows)
@@ -275,6 +282,36 @@ def on_disk(array: Any) -> bool:
     return hasattr(array, "chunks") and hasattr(array, "shape") and hasattr(array, "__getitem__")
 
 
+def any_on_disk(data: Sequence[Any]) -> bool:
+    """Whether one of x, y and weights is on disk, or one of the arrays of several inputs or outputs."""
+    return any(on_disk(one) for value in data for one in itertools.islice(each(value), INPUTS))
+
+
+def each(value: Any) -> Iterable[Any]:
+    """The arrays of several inputs or outputs, in a list or by name; anything else itself."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def sliceable(job: Job, data: Sequence[Any], name: str) -> list[Any]:
+    """x, y and weights as arrays that can be read a slice at a time, of several inputs or losses as lists in order.
+
+    Args:
+        name: what errors call those that are no arrays.
+    """
+    network, (x, *others) = job.network, data
+    check_names(network.feature_names, x)
+    check_order(network.target_names, names_of(others[0] if others else None), "y")
+    found = [by_name(x, network.input_names, "x")]
+    if others:
+        goals = [network.output_names[goal.output] for goal in job.compiled().goals]
+        y, weights = others
+        found += [by_name(y, goals, "y", network.output_names), weights_by_name(weights, goals)]
+    arrays = [[one if one is None or on_disk(one) else as_array(one, name) for one in several] for several in found]
+    return [several if len(several) > 1 else several[0] for several in arrays]
+
+
 def batches_of(
     job: Job, data: list[Any], batch_size: int | None, steps: int | None, one_by_one: bool = False,
     name: str = "x",
@@ -289,12 +326,11 @@ def batches_of(
     if is_stream(x):
         refuse_beside(batch_size=batch_size, **dict(zip(("y", "sample_weight"), others, strict=False)))
         return BatchStream(job, x, steps, name=name)
-    if not one_by_one and not any(on_disk(array) for array in data):
+    if not one_by_one and not any_on_disk(data):
         return None
-    check_names(job.network.feature_names, x)
-    check_order(job.network.target_names, names_of(others[0] if others else None), "y")
-    arrays = [array if array is None or on_disk(array) else as_array(array, name) for array in data]
-    return BatchStream(job, Slices(arrays, range(len(arrays[0])), batch), steps, name=name)
+    arrays = sliceable(job, data, name)
+    rows = len(next(iter(each(arrays[0]))))
+    return BatchStream(job, Slices(arrays, range(rows), batch), steps, name=name)
 
 
 def limited(data: list[Any], batch_size: int | None, steps: int | None) -> list[Any]:

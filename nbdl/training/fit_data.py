@@ -8,12 +8,12 @@ from collections.abc import Container
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from nbdl.data.checks import as_array, count
-from nbdl.data.columns import check_names, check_order, names_of
+from nbdl.data.checks import count
+from nbdl.data.columns import names_of
 from nbdl.errors import ConfigError, DataError
 from nbdl.network.columns import renew_names
 from nbdl.network.learnable import warn_of_values
-from nbdl.training.batches import BatchStream, Slices, is_stream, limited, on_disk, refuse_beside
+from nbdl.training.batches import BatchStream, Slices, any_on_disk, each, is_stream, limited, refuse_beside, sliceable
 from nbdl.training.callbacks import CallbackList
 from nbdl.training.class_weights import ClassWeights, only_output, warn_of_sorted
 from nbdl.training.evaluate import Evaluation, evaluation
@@ -56,13 +56,11 @@ class FitData:
             return
         self.source = None
         renew_names(job.network, x, y)
-        if any(on_disk(array) for array in data):
-            check_names(job.network.feature_names, x)
-            check_order(job.network.target_names, names_of(y), "y")
-            self.arrays = [one if one is None or on_disk(one) else as_array(one, "y") for one in data]
+        if any_on_disk(data):
+            self.arrays = sliceable(job, data, "y")
         else:
             self.checked = checked_data(job.network, job.compiled(), x, y, weights)
-        rows = int((self.checked or self.arrays)[0].shape[0])
+        rows = int(next(iter(each((self.checked or self.arrays)[0]))).shape[0])
         if rows == 0:
             raise DataError("there are no rows to train on")
         kept = kept_rows(rows, share)
@@ -127,7 +125,7 @@ class FitData:
         if self.source is None and not hooks.evaluation_batches:
             rest = [array[self.rest.start :] for array in self.checked]
             return Evaluation(self.job, limited(rest, batch_size, steps))
-        arrays = [one if one is None or on_disk(one) else as_array(one, "y") for one in self.arrays]
+        arrays = sliceable(self.job, self.arrays, "y")
         return Evaluation(self.job, BatchStream(self.job, Slices(arrays, self.rest, batch), steps))
 
 

@@ -230,6 +230,20 @@ def test_metrics_weights_and_evaluation_of_each_output() -> None:
     assert same(model.predict_on_batch([A[:9], B[:9]]), [classes[:9], numbers[:9]])
 
 
+def test_no_metrics_are_an_empty_list() -> None:
+    assert compiled(two_towers(), metrics=[], weighted_metrics=[]).metrics == []
+
+
+def test_a_sequential_passes_on_one_output() -> None:
+    class Twice(nbdl.Layer):
+        def build(self, b: Any, shape: Any) -> Any:
+            return shape, shape
+
+    for layers in ([Twice(input_dim=3), Dense(2)], [Dense(3, input_dim=3), Twice()]):
+        with pytest.raises(ConfigError, match="gives 2 outputs, and a Sequential passes one on"):
+            Sequential(layers).build()
+
+
 def test_an_output_without_a_loss_is_only_predicted() -> None:
     model = two_towers()
     model.compile(loss={"cls": CROSS}, optimizer="sgd")

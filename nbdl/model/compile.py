@@ -95,7 +95,7 @@ def goals_of(names: Sequence[str], loss: Any, loss_weights: Any, metrics: Any, w
     losses = _for_each(loss, names, "loss") if several else [_one_loss(loss)]
     weights = _for_each(loss_weights, names, "loss_weights") if several else [_one_weight(loss_weights)]
     plain, weighted = (
-        _for_each(value, names, argument) if several else [value]
+        _for_each(value or None, names, argument) if several else [value]
         for value, argument in ((metrics, "metrics"), (weighted_metrics, "weighted_metrics"))
     )
     goals = []

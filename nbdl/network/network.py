@@ -271,6 +271,11 @@ class Network(Weighted):
                 else:
                     made[id(layer)] = []
                     given[id(layer)] = layer.outputs(Builder(layer, made[id(layer)]), *takes)
+                if len(given[id(layer)]) != len(step.outputs):
+                    raise ConfigError(
+                        f"layer {layer.name!r} gives {len(given[id(layer)])} outputs, and a Sequential passes one on: "
+                        "call it on a symbol, and make a Model(inputs, outputs)"
+                    )
             elif taken[id(layer)] != takes:
                 raise ConfigError(self._used_twice(layer, taken[id(layer)], takes))
             if layer.input_limit is not None and not moved.issuperset(step.inputs):

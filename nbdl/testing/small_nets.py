@@ -13,7 +13,7 @@ from nbdl.testing.data import draw
 from nbdl.testing.own import Bounded, Descent, Product, Squares, Squashed
 from nbdl.testing.probe import Array
 from nbdl.testing.subject import Subject, check
-from nbdl.testing.units import built, declared, generator, layer_inputs, reals
+from nbdl.testing.units import built, generator, in_a_graph, layer_inputs, reals
 from nbdl.units.entry import singular
 from nbdl.units.layer import Layer, Shape
 from nbdl.units.random import RandomStream
@@ -38,7 +38,7 @@ def lowers_its_loss(layers: list[Layer], x: Array, y: Array, loss: Any = None, o
     return learns(model, x, y, loss or Squares(), optimizer or Descent(), metrics)
 
 
-def learns(model: Model, x: Any, y: Array, loss: Any, optimizer: Any, metrics: Any = ()) -> dict[str, float]:
+def learns(model: Model, x: Any, y: Any, loss: Any, optimizer: Any, metrics: Any = ()) -> dict[str, float]:
     """Train a model, and assert that the loss goes down; return the last figures."""
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
     before = model.evaluate(x, y, return_dict=True)["loss"]
@@ -64,12 +64,14 @@ def trains(subject: Subject) -> None:
         x, y = task(2, shape)
         if layer.input_limit is not None:
             x = layer_inputs(layer, generator(), *x.shape)
-        if layer.takes_several:
-            a = [declared(shape[1:]) for _ in range(shape[0])]
-            model = Model(a, Product(2)(layer(a)), seed=1)
-            learns(model, [x[:, number] for number in range(shape[0])], y, Squares(), Descent())
-        else:
+        called = in_a_graph(layer, shape)
+        if called is None:
             lowers_its_loss([layer, Product(2)], x, y)
+        else:
+            inputs, outputs = called
+            rows = [x[:, number] for number in range(len(inputs))] if layer.takes_several else [x]
+            model = Model(inputs, [Product(2)(one) for one in outputs], seed=1)
+            learns(model, rows, [y] * len(outputs), Squares(), Descent())
     elif subject.kind == "losses":
         _train_loss(subject, x)
     elif subject.kind == "optimizers":

@@ -159,6 +159,20 @@ def declared(shape: tuple[int, ...]) -> Symbol:
     return Call(None).give([shape])[0]
 
 
+def in_a_graph(layer: Any, shape: tuple[int, ...]) -> tuple[list[Symbol], list[Symbol]] | None:
+    """Call a layer that takes or gives several tensors; return the symbols of its inputs and outputs, else None.
+
+    Args:
+        shape: as `built` gives it.
+    """
+    shapes = [shape[1:]] * shape[0] if layer.takes_several else [shape]
+    if len(shapes) == len(layer.shapes_for(shapes)) == 1 and not layer.takes_several:
+        return None
+    inputs = [declared(one) for one in shapes]
+    outputs = layer(inputs if layer.takes_several else inputs[0])
+    return inputs, list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
 def layer_inputs(layer: Any, rng: np.random.Generator, *shape: int) -> Array:
     """What a layer takes: normal numbers, or integers."""
     if layer.input_limit is None:

@@ -188,6 +188,59 @@ class Unseeded(Plain):
         return r.map(times, x, float(np.random.normal())), None
 
 
+def scaled(a: float, b: float) -> float:
+    return a * b + a
+
+
+def by_the_first(dy: float, b: float) -> float:
+    return dy * b + dy
+
+
+class Two(Layer):
+    """a·b + a of two inputs; subclasses break it."""
+
+    takes_several = True
+
+    def build(self, b: Any, shape: Any, other: Any) -> Any:
+        return shape
+
+    def forward(self, r: Any, x: Any, other: Any) -> Any:
+        return r.map(scaled, x, other), None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.map(by_the_first, dy, x[1]), r.map(times, dy, x[0])
+
+
+class Swapped(Two):
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        first, second = super().backward(r, x, y, dy, saved)
+        return second, first
+
+
+class Forgetful(Two):
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.map(times, dy, x[1]), r.map(times, dy, x[0])
+
+
+class Halves(Layer):
+    """Cut a row in two; subclasses break it."""
+
+    def build(self, b: Any, shape: Any) -> Any:
+        return (shape[-1] // 2,), (shape[-1] - shape[-1] // 2,)
+
+    def forward(self, r: Any, x: Any) -> Any:
+        half = x.shape[-1] // 2
+        return (r.slice(x, 0, half), r.slice(x, half, x.shape[-1])), None
+
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.concat(*dy)
+
+
+class Crossed(Halves):
+    def backward(self, r: Any, x: Any, y: Any, dy: Any, saved: Any) -> Any:
+        return r.concat(*dy[::-1])
+
+
 def fewer_tiles_for_threads() -> Any:
     """The scheduler cuts another number of tiles where there are threads."""
     chunks = schedule.Partition._chunks
@@ -202,6 +255,8 @@ RECTIFIED = entry("layers", Rectified, kinks=(0.0,))
 
 HEALTHY = {
     "a layer": RECTIFIED,
+    "a layer of two inputs": entry("layers", Two),
+    "a layer of two outputs": entry("layers", Halves),
     "a residual layer": entry("layers", Residual),
     "a layer of one output": entry("layers", Multiply, examples=({"width": 1},)),
     "a product": entry("layers", Multiply, examples=({"width": 2},), truth=lambda x, weights, width=4: x @ weights[0]),
@@ -209,6 +264,9 @@ HEALTHY = {
 
 DEFECTS = [
     Defect("a wrong derivative, right on square shapes only", "derivative", entry("layers", Transposed)),
+    Defect("gradients of two inputs in the wrong order", "derivative", entry("layers", Swapped)),
+    Defect("a term missing from the gradient of one of two inputs", "derivative", entry("layers", Forgetful)),
+    Defect("gradients of two outputs in the wrong order", "derivative", entry("layers", Crossed)),
     Defect("a derivative right at ordinary inputs only", "derivative", entry("layers", Clipped)),
     Defect("NaN that becomes 0 in a layer", "NaN in, NaN out", entry("layers", SwallowingLayer)),
     Defect("a layer that overflows", "finite stays finite", entry("layers", OverflowingLayer)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,14 +13,13 @@ from nbdl.units.activation import Activation
 from nbdl.units.arguments import truth
 from nbdl.units.constructor import parameters_of
 from nbdl.units.functions import own_activation
+from nbdl.units.placed import Placed
 from nbdl.units.registry import registry
 from nbdl.units.regularizer import Regularizer
-from nbdl.units.symbol import Call, Described, Symbol, symbols_in
+from nbdl.units.symbol import Call, Described, symbols_in
 from nbdl.units.unit import Unit, serialize
-from nbdl.units.weighted import Weighted
 
 if TYPE_CHECKING:
-    from nbdl.engine.store import Weight
     from nbdl.program.recorder import Recorder
     from nbdl.program.tensor import Tensor
     from nbdl.units.builder import Builder
@@ -32,7 +30,7 @@ Shape = tuple[int, ...]
 UNITS = {"activation": "activations", "activity_regularizer": "regularizers"}
 
 
-class Layer(Unit, Weighted, Described):
+class Layer(Unit, Placed, Described):
     """One layer of a model.
 
     A subclass takes its own arguments in `__init__` and records operations; it never sees a device, a batch
@@ -101,12 +99,6 @@ class Layer(Unit, Weighted, Described):
     zeroes: bool = False
     activates_only: ClassVar[bool] = False
     declares_input: ClassVar[bool] = False
-    takes_several: ClassVar[bool] = False
-    _networks: weakref.WeakSet[Any] | None = None  # those that this layer is part of, once it is built
-    _calls: tuple[Call, ...] = ()  # on symbols
-    _weights: list[Weight] | None = None  # once they exist; they keep the model's memory alive
-    _output_shape: Any = None  # of one row, once it is built; of several outputs a list of them
-    _taken_shape: Any = None  # that of its inputs, likewise
     _made: dict[str, Any] = {}  # the units that the constructor set
 
     def __init__(self) -> None:
@@ -223,6 +215,10 @@ class Layer(Unit, Weighted, Described):
         """The shape of one row of inputs, if it was given; `input_shape` is that of a built model, too."""
         return vars(self).get("input_shape", getattr(type(self), "input_shape", None))
 
+    @property
+    def declared_shape(self) -> Shape | None:
+        return self.given_shape if self.declares_input else None
+
     def set_input_shape(self, shape: Any) -> None:
         """Set the shape of one row of inputs."""
         self.input_shape = shape_of(shape, type(self).__name__)
@@ -276,28 +272,6 @@ class Layer(Unit, Weighted, Described):
         probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
         return probe.outputs(Builder(probe, []), *shapes)
 
-    @property
-    def declared_symbol(self) -> Symbol | None:
-        """The symbol of the input that this layer declares; None if it declares none."""
-        if not self.declares_input or self.given_shape is None:
-            return None
-        if not self._calls:
-            call = Call(self)
-            call.give([self.given_shape])
-            self._calls = (call,)
-        return self._calls[0].outputs[0]
-
-    def _only_call(self, name: str) -> Call:
-        symbol = self.declared_symbol
-        if symbol is not None:
-            return symbol.call
-        for network in self._networks or ():
-            network.describe()
-        if len(self._calls) != 1:
-            found = "was not called on symbols" if not self._calls else f"was called {len(self._calls)} times"
-            raise MissingError(f"{self._shown()} has no {name}: it {found}")
-        return self._calls[0]
-
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:
         """Record y from x; return y and whatever `backward` needs."""
         raise self.unwritten("forward")
@@ -330,67 +304,6 @@ class Layer(Unit, Weighted, Described):
         while f"{base}_{number}" in taken:
             number += 1
         return f"{base}_{number}"
-
-    # -- weights, once the layer is part of a model ------------------------------------------------------
-
-    @property
-    def built(self) -> bool:
-        """Whether the layer's weights exist."""
-        return self._weights is not None
-
-    @property
-    def weights(self) -> list[Weight]:
-        """This layer's weights and states, in the order in which `build` made them; empty until they exist."""
-        return list(self._weights or ())
-
-    @property
-    def placed(self) -> bool:
-        """Whether the weights exist and lie in a block."""
-        return self._weights is not None and all(weight.block is not None for weight in self._weights)
-
-    @property
-    def networks(self) -> list[Any]:
-        """The networks that this layer is part of."""
-        return list(self._networks or ())
-
-    @property
-    def taken_shapes(self) -> list[Shape]:
-        """The shapes of one row of the inputs that it was built for."""
-        return list(self._taken_shape) if self.takes_several else [self._taken_shape]
-
-    def joins(self, network: Any) -> None:
-        """Become part of a network."""
-        if self._networks is None:
-            self._networks = weakref.WeakSet()
-        self._networks.add(network)
-
-    def leaves(self, network: Any) -> None:
-        """Be part of a network no more."""
-        if self._networks is not None:
-            self._networks.discard(network)
-
-    def take_weights(self, weights: list[Weight], taken: Sequence[Shape], given: Sequence[Shape]) -> None:
-        """Have these weights, made for inputs and outputs of these shapes."""
-        self._weights = weights
-        self._taken_shape = list(taken) if self.takes_several else taken[0]
-        self._output_shape = given[0] if len(given) == 1 else list(given)
-
-    def forget_weights(self) -> None:
-        """Have no weights: those that made them are gone."""
-        self._weights = self._output_shape = self._taken_shape = None
-
-    def add_call(self, call: Call) -> None:
-        """Remember a call on symbols."""
-        self._calls = (*self._calls, call)
-
-    def remove_call(self, call: Call) -> None:
-        """Forget a call on symbols."""
-        self._calls = tuple(one for one in self._calls if one is not call)
-
-    def existing_weights(self) -> list[Weight]:
-        if self._weights is None:
-            raise ConfigError(f"{self._shown()} has no weights yet: a model whose input shape is known makes them")
-        return list(self._weights)
 
     def _shown(self) -> str:
         return f"layer {self.name or type(self).__name__!r}"

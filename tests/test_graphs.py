@@ -348,6 +348,24 @@ def test_a_damaged_graph_in_a_file_is_refused() -> None:
 # -- shared weights -----------------------------------------------------------------------------------------------
 
 
+def test_callbacks_take_a_model_over_the_layers_of_others(tmp_path: Path) -> None:
+    inner = Sequential([Dense(3, input_dim=6)], seed=1)
+    a = Input(shape=(6,))
+    model = Model(a, Dense(1)(inner(a)), seed=1)
+    inner.compile(loss="mse", optimizer="sgd")  # it has weights in a block of its own
+    model.compile(loss="mse", optimizer="adam")
+    callbacks = [
+        nbdl.callbacks.ModelCheckpoint(tmp_path / "{epoch}.nbdl", monitor="val_loss", save_best_only=True),
+        nbdl.callbacks.EarlyStopping(restore_best_weights=True),
+        nbdl.callbacks.ReduceLROnPlateau(),
+        nbdl.callbacks.TerminateOnNaN(),
+        nbdl.callbacks.CSVLogger(tmp_path / "log.csv"),
+    ]
+    model.fit(A, NUMBERS, epochs=3, verbose=0, validation_split=0.2, callbacks=callbacks)
+    assert len(model.network.store.blocks) == 2
+    assert (tmp_path / "1.nbdl").exists()
+
+
 def test_a_part_of_a_model_is_a_model_over_the_same_weights() -> None:
     chain = Sequential([Dense(5, activation="relu", input_dim=6, name="h"), Dense(2, activation="softmax")], seed=1)
     chain.compile(loss=CROSS, optimizer="sgd")
@@ -580,6 +598,18 @@ def test_a_step_of_ones_own_is_that_of_fit() -> None:
     assert histories[0]["val_loss"] == histories[1]["val_loss"]
     assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-5)
     assert own.optimizer.iterations == 6
+
+
+def test_a_step_of_ones_own_does_not_fit() -> None:
+    class Again(Sequential):
+        def train_step(self, data: Any) -> Any:
+            return self.fit(*data, verbose=0)
+
+    model = Again([Dense(1, input_dim=6)], seed=1)
+    model.compile(loss="mse", optimizer="adam")
+    with pytest.raises(ConfigError, match="fit was called within this model's train_step"):
+        model.fit(A, NUMBERS, verbose=0)
+    assert model.train_on_batch(A, NUMBERS) > 0.0
 
 
 def test_a_step_of_ones_own_may_add_to_the_usual_one() -> None:

@@ -28,6 +28,7 @@ class Job:
         own_states: of optimizers that make steps with gradients and were not given to `compile`.
         draws: how many gradients were found, for random numbers.
         in_fit: whether it is being trained.
+        in_own_step: whether a `train_step` of its author's is running.
         stop_training, stop_evaluating, stop_predicting: whether to stop soon; callbacks set them.
         history: of the last fit.
     """
@@ -42,6 +43,7 @@ class Job:
         self.own_states: weakref.WeakKeyDictionary[Optimizer, TrainingState] = weakref.WeakKeyDictionary()
         self.draws = 0
         self.in_fit = False
+        self.in_own_step = False
         self.stop_training = False
         self.stop_evaluating = False
         self.stop_predicting = False

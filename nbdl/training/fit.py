@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbdl.data.checks import count
-from nbdl.errors import DivergenceError
+from nbdl.errors import ConfigError, DivergenceError
 from nbdl.network.columns import kept_if_trained, learn_names
 from nbdl.network.update import finalize
 from nbdl.training.batches import is_stream
@@ -35,6 +35,8 @@ def fit(job: Job, model: CallbackModel, x: Any, y: Any, options: FitOptions, ste
     last = count(options.epochs, "epochs", 1, 0)
     first = count(options.initial_epoch, "initial_epoch", 0, 0)
     check_threads(options.threads)
+    if job.in_own_step:
+        raise ConfigError("fit was called within this model's train_step: call train_on_batch, or super().train_step")
     with alone(job), kept_if_trained(job):
         data = FitData(job, x, y, options)
         loop = data.loop(options.class_weight, options.threads) if step is None else data.own_loop(step, options)

@@ -91,11 +91,11 @@ class OwnRunner(StepRunner):
         Raises:
             ConfigError: it does not return its figures by name.
         """
-        self.job.in_fit = False  # the step may train: it is this fit's own
+        self.job.in_fit, self.job.in_own_step = False, True  # the step may train on a batch, but not fit
         try:
             found = self.step(sources)
         finally:
-            self.job.in_fit = True
+            self.job.in_fit, self.job.in_own_step = True, False
         if not isinstance(found, Mapping) or not all(np.ndim(value) == 0 for value in found.values()):
             raise ConfigError(f"train_step returns its figures by name, such as {{'loss': loss}}, got {found!r}")
         self.logs = {str(name): float(value) for name, value in found.items()}

@@ -270,6 +270,7 @@ class Layer(Unit, Placed, Described):
         from nbdl.units.builder import Builder
 
         probe = copy.deepcopy(self, {id(self._weights): None})  # `build` sets attributes
+        probe.name = probe.name or snake_case(type(self).__name__)  # errors say which layer it is
         return probe.outputs(Builder(probe, []), *shapes)
 
     def forward(self, r: Recorder, x: Tensor) -> tuple[Tensor, Any]:

@@ -125,7 +125,8 @@ class ModelCheckpoint(Monitor):
     def _save(self, logs: dict[str, Any]) -> None:
         import numpy as np
 
-        if not np.isfinite(self.model.store.data).all():  # with TerminateOnNaN, after an update that overflowed
+        # With TerminateOnNaN, after an update that overflowed.
+        if not all(np.isfinite(weight.value).all() for weight in self.model.weights):
             self._say("not saved, since there are weights that are not finite")
             return
         if self.save_best_only:

@@ -480,6 +480,18 @@ def test_integers_reach_the_layer_that_takes_them() -> None:
 # -- what is refused ------------------------------------------------------------------------------------------------
 
 
+def test_layers_of_several_inputs_are_functions_in_lower_case() -> None:
+    from nbdl import layers
+
+    x, y = Input(shape=(3,)), Input(shape=(3,))
+    assert layers.add([x, y]).shape == (None, 3)
+    assert layers.concatenate([x, y], axis=1).shape == (None, 6)
+    assert layers.dot([x, y], axes=1, normalize=True).shape == (None, 1)
+    assert Model([x, y], layers.multiply([x, layers.maximum([x, y])])).predict([A[:2, :3]] * 2).shape == (2, 3)
+    with pytest.raises(TypeError, match="axis"):
+        layers.add([x, y], axis=3)
+
+
 def test_what_is_no_graph_is_refused() -> None:
     a, b = Input(shape=(6,)), Input(shape=(4,))
     x = Dense(3)(a)

@@ -98,7 +98,7 @@ STOPPING = [
     ("from nbdl import DTypePolicy", "everything is float32"),
     ("from nbdl import device", "model.device"),
     ("from nbdl import StatelessScope", "not needed"),
-    ("from nbdl import Function", "Sequential([...])"),
+    ("from nbdl import Function", "Model(inputs, outputs)"),
     ("from nbdl.legacy import interfaces", "arguments of Keras 1"),
     ("from nbdl.export import ExportArchive", "model.export"),
     ("from nbdl.src.ops import add", "recorded operations"),

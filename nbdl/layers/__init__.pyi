@@ -78,6 +78,8 @@ class Add(_Add):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+def add(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
+
 class AlphaDropout(_AlphaDropout):
     @overload
     def __init__(
@@ -116,6 +118,8 @@ class Average(_Average):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
     ) -> None: ...
+
+def average(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
 
 class BatchNormalization(_BatchNormalization):
     def __init__(
@@ -158,6 +162,8 @@ class Concatenate(_Concatenate):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
     ) -> None: ...
+
+def concatenate(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
 
 class Dense(_Dense):
     @overload
@@ -229,6 +235,8 @@ class Dot(_Dot):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
     ) -> None: ...
+
+def dot(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
 
 class Dropout(_Dropout):
     @overload
@@ -452,6 +460,8 @@ class Maximum(_Maximum):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+def maximum(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
+
 class MaxoutDense(_MaxoutDense):
     @overload
     def __init__(
@@ -515,6 +525,8 @@ class Minimum(_Minimum):
         activity_regularizer: Any = None,
     ) -> None: ...
 
+def minimum(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
+
 class Multiply(_Multiply):
     def __init__(
         self,
@@ -525,6 +537,8 @@ class Multiply(_Multiply):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
     ) -> None: ...
+
+def multiply(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
 
 class Normalization(_Normalization):
     def __init__(
@@ -654,6 +668,8 @@ class Subtract(_Subtract):
         trainable: bool | None = None,
         activity_regularizer: Any = None,
     ) -> None: ...
+
+def subtract(inputs: Any, *arguments: Any, **options: Any) -> Any: ...
 
 class ThresholdedReLU(_ThresholdedReLU):
     def __init__(

@@ -1,4 +1,4 @@
-"""Models from files, bytes, JSON and configurations: chains of layers."""
+"""Models from files, bytes, JSON and configurations."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Savable(Owner):
     def save(self, path: str | Path, overwrite: bool = True) -> None:
         """Write the whole model to one file: config, weights, and what going on with training needs.
 
-        A subclass of Sequential comes back as the chain of its layers; pickle and copies keep the class.
+        A subclass comes back as a Sequential or a Model; pickle and copies keep the class.
         """
         from nbdl.model.write import save_model
 

@@ -94,11 +94,11 @@ PUBLIC = (
 # What Keras has and nbdl has not, and what to do instead.
 MISSING: dict[str, str] = {
     "DTypePolicy": "everything is float32",
-    "Function": "nbdl has chains of layers: Sequential([...])",
-    "Functional": "nbdl has chains of layers: Sequential([...])",
-    "Graph": "nbdl has chains of layers: Sequential([...])",
+    "Function": "Model(inputs, outputs) is a graph of layers",
+    "Functional": "Model(inputs, outputs) is a graph of layers",
+    "Graph": "Model(inputs, outputs) is a graph of layers",
     "InputSpec": "not needed: a layer's build is given the shape of its inputs and refuses what it does not take",
-    "KerasTensor": "nbdl has chains of layers: Sequential([...])",
+    "KerasTensor": "layers and models are called on what Input(shape=...) gives",
     "Operation": "nbdl's units are scalar functions or recorded operations: see nbdl.register and help(nbdl.Layer)",
     "Quantizer": "everything is float32",
     "RematScope": "nbdl keeps all values of a batch for the derivatives",

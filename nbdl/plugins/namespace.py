@@ -88,6 +88,11 @@ def _deserialize(kind: str, config: Any, custom_objects: None = None) -> Any:
     return _get(kind, config)
 
 
+def _applied(layer: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+    """The output of a new layer of several inputs, as Keras's functions of that name give it: `add([x, y])`."""
+    return layer(*arguments, **options)(inputs)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {"get": _get, "serialize": _serialize, "deserialize": _deserialize}
 
 
@@ -114,6 +119,8 @@ def namespace(kind: str, module: str) -> tuple[Callable[[str], Any], Callable[[]
         entry = registry.get(registry.kind_of(kind, name), name)
         if kind == "metrics" and entry.kind == "losses":
             return metric_form(entry.target)
+        if kind == "layers" and entry.target.takes_several and name == name.lower() != entry.name:
+            return functools.partial(_applied, entry.target)
         return Dataset(entry) if kind == "datasets" else entry.target
 
     def names() -> list[str]:

@@ -159,6 +159,8 @@ def unit(entry: Entry) -> Iterator[str]:
     else:
         yield f"from {target.__module__} import {target.__name__} as {first}"
     yield from (f"{name} = {first}" for name in names if name != first)
+    if entry.kind == "layers" and target.takes_several and not keyword.iskeyword(first.lower()):
+        yield f"def {first.lower()}(inputs: Any, *arguments: Any, **options: Any) -> Any: ..."
 
 
 def metric(entry: Entry, names: list[str]) -> Iterator[str]:
